@@ -1,0 +1,187 @@
+"""Put, get, list, describe and delete images."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from holdfast import registry
+from holdfast.aws import pages
+from holdfast.aws.operations import Call, Shape, operation, the_repository
+from holdfast.model import digests, manifests
+from holdfast.model.errors import (
+    ImageAlreadyExists,
+    ImageDigestDoesNotMatch,
+    InvalidParameter,
+    ManifestInvalid,
+    ManifestTooLarge,
+    Unsupported,
+)
+from holdfast.model.images import ImageId
+from holdfast.registry.images import Failure
+
+if TYPE_CHECKING:
+    from holdfast.model.images import Image
+    from holdfast.model.names import RepositoryRef
+
+IMAGE_TAG_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,299}"
+IMAGE_TAG = re.compile(IMAGE_TAG_PATTERN, re.ASCII)
+IMAGE_DIGEST_PATTERN = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"  # as AWS prints it
+IMAGE_DIGEST = re.compile(r"[a-zA-Z0-9\-_+.]+:[a-fA-F0-9]+", re.ASCII)
+TAG_STATUS = {"TAGGED": True, "UNTAGGED": False, "ANY": None}
+
+
+@operation(on=the_repository)
+def put_image(call: Call, request: Shape) -> Shape:
+    """Keep a manifest and point a tag at it."""
+    at, tag, wanted = the_repository(call, request), request.get("imageTag"), request.get("imageDigest")
+    if tag is not None and not IMAGE_TAG.fullmatch(tag):
+        raise InvalidParameter("imageTag", f"must satisfy regular expression '{IMAGE_TAG_PATTERN}'")
+    manifest = _parse(request, wanted)
+    if wanted is not None and not digests.same(manifest.digest, wanted):
+        raise ImageDigestDoesNotMatch(at, wanted)
+    put = registry.images.put(call.on, at, manifest, [tag] if tag is not None else [])
+    if not (put.is_new or put.is_tagged):
+        raise ImageAlreadyExists(at, manifest.digest, tag)
+    return {"image": _rendered(at, ImageId(manifest.digest, tag), manifest.body, manifest.media_type)}
+
+
+def _parse(request: Shape, wanted: str | None) -> manifests.Manifest:
+    algorithm = digests.algorithm(wanted) if wanted is not None and digests.is_digest(wanted) else "sha256"
+    body = request["imageManifest"].encode()
+    try:
+        return manifests.parse(body, request.get("imageManifestMediaType"), algorithm)
+    except ManifestInvalid as refusal:
+        raise InvalidParameter("ImageManifest", refusal.message) from None
+    except (Unsupported, ManifestTooLarge) as refusal:
+        raise InvalidParameter("ImageManifest", refusal.message) from None
+
+
+@operation(on=the_repository)
+def batch_get_image(call: Call, request: Shape) -> Shape:
+    """Manifests by tag or digest; what cannot be had is told one by one."""
+    at = the_repository(call, request)
+    ids, failures = _identifiers(request)
+    found, missing = registry.images.get(call.on, at, ids)
+    accepted = frozenset(request.get("acceptedMediaTypes", ()))
+    images = []
+    for id_, image, stored in found:
+        body, media_type = stored, image.media_type
+        if id_.tag is not None and accepted:
+            body, media_type = manifests.convert(stored, media_type, accepted) or (stored, media_type)
+        images.append(_rendered(at, id_, body, media_type))
+    return {"images": images, "failures": [_rendered_failure(failure) for failure in (*failures, *missing)]}
+
+
+@operation(on=the_repository)
+def batch_delete_image(call: Call, request: Shape) -> Shape:
+    """Remove tags, or whole images by digest."""
+    at = the_repository(call, request)
+    ids, failures = _identifiers(request)
+    removed, missing = registry.images.delete(call.on, at, ids)
+    return {
+        "imageIds": [_rendered_id(id_) for id_ in removed],
+        "failures": [_rendered_failure(failure) for failure in (*failures, *missing)],
+    }
+
+
+@operation(on=the_repository)
+def list_images(call: Call, request: Shape) -> Shape:
+    """Digest and tag of every tag, and the digest of every untagged image."""
+    at, wish = the_repository(call, request), request.get("filter", {})
+    found, more = registry.images.identifiers(
+        call.on,
+        at,
+        pages.after(request, (0, "")),
+        pages.size(request),
+        tagged=TAG_STATUS[wish.get("tagStatus", "ANY")],
+    )
+    if _wants_archived(wish):
+        registry.repositories.get(call.on, at)
+        return {"imageIds": []}
+    return {
+        "imageIds": [_rendered_id(ImageId(digest, tag)) for _, digest, tag in found],
+        "nextToken": pages.token((found[-1][0], found[-1][2] or "")) if more else None,
+    }
+
+
+@operation(on=the_repository)
+def describe_images(call: Call, request: Shape) -> Shape:
+    """What is known about images."""
+    at, wish = the_repository(call, request), request.get("filter", {})
+    if "imageIds" in request:
+        pages.refuse_with(request, "imageIds")
+        ids = [ImageId(item.get("imageDigest"), item.get("imageTag")) for item in request["imageIds"]]
+        if ImageId() in ids:
+            raise InvalidParameter("imageIds", "both tag and digest cannot be null")
+        return {"imageDetails": [_detail(at, image) for image in registry.images.describe(call.on, at, ids)]}
+    if _wants_archived(wish):
+        registry.repositories.get(call.on, at)
+        return {"imageDetails": []}
+    tagged = TAG_STATUS[wish.get("tagStatus", "ANY")]
+    found, more = registry.images.page(call.on, at, pages.after(request, 0), pages.size(request), tagged=tagged)
+    return {
+        "imageDetails": [_detail(at, image) for image in found],
+        "nextToken": pages.token(found[-1].id) if more else None,
+    }
+
+
+def _wants_archived(wish: Shape) -> bool:
+    """Whether only images are wanted of a storage class that this registry never puts one in."""
+    return wish.get("imageStatus", "ACTIVE") in {"ARCHIVED", "ACTIVATING"}
+
+
+def _identifiers(request: Shape) -> tuple[list[ImageId], list[Failure]]:
+    """The well-formed items of a batch, each once, and what is wrong with the others."""
+    ids, failures = [], []
+    for item in request["imageIds"]:
+        id_ = ImageId(item.get("imageDigest"), item.get("imageTag"))
+        if id_ == ImageId():
+            text = "Invalid request parameters: both tag and digest cannot be null"
+            failures.append(Failure(id_, "MissingDigestAndTag", text))
+        elif id_.digest is not None and not IMAGE_DIGEST.fullmatch(id_.digest):
+            text = f"Invalid request parameters: image digest should satisfy the regex '{IMAGE_DIGEST_PATTERN}'"
+            failures.append(Failure(id_, "InvalidImageDigest", text))
+        elif id_.tag is not None and not IMAGE_TAG.fullmatch(id_.tag):
+            text = f"Invalid request parameters: image tag should satisfy the regex '{IMAGE_TAG_PATTERN}'"
+            failures.append(Failure(id_, "InvalidImageTag", text))
+        else:
+            ids.append(id_)
+    return list(dict.fromkeys(ids)), failures
+
+
+def _rendered(at: RepositoryRef, id_: ImageId, body: bytes, media_type: str) -> Shape:
+    return {
+        "registryId": at.registry.account_id,
+        "repositoryName": at.name,
+        "imageId": _rendered_id(id_),
+        "imageManifest": body.decode(),
+        "imageManifestMediaType": media_type,
+    }
+
+
+def _rendered_id(id_: ImageId) -> Shape:
+    return {"imageDigest": id_.digest, "imageTag": id_.tag}
+
+
+def _rendered_failure(failure: Failure) -> Shape:
+    return {
+        "imageId": _rendered_id(failure.id),
+        "failureCode": failure.code,
+        "failureReason": failure.reason,
+    }
+
+
+def _detail(at: RepositoryRef, image: Image) -> Shape:
+    return {
+        "registryId": at.registry.account_id,
+        "repositoryName": at.name,
+        "imageDigest": image.digest,
+        "imageTags": list(image.tags) or None,
+        "imageSizeInBytes": image.size_bytes,
+        "imagePushedAt": image.pushed_at,
+        "imageManifestMediaType": image.media_type,
+        "artifactMediaType": image.artifact_type or image.config_media_type,
+        "subjectManifestDigest": image.subject,
+        "imageStatus": "ACTIVE",
+    }

@@ -1,0 +1,124 @@
+"""The five operations by which layers are checked, pushed and pulled without docker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import registry
+from holdfast.aws.operations import Call, Shape, operation, the_repository
+from holdfast.model import digests
+from holdfast.model.errors import (
+    DigestInvalid,
+    EmptyUpload,
+    InvalidLayer,
+    InvalidLayerPart,
+    InvalidParameter,
+    LayerAlreadyExists,
+    LayerPartTooSmall,
+    LayersNotFound,
+    RangeInvalid,
+)
+from holdfast.model.uploads import MINIMUM_PART_BYTES, PART_BYTES, Upload
+
+if TYPE_CHECKING:
+    from holdfast.model.names import RepositoryRef
+
+
+@operation(on=the_repository)
+def batch_check_layer_availability(call: Call, request: Shape) -> Shape:
+    """Say which layers a repository holds."""
+    at = the_repository(call, request)
+    wanted = list(dict.fromkeys(request["layerDigests"]))
+    sizes = registry.layers.sizes(call.on, at, [digest for digest in wanted if digests.is_digest(digest)])
+    layers, failures = [], []
+    for digest in wanted:
+        if digest in sizes:
+            layers.append({"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": sizes[digest]})
+        elif digests.looks_like_digest(digest):
+            layers.append({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"})
+        else:
+            code = "InvalidLayerDigest" if digest else "MissingLayerDigest"
+            reason = "Invalid request parameters: layer digest " + ("is malformed" if digest else "cannot be empty")
+            failures.append({"layerDigest": digest, "failureCode": code, "failureReason": reason})
+    return {"layers": layers, "failures": failures}
+
+
+@operation(on=the_repository)
+def initiate_layer_upload(call: Call, request: Shape) -> Shape:
+    """Open an upload."""
+    return {"uploadId": registry.uploads.begin(call.on, the_repository(call, request)), "partSize": PART_BYTES}
+
+
+@operation(on=the_repository)
+def upload_layer_part(call: Call, request: Shape) -> Shape:
+    """Take the next bytes of an upload."""
+    at = the_repository(call, request)
+    upload = registry.uploads.get(call.on, at, request["uploadId"])
+    first, last, data = request["partFirstByte"], request["partLastByte"], request["layerPartBlob"]
+    if not data or last - first + 1 != len(data):
+        raise InvalidParameter("layerPartBlob", "Member must have the length of partFirstByte to partLastByte")
+    try:
+        writer = registry.uploads.receive(call.on, upload, first)
+        try:
+            writer.write(data)
+            received = registry.uploads.append(call.on, at, upload, writer)
+        except BaseException:
+            writer.discard()
+            raise
+    except RangeInvalid as refusal:
+        now = refusal.details.get("received")
+        received = now.received_bytes if isinstance(now, Upload) else upload.received_bytes
+        raise InvalidLayerPart(at, upload.id, received - 1, first) from None
+    return {
+        "registryId": at.registry.account_id,
+        "repositoryName": at.name,
+        "uploadId": upload.id,
+        "lastByteReceived": received - 1,
+    }
+
+
+@operation(on=the_repository)
+def complete_layer_upload(call: Call, request: Shape) -> Shape:
+    """Make an upload a layer, if it has one of the digests."""
+    at = the_repository(call, request)
+    upload = registry.uploads.get(call.on, at, request["uploadId"])
+    if not upload.parts:
+        raise EmptyUpload(at, upload.id)
+    if any(part.size_bytes < MINIMUM_PART_BYTES for part in upload.parts[:-1]):
+        raise LayerPartTooSmall(MINIMUM_PART_BYTES)
+    wanted = [digest for digest in request["layerDigests"] if digests.is_digest(digest)]
+    if not wanted:
+        raise InvalidLayer
+    _refuse_known(call, at, upload, wanted)
+    try:
+        blob = registry.uploads.complete(call.on, at, upload, wanted)
+    except DigestInvalid:
+        raise InvalidLayer from None
+    return {
+        "registryId": at.registry.account_id,
+        "repositoryName": at.name,
+        "uploadId": upload.id,
+        "layerDigest": blob.digest,
+    }
+
+
+def _refuse_known(call: Call, at: RepositoryRef, upload: Upload, wanted: list[str]) -> None:
+    """Tell that a layer is there already, when the upload has its bytes; the upload is over either way."""
+    if len(upload.parts) > 1 or f"sha256:{upload.parts[0].sha256}" in wanted:
+        known = registry.layers.sizes(call.on, at, wanted)
+        if known:
+            registry.uploads.cancel(call.on, at, upload.id)
+            raise LayerAlreadyExists(at, next(iter(known)))
+
+
+@operation(on=the_repository)
+def get_download_url_for_layer(call: Call, request: Shape) -> Shape:
+    """An address from which a layer of an image can be read for a while."""
+    at, digest = the_repository(call, request), request["layerDigest"]
+    if not digests.is_digest(digest):
+        raise LayersNotFound(at, [digest])
+    registry.layers.require_in_image(call.on, at, digest)
+    return {
+        "layerDigest": digest,
+        "downloadUrl": f"{call.http.origin}/layers/{call.tokens.sign_layer(at.arn, digest)}",
+    }

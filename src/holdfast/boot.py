@@ -1,0 +1,298 @@
+"""Settings → open handles → application: the only file that knows every part."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import logging
+import os
+import socket
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from holdfast import aws, oci, registry
+from holdfast.blobs import FileStore, KeyRing, SealedStore
+from holdfast.blobs.keys import KeyFileFault, write_secret_file
+from holdfast.http import Response, certificates, metrics, processes
+from holdfast.http.server import Server
+from holdfast.settings import BadSetting
+from holdfast.store import Database
+from holdfast.store.migrations import SchemaTooNew, is_current, migrate
+from holdfast.worker import Timetable
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from holdfast.http import Answer, Request
+    from holdfast.settings import Listen, Settings
+
+log = logging.getLogger(__name__)
+
+TCP_OPEN_FILES = 65_536
+
+
+class Application:
+    """Every door behind one port."""
+
+    def __init__(self, settings: Settings, on: registry.Backends, numbers: metrics.Metrics | None) -> None:
+        tokens = registry.accounts.Tokens(on)
+        self._on = on
+        self._numbers = numbers
+        self._oci = oci.Door(on, tokens)
+        self._aws = aws.Door(on, tokens, window=timedelta(seconds=settings.signature_window))
+
+    def is_hot(self, request: Request) -> bool:
+        """Whether a request is answered in microseconds."""
+        return request.path in {"/healthz", "/readyz"} or (
+            request.path.startswith("/v2/") and self._oci.is_hot(request)
+        )
+
+    def __call__(self, request: Request) -> Answer:
+        """Hand a request to its door."""
+        path = request.path
+        if path.startswith(("/v2/", "/layers/")) or path == "/v2":
+            return self._oci(request)
+        if path == "/":
+            return self._aws(request)
+        return self._machines(request)
+
+    def failed(self, request: Request, fault: Exception) -> Response:
+        """The answer to a fault that no door expected."""
+        if request.path.startswith(("/v2", "/layers/")):
+            return self._oci.failed(request, fault)
+        return self._aws.failed(request, fault)
+
+    def _machines(self, request: Request) -> Response:
+        """What machines ask of the server itself."""
+        kind = "text/plain; charset=utf-8"
+        if request.method not in {"GET", "HEAD"}:
+            return Response(
+                405, [("Content-Type", kind), ("Allow", "GET, HEAD")], b"Only GET and HEAD are allowed here\n"
+            )
+        if request.path == "/healthz":
+            return Response(200, [("Content-Type", kind)], b"alive\n")
+        if request.path == "/readyz":
+            self._on.database.hot.account_of_key("")
+            return Response(200, [("Content-Type", kind)], b"ready\n")
+        if request.path == "/metrics" and self._numbers is not None:
+            kind, text = self._numbers.exposition()
+            return Response(200, [("Content-Type", kind)], text)
+        return Response(
+            404, [("Content-Type", kind)], b"There is nothing here. ECR's API is POST /, the registry is /v2/\n"
+        )
+
+
+def now() -> datetime:
+    """This moment, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+def open_backends(settings: Settings) -> registry.Backends:
+    """Open everything that use cases need, and make what is missing. Raises `BadSetting`."""
+    data = settings.data.absolute()
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database_path = Path(settings.database.removeprefix("sqlite:///") or data / "holdfast.db")
+        keys_path = data / "keys" / "local.json"
+        # Data without its keys must not get new ones: the old bytes would be lost without a word.
+        keys = KeyRing.load(keys_path) if database_path.exists() else KeyRing.create(keys_path)
+        blobs = FileStore(Path(settings.blobs.removeprefix("file:///") or data / "objects"))
+    except KeyFileFault as fault:
+        raise BadSetting(str(fault)) from None
+    except OSError as fault:
+        raise BadSetting(f"--data {settings.data}: {fault.strerror}: {fault.filename}") from None
+    return registry.Backends(
+        database=Database(database_path), blobs=SealedStore(blobs, keys), keys=keys, clock=now, profile=settings.profile
+    )
+
+
+def prepare(settings: Settings, on: registry.Backends) -> Path:
+    """Bring the schema up to date and make the default account with its root key; where the key is written."""
+    try:
+        for step in migrate(on.database):
+            log.info("database migrated: %s", step)
+    except SchemaTooNew as fault:
+        raise BadSetting(str(fault)) from None
+    path = settings.data.absolute() / "root.credentials"
+    if settings.root_secret_access_key is not None:
+        registry.accounts.ensure_root(
+            on, settings.account, settings.root_access_key_id, settings.root_secret_access_key.reveal(), replace=True
+        )
+        return path
+    key_id, secret = _root_credentials(path, settings, on)
+    registry.accounts.ensure_root(on, settings.account, key_id, secret, replace=False)
+    return path
+
+
+def _root_credentials(path: Path, settings: Settings, on: registry.Backends) -> tuple[str, str]:
+    """The root key of the credentials file, which is made if there is none."""
+    if not path.exists():
+        key_id, secret = registry.accounts.fresh_key(on)
+        text = (
+            f"[default]\naws_access_key_id = {key_id}\naws_secret_access_key = {secret}\nregion = {settings.region}\n"
+        )
+        write_secret_file(path, text)
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_file(io.StringIO(path.read_text()))
+        profile = parser["default"]
+        return profile["aws_access_key_id"], profile["aws_secret_access_key"]
+    except (configparser.Error, KeyError) as fault:
+        raise BadSetting(f"{path} is not a credentials file with a profile 'default': {fault}") from None
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to stop; the exit status."""
+    on = open_backends(settings)
+    credentials = prepare(settings, on)
+    workers = settings.workers or os.cpu_count() or 1
+    listeners = [_listeners(settings, address, workers) for address in settings.listen]
+    on.database.close()  # each worker opens its own
+    metrics.prepare(settings.data.absolute() / "metrics")
+    _raise_file_limit()
+
+    def work(index: int, ready: Callable[[], None]) -> None:
+        mine = [(sockets[index], tls) for sockets, tls in listeners]
+        numbers = metrics.Metrics()
+        timetable = Timetable(on)
+        Server(Application(settings, on, numbers), numbers, background=timetable.tick).run(mine, ready)
+
+    def announce() -> None:
+        _announce(settings, [(sockets[0].getsockname(), tls is not None) for sockets, tls in listeners], credentials)
+
+    return processes.Parent(workers, work, announce, metrics.forget_worker).run()
+
+
+def work(settings: Settings) -> int:
+    """Do background work only, until told to stop."""
+    import signal
+    import threading
+
+    on = open_backends(settings)
+    if not is_current(on.database):
+        raise BadSetting("The database has another schema: run `holdfast migrate` first")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    timetable = Timetable(on)
+    log.info("working in the background on %s", settings.data)
+    while not stop.wait(1):
+        timetable.tick()
+    return 0
+
+
+def _listeners(settings: Settings, address: Listen, workers: int) -> tuple[list[socket.socket], ssl.SSLContext | None]:
+    tls = None
+    if settings.encrypts(address):
+        folder = Path(settings.tls) if settings.tls not in {"", "auto"} else settings.data.absolute() / "tls"
+        if settings.tls in {"", "auto"}:
+            certificates.ensure(folder, certificate_names(settings, address), now())
+        try:
+            tls = certificates.context(folder)
+        except (OSError, ValueError) as fault:
+            raise BadSetting(f"--tls {folder}: the certificate or its key cannot be used: {fault}") from None
+    try:
+        return processes.listen(address.host, address.port, workers), tls
+    except OSError as fault:
+        raise BadSetting(f"--listen {address}: {fault.strerror}") from None
+
+
+def certificate_names(settings: Settings, address: Listen) -> list[str]:
+    """Every name by which clients may reach this server; ECR's form is one wildcard a domain and region."""
+    host = socket.gethostname()
+    names = ["localhost", "127.0.0.1", "::1", host, *settings.tls_names]
+    if address.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        names.append(address.host)
+    names += [f"*.dkr.ecr.{settings.region}.{domain}" for domain in ("localhost", host)]
+    return sorted(set(names), key=names.index)
+
+
+def _raise_file_limit() -> None:
+    """Each connection is a file; the usual soft limit of 1024 is soon reached."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(TCP_OPEN_FILES, hard) if hard > 0 else TCP_OPEN_FILES, hard))
+
+
+def _announce(settings: Settings, addresses: list[tuple[tuple[str, int], bool]], credentials: Path) -> None:
+    """Tell whoever started us that requests are served, and how to log in."""
+    urls = []
+    for (host, port, *_), encrypted in addresses:
+        shown = "localhost" if host in {"0.0.0.0", "::"} else f"[{host}]" if ":" in host else host  # noqa: S104
+        urls.append((f"{'https' if encrypted else 'http'}://{shown}:{port}", f"{shown}:{port}", encrypted))
+    url, host_port, encrypted = urls[0]
+    lines = [
+        f"Holdfast serves {', '.join(url for url, _, _ in urls)}  (data in {settings.data})",
+        "",
+        "Log in and create a repository:",
+        f"  export AWS_SHARED_CREDENTIALS_FILE={credentials}"
+        if settings.root_secret_access_key is None
+        else f"  export AWS_ACCESS_KEY_ID={settings.root_access_key_id} AWS_SECRET_ACCESS_KEY=…",
+        f"  export AWS_REGION={settings.region} AWS_ENDPOINT_URL={url}",
+    ]
+    if encrypted and settings.tls in {"", "auto"}:
+        lines.append(f"  export AWS_CA_BUNDLE={settings.data.absolute() / 'tls' / 'ca.crt'}")
+    lines += [
+        "  aws ecr create-repository --repository-name hello",
+        f"  aws ecr get-login-password | docker login --username AWS --password-stdin {host_port}",
+        "",
+    ]
+    if encrypted and settings.tls in {"", "auto"}:
+        lines += [*trust_lines(settings.data.absolute() / "tls" / "ca.crt", host_port), ""]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def trust_lines(authority: Path, host_port: str) -> list[str]:
+    """What each client needs, to trust our own authority."""
+    return [
+        f"The certificate is signed by a private CA, {authority}. To trust it:",
+        f"  docker      install -D {authority} /etc/docker/certs.d/{host_port}/ca.crt",
+        f"  podman      install -D {authority} /etc/containers/certs.d/{host_port}/ca.crt   (skopeo and buildah too)",
+        f"  containerd  install -D {authority} /etc/containerd/certs.d/{host_port}/ca.crt, and beside it hosts.toml:",
+        f'                server = "https://{host_port}"',
+        f'                [host."https://{host_port}"]',
+        f'                  ca = "/etc/containerd/certs.d/{host_port}/ca.crt"',
+        f"  aws, boto3  export AWS_CA_BUNDLE={authority}",
+    ]
+
+
+def check(settings: Settings) -> list[tuple[str, str | None]]:
+    """Try every part without changing anything that exists; each with what is wrong, or None."""
+    results: list[tuple[str, str | None]] = [("settings", None)]
+    if not settings.data.exists():
+        return [*results, ("data", f"{settings.data} does not exist yet; `holdfast serve` makes it")]
+    try:
+        on = open_backends(settings)
+    except BadSetting as fault:
+        return [*results, ("data", str(fault))]
+    results.append(("data and keys", None))
+    try:
+        current = is_current(on.database)
+        results.append(("database", None if current else "the schema is not this program's: run `holdfast migrate`"))
+    except Exception as fault:  # noqa: BLE001 - the point is to tell what is wrong
+        results.append(("database", str(fault)))
+    probe = f"check{os.urandom(8).hex()}"
+    try:
+        writer = on.blobs.create(probe)
+        writer.write(b"check")
+        writer.close()
+        reader = on.blobs.open(probe, 5)
+        ok = bytes(reader.read(0)) == b"check"
+        reader.close()
+        on.blobs.delete(probe)
+        results.append(("blobs", None if ok else "what was written could not be read back"))
+    except Exception as fault:  # noqa: BLE001 - likewise
+        results.append(("blobs", str(fault) or type(fault).__name__))
+    return results
+
+
+def json_line(value: object) -> str:
+    """A value as one line of JSON, for `--json`."""
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,121 @@
+"""One worker process: its event loop, its threads, its listeners, and how it comes to rest."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import uvloop
+
+from holdfast.http.connection import Connection
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from holdfast.http.messages import Application, Request, Response
+    from holdfast.http.metrics import Metrics
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+THREADS = 32  # for requests: most wait for the disk or the database
+BYTE_THREADS = 8  # for streams: each has two megabytes of buffers
+DRAIN_SECONDS = 25.0  # the contract gives 30 for all
+BACKLOG = 1024
+
+
+class Server:
+    """What the connections of one process share."""
+
+    def __init__(self, application: Application, metrics: Metrics, *, background: Callable[[], Any]) -> None:
+        self.application = application
+        self.metrics = metrics
+        self.connections: set[Connection] = set()
+        self.is_draining = False
+        self._background = background
+        self._threads = ThreadPoolExecutor(THREADS, "request")
+        self._byte_threads = ThreadPoolExecutor(BYTE_THREADS, "bytes")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]], ready: Callable[[], None]) -> None:
+        """Serve until SIGTERM or SIGINT, then finish what was accepted."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(listeners, ready))
+
+    async def _serve(
+        self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]], ready: Callable[[], None]
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, stop.set)
+        servers = [
+            await self.loop.create_server(
+                lambda tls=tls: Connection(self, is_secure=tls is not None),  # type: ignore[misc]
+                sock=listener,
+                ssl=tls,
+                backlog=BACKLOG,
+            )
+            for listener, tls in listeners
+        ]
+        timekeeper = asyncio.create_task(self._keep_time())
+        ready()
+        await stop.wait()
+        self.is_draining = True
+        timekeeper.cancel()
+        for server in servers:
+            server.close()
+        await self._drain()
+
+    async def _drain(self) -> None:
+        deadline = self.loop.time() + DRAIN_SECONDS
+        for connection in tuple(self.connections):
+            connection.drain()
+        while self.connections and self.loop.time() < deadline:
+            await asyncio.sleep(0.05)
+        if self.connections:
+            log.warning("%d connections did not finish in %d s and are cut", len(self.connections), DRAIN_SECONDS)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._byte_threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _keep_time(self) -> None:
+        """Each second: cut what does not move, and let background work have its turn."""
+        while True:
+            await asyncio.sleep(1)
+            now = self.loop.time()
+            for connection in tuple(self.connections):
+                connection.check_deadline(now)
+            self.metrics.connections.set(len(self.connections))
+            await self.in_thread(self._background)
+
+    def soon(self, call: Callable[[], Any]) -> None:
+        """Run something on the event loop, from any thread; after the loop's end there is nothing left to do it for."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(call)
+
+    def submit(self, call: Callable[[], Any]) -> None:
+        """Run something in a thread for requests."""
+        self._threads.submit(call)
+
+    def submit_bytes(self, call: Callable[[], Any]) -> None:
+        """Run something in a thread for streams."""
+        self._byte_threads.submit(call)
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        """Await what a thread for requests returns."""
+        return await self.loop.run_in_executor(self._threads, call)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside the others."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def count(self, request: Request, response: Response) -> None:
+        """Note an answer in the metrics."""
+        self.metrics.answered(request.method, response.status)

@@ -1,0 +1,33 @@
+"""Who is asking, and how they came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A long-term access key without its secret."""
+
+    id: str
+    account_id: str
+    is_active: bool
+    description: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated principal."""
+
+    account_id: str
+    access_key_id: str
+
+    @property
+    def arn(self) -> str:
+        """The principal's ARN: every key is the account's own until there are users."""
+        return f"arn:aws:iam::{self.account_id}:root"

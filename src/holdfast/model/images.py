@@ -1,0 +1,43 @@
+"""An image as lists show it, and how callers point at one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ImageId:
+    """ECR's ImageIdentifier: a digest, a tag, or both."""
+
+    digest: str | None = None
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A stored manifest and what is known about it, without its bytes."""
+
+    id: int
+    digest: str
+    media_type: str
+    artifact_type: str | None
+    config_media_type: str | None
+    subject: str | None
+    manifest_bytes: int
+    size_bytes: int
+    annotations: dict[str, str]
+    pushed_at: datetime
+    tags: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes that a repository holds: their digest, their size, and where they are kept."""
+
+    digest: str
+    size_bytes: int
+    object_key: str

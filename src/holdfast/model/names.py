@@ -1,0 +1,74 @@
+"""Account, region, registry, repository, tag and ARN: the names by which things are known."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from holdfast.model.errors import NameInvalid, TagInvalid
+
+ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
+REGION = re.compile(r"[0-9a-z-]{2,25}", re.ASCII)
+REPOSITORY_NAME_PATTERN = (
+    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"  # as AWS prints it in errors
+)
+REPOSITORY_NAME = re.compile(REPOSITORY_NAME_PATTERN, re.ASCII)
+OCI_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)  # distribution-spec, "Pulling manifests"
+REGISTRY_HOST = re.compile(
+    r"(?P<account>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[0-9a-z-]{2,25})\.(?P<domain>[a-z0-9.-]+)", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All repositories of one account in one region."""
+
+    account_id: str
+    region: str
+
+    def __post_init__(self) -> None:
+        if not ACCOUNT_ID.fullmatch(self.account_id) or not REGION.fullmatch(self.region):
+            raise NameInvalid(f"{self.account_id}/{self.region}")
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryRef:
+    """A repository by name, whether or not it exists."""
+
+    registry: Registry
+    name: str
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.name) <= 256 or not REPOSITORY_NAME.fullmatch(self.name):
+            raise NameInvalid(self.name)
+
+    @property
+    def arn(self) -> str:
+        """The repository's ARN, in the partition of its region."""
+        registry = self.registry
+        return f"arn:{partition(registry.region)}:ecr:{registry.region}:{registry.account_id}:repository/{self.name}"
+
+
+def partition(region: str) -> str:
+    """The ARN partition that a region belongs to."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def check_oci_tag(tag: str) -> str:
+    """Return a tag that the registry protocol may carry, or refuse it."""
+    if not OCI_TAG.fullmatch(tag):
+        raise TagInvalid(tag)
+    return tag
+
+
+def registry_host(registry: Registry, domain: str) -> str:
+    """The host name under which ECR's clients look for a registry in a domain."""
+    return f"{registry.account_id}.dkr.ecr.{registry.region}.{domain}"
+
+
+def registry_of_host(host: str) -> Registry | None:
+    """The registry that a host name (without port) speaks of, if it is in ECR's form."""
+    found = REGISTRY_HOST.fullmatch(host)
+    return Registry(found["account"], found["region"]) if found else None

@@ -1,0 +1,36 @@
+"""A layer on its way in: the session, its parts, and the limits on both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MIB = 1024 * 1024
+PART_BYTES = 10 * MIB  # what InitiateLayerUpload advises, as ECR does
+MINIMUM_PART_BYTES = 5 * MIB  # of every part but the last, through the ECR API
+MAXIMUM_LAYER_BYTES = 52_000 * MIB
+MAXIMUM_PARTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive bytes of an upload, kept as one object."""
+
+    first_byte: int
+    size_bytes: int
+    object_key: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload in progress; `received_bytes` is authoritative."""
+
+    id: str
+    repository_id: int
+    received_bytes: int
+    expires_at: datetime
+    parts: tuple[Part, ...] = field(default=())

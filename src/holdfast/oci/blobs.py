@@ -1,0 +1,122 @@
+"""Look at, pull and delete blobs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from holdfast import registry
+from holdfast.http import Response, Stream
+from holdfast.model import digests
+from holdfast.model.errors import BlobNotFound
+from holdfast.model.repositories import repository_of_arn
+from holdfast.oci import errors
+from holdfast.oci.errors import API_VERSION
+from holdfast.oci.manifests import matches
+
+if TYPE_CHECKING:
+    from holdfast.http import Request
+    from holdfast.model.names import RepositoryRef
+    from holdfast.oci.call import Call
+    from holdfast.registry import Backends
+    from holdfast.registry.accounts import Tokens
+
+RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))", re.ASCII)
+
+
+def stat(call: Call) -> Response:
+    """Say how long a blob is."""
+    _check(call)
+    size = registry.layers.size(call.on, call.at, call.reference)
+    return Response(200, [*_headers(call.reference), ("Content-Length", str(size))])
+
+
+def pull(call: Call) -> Response:
+    """Serve a blob, or a range of it; ECR instead says where it is."""
+    _check(call)
+    if call.is_strict:
+        registry.layers.size(call.on, call.at, call.reference)
+        address = layer_url(call.tokens, call.request, call.at, call.reference)
+        return Response(307, [("Location", address), ("Docker-Content-Digest", call.reference), API_VERSION])
+    return _serve(call.on, call.request, call.at, call.reference)
+
+
+def layer_url(tokens: Tokens, request: Request, at: RepositoryRef, digest: str) -> str:
+    """An address from which anybody may read one layer for a while, as GetDownloadUrlForLayer gives."""
+    return f"{request.origin}/layers/{tokens.sign_layer(at.arn, digest)}"
+
+
+def pull_signed(on: Backends, tokens: Tokens, request: Request) -> Response:
+    """Serve the layer that a signed address names."""
+    if request.method not in {"GET", "HEAD"}:
+        return errors.error(request, 405, "UNSUPPORTED", f"The method {request.method} is not allowed here")
+    arn, digest = tokens.read_layer(request.path.removeprefix("/layers/"))
+    return _serve(on, request, repository_of_arn(arn), digest)
+
+
+def delete(call: Call) -> Response:
+    """Take a blob out of the repository."""
+    digests.check_digest(call.reference)
+    registry.layers.delete(call.on, call.at, call.reference)
+    return Response(202, [API_VERSION])
+
+
+def _check(call: Call) -> None:
+    if not digests.is_digest(call.reference):
+        registry.repositories.require(call.on, call.at)
+        if digests.looks_like_digest(call.reference):
+            raise BlobNotFound(call.at, call.reference)
+        digests.check_digest(call.reference)
+
+
+def _serve(on: Backends, request: Request, at: RepositoryRef, digest: str) -> Response:
+    headers = _headers(digest)
+    etag = f'"{digest}"'
+    wanted = request.header("if-none-match")
+    if wanted is not None and matches(wanted, etag):
+        registry.layers.size(on, at, digest)
+        return Response(304, headers)
+    body = registry.layers.open_blob(on, at, digest)
+    size = body.size_bytes
+    span = _range(request, size, etag)
+    if span is None:
+        return Response(200, headers, Stream(body, 0, size))
+    start, end = span
+    if start >= end:
+        body.close()
+        refused = errors.error(request, 416, "SIZE_INVALID", f"The range lies outside the blob's {size} bytes")
+        refused.headers.append(("Content-Range", f"bytes */{size}"))
+        return refused
+    headers.append(("Content-Range", f"bytes {start}-{end - 1}/{size}"))
+    return Response(206, headers, Stream(body, start, end - start))
+
+
+def _headers(digest: str) -> list[tuple[str, str]]:
+    return [
+        ("Content-Type", "application/octet-stream"),
+        ("Docker-Content-Digest", digest),
+        ("ETag", f'"{digest}"'),
+        ("Accept-Ranges", "bytes"),
+        ("Cache-Control", "private, max-age=31536000, immutable"),
+        API_VERSION,
+    ]
+
+
+def _range(request: Request, size: int, etag: str) -> tuple[int, int] | None:
+    """Start and end of the one range that is asked for; None to serve all (RFC 9110, section 14.2)."""
+    text = request.header("range")
+    if text is None or request.method != "GET":
+        return None
+    condition = request.header("if-range")
+    if condition is not None and condition.strip() != etag:
+        return None
+    found = RANGE.fullmatch(text.strip())
+    if found is None:
+        return None  # another unit, several ranges or nonsense: a server may ignore it
+    first, last, suffix = found.groups()
+    if suffix is not None:
+        return max(size - int(suffix), 0) if int(suffix) else size, size
+    start, end = int(first), size if last is None else min(int(last) + 1, size)
+    if last is not None and int(last) < start:
+        return None
+    return (start, end) if start < size else (size, size)

@@ -1,0 +1,60 @@
+"""One call of the registry protocol, as its handlers see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote
+
+from holdfast.registry import Profile
+
+if TYPE_CHECKING:
+    from holdfast.http import Request
+    from holdfast.model.callers import Caller
+    from holdfast.model.names import Registry, RepositoryRef
+    from holdfast.registry import Backends
+    from holdfast.registry.accounts import Tokens
+
+
+@dataclass(slots=True)
+class Call:
+    """Who asks, in which registry, about what."""
+
+    on: Backends
+    tokens: Tokens
+    request: Request
+    caller: Caller
+    registry: Registry
+    repository: RepositoryRef | None = None
+    reference: str = ""
+
+    @property
+    def at(self) -> RepositoryRef:
+        """The repository of a call that names one."""
+        assert self.repository is not None, "only routes with a name ask for it"
+        return self.repository
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether ECR's quirks are wanted."""
+        return self.on.profile is Profile.ECR_STRICT
+
+    def query(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        values = self.query_all(name)
+        return values[0] if values else None
+
+    def query_all(self, name: str) -> list[str]:
+        """Every value of a query parameter."""
+        if not self.request.query:
+            return []
+        pairs = parse_qsl(self.request.query, keep_blank_values=True, max_num_fields=100)
+        return [value for key, value in pairs if key == name]
+
+    def url(self, path: str) -> str:
+        """Where to find something: relative, so that proxies in between do not matter; absolute where ECR is."""
+        return self.request.origin + path if self.is_strict else path
+
+    def repository_path(self, tail: str) -> str:
+        """A path below the repository."""
+        return f"/v2/{self.at.name}/{quote(tail, safe='/:')}"

@@ -1,0 +1,87 @@
+"""A request's life at this door: find its row, prove who asks, settle the registry, ask leave, do it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from holdfast import registry
+from holdfast.http import Response
+from holdfast.model.errors import Refusal
+from holdfast.model.names import RepositoryRef, registry_of_host
+from holdfast.oci import blobs, errors, routes
+from holdfast.oci.call import Call
+from holdfast.registry import Profile
+
+if TYPE_CHECKING:
+    from holdfast.http import Answer, Request
+    from holdfast.model.names import Registry
+    from holdfast.registry import Backends
+    from holdfast.registry.accounts import Login, Tokens
+
+log = logging.getLogger(__name__)
+
+
+class Door:
+    """Everything under `/v2/`, and the signed addresses of layers under `/layers/`."""
+
+    def __init__(self, on: Backends, tokens: Tokens) -> None:
+        self._on = on
+        self._tokens = tokens
+        self._strict = on.profile is Profile.ECR_STRICT
+
+    @staticmethod
+    def is_hot(request: Request) -> bool:
+        """Whether a request is answered from one read of the database."""
+        if request.method not in {"GET", "HEAD"}:
+            return False
+        found = routes.match(request.path)
+        row = found[0].get(request.method) if found else None
+        return row is not None and row.is_hot
+
+    def __call__(self, request: Request) -> Answer:
+        """Answer a request."""
+        try:
+            if request.path.startswith("/layers/"):
+                return blobs.pull_signed(self._on, self._tokens, request)
+            return self._answer(request)
+        except Refusal as refusal:
+            return self.refuse(request, refusal)
+
+    def refuse(self, request: Request, refusal: Refusal) -> Response:
+        """The answer to a refusal."""
+        return errors.refuse(request, refusal, strict=self._strict)
+
+    def failed(self, request: Request, fault: Exception) -> Response:
+        """The answer to what was expected by nobody, or was refused late."""
+        if isinstance(fault, Refusal):
+            return self.refuse(request, fault)
+        log.error("request %s failed: %s %s", request.id, request.method, request.path, exc_info=fault)
+        return errors.error(request, 500, "UNKNOWN", "The registry failed to answer; its log has the request id")
+
+    def _answer(self, request: Request) -> Answer:
+        login = self._tokens.login(request.header("authorization"))
+        found = routes.match(request.path)
+        if found is None:
+            return errors.error(request, 404, "UNSUPPORTED", "There is no such endpoint")
+        rows, name, reference = found
+        row = rows.get(request.method)
+        if row is None:
+            response = errors.error(request, 405, "UNSUPPORTED", f"The method {request.method} is not allowed here")
+            response.headers.append(("Allow", ", ".join(rows)))
+            return response
+        home = registry_of(request, login)
+        at = RepositoryRef(home, name) if name else None
+        if row.needs is not None:
+            registry.access.require(login.caller, row.needs, at or home)
+        return row.handler(Call(self._on, self._tokens, request, login.caller, home, at, reference))
+
+
+def registry_of(request: Request, login: Login) -> Registry:
+    """Which registry a request speaks of: host name, else containerd's `ns`, else the login token's."""
+    host = (request.header("host") or "").lower()
+    named = registry_of_host(host.rpartition(":")[0] if ":" in host else host)
+    if named is None and "ns=" in request.query:
+        named = registry_of_host((parse_qs(request.query).get("ns") or [""])[0].lower())
+    return named or login.registry

@@ -1,0 +1,113 @@
+"""Pull, push and delete manifests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import registry
+from holdfast.http import ReadBody, Response
+from holdfast.model import digests, manifests
+from holdfast.model.errors import (
+    ImageDigestDoesNotMatch,
+    ImageNotFound,
+    InvalidParameter,
+    ManifestInvalid,
+    ManifestTooLarge,
+    TagInvalid,
+)
+from holdfast.model.names import OCI_TAG, check_oci_tag
+from holdfast.oci import errors
+from holdfast.oci.errors import API_VERSION
+
+if TYPE_CHECKING:
+    from holdfast.oci.call import Call
+
+MAXIMUM_TAGS_AT_ONCE = 10
+
+
+def pull(call: Call) -> Response:
+    """Serve the exact bytes that a tag or digest names; GET and HEAD."""
+    reference = call.reference
+    by_tag = ":" not in reference
+    if not (OCI_TAG.fullmatch(reference) if by_tag else digests.is_digest(reference)):
+        registry.repositories.require(call.on, call.at)
+        raise ImageNotFound(call.at, None if by_tag else reference, reference if by_tag else None)
+    found = registry.images.find_stored(call.on, call.at, reference, by_tag=by_tag)
+    body, media_type, digest = found.body, found.media_type, found.digest
+    if by_tag and call.is_strict:
+        converted = manifests.convert(body, media_type, _accepted(call))
+        if converted is not None:
+            body, media_type = converted
+            digest = digests.digest_of(body)
+    etag = f'"{digest}"'
+    headers = [("Content-Type", media_type), API_VERSION, ("ETag", etag)]
+    if not (call.is_strict and call.request.method == "GET"):  # ECR leaves it out of GET (containers-roadmap 1931)
+        headers.append(("Docker-Content-Digest", digest))
+    wanted = call.request.header("if-none-match")
+    if wanted is not None and matches(wanted, etag):
+        return Response(304, headers)
+    return Response(200, headers, body)
+
+
+def matches(header: str, etag: str) -> bool:
+    """Whether a list of entity tags has one (RFC 9110, section 13.1.2)."""
+    return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
+
+
+def _accepted(call: Call) -> frozenset[str]:
+    values = (value for name, value in call.request.headers if name == "accept")
+    return frozenset(kind.partition(";")[0].strip() for value in values for kind in value.split(","))
+
+
+def push(call: Call) -> ReadBody:
+    """Keep a manifest under a digest or a tag."""
+    reference, wanted = call.reference, None
+    if ":" in reference:
+        wanted = digests.check_digest(reference)
+        tags = [check_oci_tag(tag) for tag in call.query_all("tag")]
+        if len(tags) > MAXIMUM_TAGS_AT_ONCE:
+            raise TagInvalid(f"more than {MAXIMUM_TAGS_AT_ONCE} tags")
+    else:
+        tags = [check_oci_tag(reference)]
+    registry.repositories.require(call.on, call.at)
+
+    def too_long() -> Response:
+        return errors.refuse(call.request, ManifestTooLarge(manifests.MAXIMUM_BYTES), strict=call.is_strict)
+
+    def keep(body: bytes) -> Response:
+        algorithm = digests.algorithm(wanted) if wanted else "sha256"
+        manifest = _parse(call, body, algorithm)
+        if wanted is not None and not digests.same(manifest.digest, wanted):
+            raise ImageDigestDoesNotMatch(call.at, wanted)
+        registry.images.put(call.on, call.at, manifest, tags)
+        headers = [("Docker-Content-Digest", manifest.digest), API_VERSION]
+        if not call.is_strict:
+            headers.append(("Location", call.url(call.repository_path(f"manifests/{manifest.digest}"))))
+        if manifest.subject:
+            headers.append(("OCI-Subject", manifest.subject))
+        if wanted is not None:
+            headers += [("OCI-Tag", tag) for tag in tags]
+        return Response(201, headers)
+
+    return ReadBody(manifests.MAXIMUM_BYTES, keep, too_long)
+
+
+def _parse(call: Call, body: bytes, algorithm: str) -> manifests.Manifest:
+    try:
+        manifest = manifests.parse(body, call.request.header("content-type"), algorithm)
+    except ManifestInvalid as refusal:
+        if call.is_strict:
+            raise InvalidParameter("ImageManifest", "Invalid JSON syntax") from refusal
+        raise
+    if call.is_strict and not manifest.is_index and len(manifest.layers) < 2:
+        raise InvalidParameter("ImageManifest", "Invalid JSON syntax")  # ECR wants at least one layer
+    return manifest
+
+
+def delete(call: Call) -> Response:
+    """Remove an image by digest, or a tag."""
+    if ":" in call.reference:
+        registry.images.delete_manifest(call.on, call.at, digests.check_digest(call.reference))
+    else:
+        registry.images.delete_tag(call.on, call.at, call.reference)
+    return Response(202, [API_VERSION])

@@ -1,0 +1,74 @@
+"""The whole protocol, one row an endpoint, with the IAM action that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from holdfast.oci import blobs, lists, manifests, uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.http import Answer
+    from holdfast.oci.call import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint."""
+
+    method: str
+    path: str
+    handler: Callable[[Call], Answer]
+    needs: str | None  # the IAM action on the repository, or on the registry where none is named
+    is_hot: bool = False  # answered from one read of the database, on the event loop
+
+
+ROUTES = (  # read from top to bottom, this is the protocol
+    Route("GET", "/v2/", lists.ping, None, is_hot=True),
+    Route("HEAD", "/v2/", lists.ping, None, is_hot=True),
+    Route("GET", "/v2/_catalog", lists.catalogue, "ecr:DescribeRepositories"),
+    Route("GET", "/v2/{name}/tags/list", lists.tags, "ecr:ListImages"),
+    Route("GET", "/v2/{name}/referrers/{reference}", lists.referrers, "ecr:BatchGetImage"),
+    Route("GET", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True),
+    Route("HEAD", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True),
+    Route("PUT", "/v2/{name}/manifests/{reference}", manifests.push, "ecr:PutImage"),
+    Route("DELETE", "/v2/{name}/manifests/{reference}", manifests.delete, "ecr:BatchDeleteImage"),
+    Route("HEAD", "/v2/{name}/blobs/{reference}", blobs.stat, "ecr:BatchCheckLayerAvailability", is_hot=True),
+    Route("GET", "/v2/{name}/blobs/{reference}", blobs.pull, "ecr:GetDownloadUrlForLayer"),
+    Route("DELETE", "/v2/{name}/blobs/{reference}", blobs.delete, "ecr:BatchDeleteImage"),
+    Route("POST", "/v2/{name}/blobs/uploads/", uploads.begin, "ecr:InitiateLayerUpload"),
+    Route("GET", "/v2/{name}/blobs/uploads/{reference}", uploads.status, "ecr:UploadLayerPart"),
+    Route("PATCH", "/v2/{name}/blobs/uploads/{reference}", uploads.append, "ecr:UploadLayerPart"),
+    Route("PUT", "/v2/{name}/blobs/uploads/{reference}", uploads.complete, "ecr:CompleteLayerUpload"),
+    Route("DELETE", "/v2/{name}/blobs/uploads/{reference}", uploads.cancel, "ecr:InitiateLayerUpload"),
+)
+
+# What follows a repository's name. Names contain slashes, so a path is read from its right end.
+_TAILS = ("/blobs/uploads/", "/blobs/", "/manifests/", "/referrers/", "/tags/")
+_BY_PATH: dict[str, dict[str, Route]] = {}
+for _route in ROUTES:
+    _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
+
+
+def match(path: str) -> tuple[dict[str, Route], str, str] | None:
+    """The rows of a path by method, the repository's name and the reference; None if it is no endpoint."""
+    if "%" in path:
+        path = unquote(path)
+    if path in {"/v2/", "/v2"}:
+        return _BY_PATH["/v2/"], "", ""
+    if path == "/v2/_catalog":
+        return _BY_PATH[path], "", ""
+    if path.endswith("/blobs/uploads"):
+        path += "/"
+    for tail in _TAILS:
+        head, found, reference = path.rpartition(tail)
+        if found and "/" not in reference and head.startswith("/v2/"):
+            pattern = f"/v2/{{name}}{tail}{'list' if tail == '/tags/' else '{reference}' if reference else ''}"
+            rows = _BY_PATH.get(pattern)
+            if rows is None or (tail == "/tags/" and reference != "list"):
+                return None
+            return rows, head[4:], reference
+    return None

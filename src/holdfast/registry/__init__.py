@@ -1,0 +1,17 @@
+"""What can be done: one function a use case, one transaction each. The only floor that decides."""
+
+from holdfast.registry import access, accounts, cleaning, images, layers, repositories, uploads
+from holdfast.registry.backends import Backends, Limits, Profile
+
+__all__ = [
+    "Backends",
+    "Limits",
+    "Profile",
+    "access",
+    "accounts",
+    "cleaning",
+    "images",
+    "layers",
+    "repositories",
+    "uploads",
+]

@@ -1,0 +1,233 @@
+"""Accounts, access keys, and the login tokens made from them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+import string
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from holdfast import store
+from holdfast.blobs import KeyRing
+from holdfast.blobs.keys import WrongKey
+from holdfast.model.callers import AccessKey, Caller
+from holdfast.model.errors import InvalidParameter, NotFound, TokenExpired, Unauthenticated, UnrecognizedClient
+from holdfast.model.names import ACCOUNT_ID, Registry
+
+if TYPE_CHECKING:
+    from holdfast.registry.backends import Backends
+
+T = TypeVar("T")
+KEY_ID_ALPHABET = string.ascii_uppercase + "234567"
+TOKEN_SECRET = "login-token"  # noqa: S105 - the name of a secret, not one
+TOKEN_PREFIX = "v1."  # noqa: S105 - a version mark
+TOKEN_BYTES = 4096
+REMEMBERED_TOKENS = 4096
+
+
+class NoSuchKey(NotFound):
+    """No access key of that id."""
+
+    def __init__(self, access_key_id: str) -> None:
+        super().__init__(
+            f"There is no access key '{access_key_id}'. `holdfast account list-keys` shows those there are."
+        )
+
+
+class NoSuchAccount(NotFound):
+    """No account of that id."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"There is no account '{account_id}'. `holdfast account create {account_id}` makes it.")
+
+
+class KeyExists(InvalidParameter):
+    """The id of the key is taken."""
+
+    def __init__(self, access_key_id: str) -> None:
+        super().__init__("accessKeyId", f"The access key '{access_key_id}' exists already")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Whom a login token speaks for, and the registry it was asked for."""
+
+    caller: Caller
+    registry: Registry
+    expires_at: datetime
+
+
+def create(on: Backends, account_id: str) -> bool:
+    """Make an account; False if it exists."""
+    if not ACCOUNT_ID.fullmatch(account_id):
+        raise InvalidParameter("accountId", "An account id has 12 digits")
+    with on.database.transaction() as tx:
+        return store.accounts.ensure(tx, account_id, on.clock())
+
+
+def create_key(
+    on: Backends, account_id: str, description: str = "", *, key_id: str | None = None, secret: str | None = None
+) -> tuple[AccessKey, str]:
+    """Make an access key of an account; the secret is told once and kept sealed."""
+    fresh_id, fresh_secret = fresh_key(on)
+    key = AccessKey(key_id or fresh_id, account_id, True, description[:256], on.clock())
+    secret = secret or fresh_secret
+    with on.database.transaction() as tx:
+        if not store.accounts.exists(tx, account_id):
+            raise NoSuchAccount(account_id)
+        if not store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), _key_context(key.id))):
+            raise KeyExists(key.id)
+    return key, secret
+
+
+def fresh_key(on: Backends) -> tuple[str, str]:
+    """The id and secret of a key that nobody has yet."""
+    return _fresh_key_id(), base64.b64encode(on.random_bytes(30)).decode()
+
+
+def ensure_root(on: Backends, account_id: str, key_id: str, secret: str, *, replace: bool) -> None:
+    """Make the default account with its first key, in one step.
+
+    An account that exists keeps the keys it has, so that a deleted root key does not come back with a restart; unless
+    the operator hands one in, which then holds.
+    """
+    now = on.clock()
+    sealed = on.keys.wrap(secret.encode(), _key_context(key_id))
+    with on.database.transaction() as tx:
+        is_new = store.accounts.ensure(tx, account_id, now)
+        if replace:
+            store.accounts.delete_key(tx, key_id)
+        if is_new or replace:
+            store.accounts.add_key(tx, AccessKey(key_id, account_id, True, "root", now), sealed)
+
+
+def list_accounts(on: Backends) -> list[tuple[str, int]]:
+    """Every account with the number of its keys."""
+    with on.database.snapshot() as tx:
+        return store.accounts.list_all(tx)
+
+
+def list_keys(on: Backends, account_id: str | None = None) -> list[AccessKey]:
+    """Access keys of one account, or of all."""
+    with on.database.snapshot() as tx:
+        return store.accounts.list_keys(tx, account_id)
+
+
+def set_key_active(on: Backends, key_id: str, *, is_active: bool) -> None:
+    """Switch a key on or off; what was made from it stops with it."""
+    with on.database.transaction() as tx:
+        if not store.accounts.set_key_active(tx, key_id, is_active=is_active):
+            raise NoSuchKey(key_id)
+
+
+def delete_key(on: Backends, key_id: str) -> None:
+    """Forget a key; login tokens made from it are worthless at once."""
+    with on.database.transaction() as tx:
+        if not store.accounts.delete_key(tx, key_id):
+            raise NoSuchKey(key_id)
+
+
+def secret_of(on: Backends, key_id: str) -> tuple[Caller, str]:
+    """Whom an active key speaks for, and its secret; or `UnrecognizedClient`."""
+    with on.database.snapshot() as tx:
+        found = store.accounts.find_key(tx, key_id)
+    if found is None or not found[0].is_active:
+        raise UnrecognizedClient
+    key, sealed = found
+    return Caller(key.account_id, key.id), on.keys.unwrap(sealed, _key_context(key.id)).decode()
+
+
+class Tokens:
+    """Makes and reads login tokens; one a process.
+
+    A token is sealed, not stored: it says who asked, for which registry and until when. It is worth something only as
+    long as its access key is active, which is looked up at each use.
+    """
+
+    def __init__(self, on: Backends) -> None:
+        self._on = on
+        self._ring = _token_ring(on)
+        self._logins: OrderedDict[str, Login] = OrderedDict()
+
+    def issue(self, caller: Caller, registry: Registry) -> tuple[str, datetime]:
+        """A password for `docker login -u AWS`, and until when it holds."""
+        expires_at = self._on.clock() + self._on.limits.token_lifetime
+        claims = [caller.account_id, caller.access_key_id, registry.account_id, registry.region, expires_at.timestamp()]
+        sealed = self._ring.wrap(msgspec.json.encode(claims), TOKEN_SECRET)
+        return TOKEN_PREFIX + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode(), expires_at
+
+    def login(self, authorization: str | None) -> Login:
+        """Whom an Authorization header speaks for; `Unauthenticated` or `TokenExpired` if for nobody."""
+        if not authorization:
+            raise Unauthenticated
+        found = self._logins.get(authorization)
+        if found is None:
+            found = self._read(authorization)
+            self._logins[authorization] = found
+            if len(self._logins) > REMEMBERED_TOKENS:
+                self._logins.popitem(last=False)
+        if found.expires_at <= self._on.clock():
+            raise TokenExpired
+        if self._on.database.hot.account_of_key(found.caller.access_key_id) != found.caller.account_id:
+            raise Unauthenticated
+        return found
+
+    def sign_layer(self, at_arn: str, digest: str) -> str:
+        """A text that lets anybody who has it read one layer for a while."""
+        expires_at = (self._on.clock() + self._on.limits.layer_url_lifetime).timestamp()
+        sealed = self._ring.wrap(msgspec.json.encode([at_arn, digest, expires_at]), "layer-url")
+        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+    def read_layer(self, text: str) -> tuple[str, str]:
+        """The repository's ARN and the digest that `sign_layer` was given."""
+        arn, digest, expires_at = self._open(text, "layer-url", tuple[str, str, float])
+        if expires_at <= self._on.clock().timestamp():
+            raise TokenExpired
+        return arn, digest
+
+    def _read(self, authorization: str) -> Login:
+        scheme, _, encoded = authorization.partition(" ")
+        if scheme.lower() != "basic" or len(encoded) > TOKEN_BYTES:
+            raise Unauthenticated
+        try:
+            user, _, password = base64.b64decode(encoded.strip(), validate=True).decode("ascii").partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise Unauthenticated from None
+        if user != "AWS" or not password.startswith(TOKEN_PREFIX):
+            raise Unauthenticated
+        claims = self._open(password.removeprefix(TOKEN_PREFIX), TOKEN_SECRET, tuple[str, str, str, str, float])
+        account, key_id, registry_account, region, expires_at = claims
+        return Login(
+            Caller(account, key_id), Registry(registry_account, region), datetime.fromtimestamp(expires_at, UTC)
+        )
+
+    def _open(self, text: str, context: str, shape: type[T]) -> T:
+        try:
+            sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            return msgspec.json.decode(self._ring.unwrap(sealed, context), type=shape)
+        except (binascii.Error, ValueError, WrongKey, msgspec.MsgspecError):
+            raise Unauthenticated from None
+
+
+def _token_ring(on: Backends) -> KeyRing:
+    """The installation's token keys, made on first use and shared by every process and node."""
+    with on.database.transaction() as tx:
+        sealed = store.secrets.find_all(tx, TOKEN_SECRET)
+        if not sealed:
+            sealed = {1: on.keys.wrap(on.random_bytes(32), TOKEN_SECRET)}
+            store.secrets.add(tx, TOKEN_SECRET, 1, sealed[1], on.clock())
+    return KeyRing({version: on.keys.unwrap(secret, TOKEN_SECRET) for version, secret in sealed.items()})
+
+
+def _fresh_key_id() -> str:
+    return "AKIA" + "".join(secrets.choice(KEY_ID_ALPHABET) for _ in range(16))
+
+
+def _key_context(key_id: str) -> str:
+    return f"holdfast access key {key_id}"

@@ -1,0 +1,226 @@
+"""Put, get, list and delete images and tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.model.errors import (
+    ImageNotFound,
+    ImageReferencedByManifestList,
+    ImageTagAlreadyExists,
+    LayersNotFound,
+    LimitExceeded,
+    ReferencedImagesNotFound,
+    RepositoryNotFound,
+)
+from holdfast.model.images import ImageId
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from holdfast.model.images import Image
+    from holdfast.model.manifests import Manifest
+    from holdfast.model.names import RepositoryRef
+    from holdfast.model.repositories import Repository
+    from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
+    from holdfast.store.hot import StoredManifest
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What a push of a manifest changed."""
+
+    image: Image
+    is_new: bool  # the digest was not there
+    is_tagged: bool  # the tag was not there, or pointed elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one item of a batch was left out."""
+
+    id: ImageId
+    code: str
+    reason: str
+
+
+def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str] = ()) -> Put:
+    """Keep a manifest and point tags at it; every part that it needs must be in the repository."""
+    now = on.clock()
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, at)
+        image = store.images.find(tx, repository, digest=manifest.digest)
+        is_new = image is None
+        if image is None:
+            size_bytes = _require_parts(tx, repository, manifest)
+            image = store.images.add(tx, repository, manifest, size_bytes, now)
+        moved = [_point(on, tx, repository, tag, image, now) for tag in dict.fromkeys(tags)]
+    return Put(image, is_new, any(moved))
+
+
+def _require_parts(tx: Transaction, repository: Repository, manifest: Manifest) -> int:
+    """Refuse a manifest whose parts are missing; the image's size in bytes as ECR counts it."""
+    blobs = store.blobs.sizes(tx, repository, manifest.needed_blobs)
+    missing = [digest for digest in manifest.needed_blobs if digest not in blobs]
+    if missing:
+        raise LayersNotFound(repository.ref, missing)
+    children = store.images.present(tx, repository, manifest.needed_manifests)
+    missing = [digest for digest in manifest.needed_manifests if digest not in children]
+    if missing:
+        raise ReferencedImagesNotFound(repository.ref, missing)
+    return max(children.values(), default=0) if manifest.is_index else manifest.layer_bytes
+
+
+def _point(on: Backends, tx: Transaction, repository: Repository, tag: str, image: Image, now: datetime) -> bool:
+    holder = store.images.find(tx, repository, tag=tag)
+    if holder is not None and holder.id == image.id:
+        return False
+    if holder is not None and not repository.mutability.may_move(tag):
+        raise ImageTagAlreadyExists(repository.ref, tag)
+    if store.images.tag_count(tx, image) >= on.limits.tags_per_image:
+        raise LimitExceeded(f"The image cannot have more than {on.limits.tags_per_image} tags")
+    store.images.set_tag(tx, repository, tag, image, now)
+    return True
+
+
+def find_stored(on: Backends, at: RepositoryRef, reference: str, *, by_tag: bool) -> StoredManifest:
+    """The exact bytes that a tag or digest names: the read that a pull waits for."""
+    hot = on.database.hot
+    found = hot.manifest(at, reference, by_tag=by_tag)
+    if found is not None:
+        return found
+    if not hot.has_repository(at):
+        raise RepositoryNotFound(at)
+    raise ImageNotFound(at, None if by_tag else reference, reference if by_tag else None)
+
+
+def get(
+    on: Backends, at: RepositoryRef, ids: Sequence[ImageId]
+) -> tuple[list[tuple[ImageId, Image, bytes]], list[Failure]]:
+    """Manifests by digest, tag or both; what cannot be had is told one by one."""
+    found: list[tuple[ImageId, Image, bytes]] = []
+    failures: list[Failure] = []
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        for id_ in ids:
+            image = store.images.find(tx, repository, digest=id_.digest, tag=id_.tag)
+            if image is None:
+                failures.append(_missing(tx, repository, id_))
+            else:
+                found.append((ImageId(image.digest, id_.tag), image, store.images.body(tx, image)))
+    return found, failures
+
+
+def describe(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> list[Image]:
+    """Images with their tags; one that is missing fails the whole call."""
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        images: dict[int, Image] = {}
+        for id_ in ids:
+            image = store.images.find(tx, repository, digest=id_.digest, tag=id_.tag)
+            if image is None:
+                raise ImageNotFound(at, id_.digest, id_.tag)
+            images[image.id] = image
+        return store.images.with_tags(tx, images.values())
+
+
+def page(
+    on: Backends, at: RepositoryRef, after: int, limit: int, *, tagged: bool | None = None
+) -> tuple[list[Image], bool]:
+    """Images in the order of their push, beginning after one, and whether there are more."""
+    with on.database.snapshot() as tx:
+        found = store.images.page(tx, store.repositories.get(tx, at), after, limit + 1, tagged=tagged)
+    return found[:limit], len(found) > limit
+
+
+def identifiers(
+    on: Backends, at: RepositoryRef, after: tuple[int, str], limit: int, *, tagged: bool | None = None
+) -> tuple[list[tuple[int, str, str | None]], bool]:
+    """Row, digest and tag of each tag and untagged image, beginning after one, and whether there are more."""
+    with on.database.snapshot() as tx:
+        found = store.images.identifiers(tx, store.repositories.get(tx, at), after, limit + 1, tagged=tagged)
+    return found[:limit], len(found) > limit
+
+
+def tag_names(on: Backends, at: RepositoryRef, after: str, limit: int) -> tuple[list[str], bool]:
+    """Tags in order, beginning after one, and whether there are more."""
+    with on.database.snapshot() as tx:
+        found = store.images.tag_names(tx, store.repositories.get(tx, at), after, limit + 1)
+    return found[:limit], len(found) > limit
+
+
+def referrers(
+    on: Backends, at: RepositoryRef, subject: str, after: int, limit: int, artifact_type: str | None = None
+) -> tuple[list[Image], bool]:
+    """Images whose subject is a digest, beginning after one, and whether there are more."""
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        found = store.images.referrers(tx, repository, subject, after, limit + 1, artifact_type)
+    return found[:limit], len(found) > limit
+
+
+def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[list[ImageId], list[Failure]]:
+    """Remove tags or whole images, as BatchDeleteImage does; one failure does not stop the others.
+
+    By tag, the tag goes, and the image with its last one. By digest, the image goes with all its tags. By both, the tag
+    goes if it names that digest.
+    """
+    removed: list[ImageId] = []
+    failures: list[Failure] = []
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, at)
+        for id_ in ids:
+            image = store.images.find(tx, repository, digest=id_.digest, tag=id_.tag)
+            if image is None:
+                failures.append(_missing(tx, repository, id_))
+                continue
+            image = store.images.with_tags(tx, [image])[0]
+            whole = id_.tag is None or image.tags == (id_.tag,)
+            holders = store.images.parents(tx, repository, image.digest) if whole else []
+            if holders:
+                refusal = ImageReferencedByManifestList(holders)
+                failures.append(Failure(id_, "ImageReferencedByManifestList", refusal.message))
+            elif whole:
+                store.images.remove(tx, image)
+                removed += [ImageId(image.digest, tag) for tag in image.tags] or [ImageId(image.digest)]
+            else:
+                assert id_.tag is not None
+                store.images.untag(tx, repository, id_.tag)
+                removed.append(ImageId(image.digest, id_.tag))
+    return removed, failures
+
+
+def delete_manifest(on: Backends, at: RepositoryRef, digest: str) -> Image:
+    """Remove an image and its tags, unless an index lists it (distribution-spec, "Deleting Manifests")."""
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, at)
+        image = store.images.find(tx, repository, digest=digest)
+        if image is None:
+            raise ImageNotFound(at, digest, None)
+        holders = store.images.parents(tx, repository, digest)
+        if holders:
+            raise ImageReferencedByManifestList(holders)
+        image = store.images.with_tags(tx, [image])[0]
+        store.images.remove(tx, image)
+    return image
+
+
+def delete_tag(on: Backends, at: RepositoryRef, tag: str) -> Image:
+    """Remove a tag; the image stays (distribution-spec, "Deleting tags")."""
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, at)
+        image = store.images.find(tx, repository, tag=tag)
+        if image is None:
+            raise ImageNotFound(at, None, tag)
+        store.images.untag(tx, repository, tag)
+    return replace(image, tags=(tag,))
+
+
+def _missing(tx: Transaction, repository: Repository, id_: ImageId) -> Failure:
+    if id_.digest is not None and id_.tag is not None and store.images.find(tx, repository, tag=id_.tag) is not None:
+        return Failure(id_, "ImageTagDoesNotMatchDigest", "Requested image tag does not match the image digest")
+    return Failure(id_, "ImageNotFound", "Requested image not found")

@@ -1,0 +1,76 @@
+"""Look at, open and let go of the blobs that a repository holds."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.blobs import ObjectDamaged, ObjectMissing, SealedReader
+from holdfast.model.errors import (
+    BlobNotFound,
+    BytesDamaged,
+    LayerInaccessible,
+    LayerReferenced,
+    LayersNotFound,
+    RepositoryNotFound,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from holdfast.model.names import RepositoryRef
+    from holdfast.registry.backends import Backends
+
+log = logging.getLogger(__name__)
+
+
+def size(on: Backends, at: RepositoryRef, digest: str) -> int:
+    """The size in bytes of a blob that a repository holds, or `BlobNotFound`."""
+    return _find(on, at, digest)[0]
+
+
+def sizes(on: Backends, at: RepositoryRef, digests: Collection[str]) -> dict[str, int]:
+    """The sizes in bytes of those digests that a repository holds."""
+    with on.database.snapshot() as tx:
+        return store.blobs.sizes(tx, store.repositories.get(tx, at), digests)
+
+
+def open_blob(on: Backends, at: RepositoryRef, digest: str) -> SealedReader:
+    """The bytes of a blob; damaged ones are never served."""
+    size_bytes, key = _find(on, at, digest)
+    try:
+        return on.blobs.open(key, size_bytes)
+    except (ObjectMissing, ObjectDamaged):
+        log.critical("blob %s of %s: the object %s is missing or damaged", digest, at.name, key)
+        raise BytesDamaged(digest) from None
+
+
+def require_in_image(on: Backends, at: RepositoryRef, digest: str) -> None:
+    """Refuse a layer that no image of the repository uses, as GetDownloadUrlForLayer does."""
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        if store.blobs.find(tx, repository, digest) is None:
+            raise LayersNotFound(at, [digest])
+        if not store.blobs.is_referenced(tx, repository, digest):
+            raise LayerInaccessible(at, digest)
+
+
+def delete(on: Backends, at: RepositoryRef, digest: str) -> None:
+    """Take a blob out of a repository, unless an image there uses it."""
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, at)
+        if store.blobs.is_referenced(tx, repository, digest):
+            raise LayerReferenced(at, digest)
+        if not store.blobs.unlink(tx, repository, digest):
+            raise BlobNotFound(at, digest)
+
+
+def _find(on: Backends, at: RepositoryRef, digest: str) -> tuple[int, str]:
+    hot = on.database.hot
+    found = hot.blob(at, digest)
+    if found is not None:
+        return found
+    if not hot.has_repository(at):
+        raise RepositoryNotFound(at)
+    raise BlobNotFound(at, digest)

@@ -1,0 +1,278 @@
+"""A layer's way in: begin, receive, complete; or cancel, or mount what is there already.
+
+    begin ──► receive ──► append ──► … ──► complete ──► a blob
+                 │           └ the part continues the upload, if nobody else continued it first
+                 └ bytes are hashed and sealed as they come, under a key of their own
+
+Each part is an object of its own, announced before it is written and durable before it counts. A layer that came in one
+part, as clients send them, becomes the blob as it lies. Only several parts are written once more, as one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.blobs import ObjectMissing, OutOfSpace
+from holdfast.model import digests
+from holdfast.model.errors import (
+    BytesDamaged,
+    DigestInvalid,
+    LayerAlreadyExists,
+    LayerTooLarge,
+    RangeInvalid,
+    StorageFull,
+    UploadNotFound,
+)
+from holdfast.model.images import Blob
+from holdfast.model.uploads import MAXIMUM_PARTS, Part, Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from holdfast.model.names import RepositoryRef
+    from holdfast.registry.backends import Backends
+
+
+class PartWriter:
+    """Bytes of a layer on their way to an object; nobody sees them before they are appended or committed."""
+
+    def __init__(self, on: Backends, first_byte: int) -> None:
+        self._on = on
+        self._first_byte = first_byte
+        self._sha256 = hashlib.sha256()
+        self.key = on.random_bytes(16).hex()
+        with on.database.transaction(durable=False) as tx:
+            store.blobs.announce_object(tx, self.key, on.clock() + 3 * on.limits.upload_lifetime)
+        with _space(self.discard):
+            self._writer = on.blobs.create(self.key)
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes came so far."""
+        return self._writer.size_bytes
+
+    def write(self, data: bytes) -> None:
+        """Take more bytes. Raises `LayerTooLarge` and `StorageFull`."""
+        limit = self._on.limits.layer_bytes
+        if self._first_byte + self._writer.size_bytes + len(data) > limit:
+            raise LayerTooLarge(limit)
+        self._sha256.update(data)
+        with _space(self.discard):
+            self._writer.write(data)
+
+    def close(self) -> Part:
+        """Make the bytes durable."""
+        with _space(self.discard):
+            self._writer.close()
+        return Part(self._first_byte, self._writer.size_bytes, self.key, self._sha256.hexdigest())
+
+    def discard(self) -> None:
+        """Forget the bytes, written or half-written."""
+        if hasattr(self, "_writer"):
+            self._writer.discard()
+        drop(self._on, self.key)
+
+
+class _space:  # noqa: N801 - reads as a statement
+    """Turn a full store into a refusal, and leave nothing behind."""
+
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        self._give_up = give_up
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        if isinstance(fault, OutOfSpace):
+            self._give_up()
+            raise StorageFull from fault
+
+
+def begin(on: Backends, at: RepositoryRef) -> str:
+    """Open an upload; its id."""
+    upload_id = on.new_id()
+    with on.database.transaction(durable=False) as tx:
+        repository = store.repositories.get(tx, at)
+        store.uploads.begin(tx, repository, upload_id, on.clock() + on.limits.upload_lifetime)
+    return upload_id
+
+
+def get(on: Backends, at: RepositoryRef, upload_id: str) -> Upload:
+    """An upload in progress, or `UploadNotFound`."""
+    with on.database.snapshot() as tx:
+        upload = store.uploads.find(tx, store.repositories.get(tx, at), upload_id)
+    if upload is None:
+        raise UploadNotFound(at, upload_id)
+    return upload
+
+
+def receive(on: Backends, upload: Upload, first_byte: int | None = None) -> PartWriter:
+    """Begin to take bytes that continue an upload. Raises `RangeInvalid` if they do not."""
+    if first_byte is not None and first_byte != upload.received_bytes:
+        raise RangeInvalid(
+            f"First byte of the layer part is {first_byte} instead of {upload.received_bytes}", received=upload
+        )
+    if len(upload.parts) >= MAXIMUM_PARTS:
+        raise LayerTooLarge(on.limits.layer_bytes)
+    return PartWriter(on, upload.received_bytes)
+
+
+def receive_whole(on: Backends) -> PartWriter:
+    """Begin to take a layer that comes in one request."""
+    return PartWriter(on, 0)
+
+
+def append(on: Backends, at: RepositoryRef, upload: Upload, writer: PartWriter) -> int:
+    """Let received bytes continue an upload; how many it has now."""
+    if writer.size_bytes == 0:
+        writer.discard()
+        return upload.received_bytes
+    part = writer.close()
+    with on.database.transaction(durable=False) as tx:
+        continued = store.uploads.append(tx, upload, part, on.clock() + on.limits.upload_lifetime)
+    if not continued:
+        drop(on, part.object_key)
+        now = get(on, at, upload.id)  # gone altogether, or continued by somebody else meanwhile
+        raise RangeInvalid(
+            f"First byte of the layer part is {part.first_byte} instead of {now.received_bytes}", received=now
+        )
+    return part.first_byte + part.size_bytes
+
+
+def cancel(on: Backends, at: RepositoryRef, upload_id: str) -> None:
+    """Give an upload up."""
+    upload = get(on, at, upload_id)
+    with on.database.transaction(durable=False) as tx:
+        store.uploads.end(tx, upload, on.clock())
+    for part in upload.parts:
+        drop(on, part.object_key)
+
+
+def complete(
+    on: Backends, at: RepositoryRef, upload: Upload, wanted: Sequence[str], last: PartWriter | None = None
+) -> Blob:
+    """Make an upload, with its last bytes, a blob of one of the wanted digests. Raises `DigestInvalid`."""
+    parts = upload.parts
+    if last is not None and last.size_bytes:
+        parts = (*parts, last.close())
+    elif last is not None:
+        last.discard()
+    try:
+        blob = _prove(on, parts, wanted)
+    except DigestInvalid:
+        cancel_quietly(on, upload, parts)
+        raise
+    _commit(on, at, blob, upload, parts)
+    return blob
+
+
+def complete_whole(on: Backends, at: RepositoryRef, writer: PartWriter, digest: str) -> Blob:
+    """Make a layer that came in one request a blob of that digest."""
+    part = writer.close()
+    try:
+        blob = _prove(on, (part,), (digest,))
+    except DigestInvalid:
+        drop(on, part.object_key)
+        raise
+    _commit(on, at, blob, None, (part,))
+    return blob
+
+
+def mount(on: Backends, at: RepositoryRef, source: RepositoryRef, digest: str) -> Blob | None:
+    """Let a repository hold a blob that another one of its registry holds; None if that cannot be."""
+    with on.database.transaction() as tx:
+        target = store.repositories.get(tx, at)
+        origin = store.repositories.find(tx, source)
+        return store.blobs.mount(tx, origin, target, digest, on.clock()) if origin else None
+
+
+def cancel_quietly(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:
+    """End an upload whose bytes proved wrong: nobody can continue it to anything right."""
+    with on.database.transaction(durable=False) as tx:
+        store.uploads.end(tx, upload, on.clock())
+    for part in parts:
+        drop(on, part.object_key)
+
+
+def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, parts: Sequence[Part]) -> None:
+    """Make a proved object visible in the transaction that ends its upload; then drop what nothing holds."""
+    superfluous = {blob.object_key, *(part.object_key for part in parts)}
+    try:
+        with on.database.transaction() as tx:
+            repository = store.repositories.get(tx, at)
+            if upload is not None and not store.uploads.end(tx, upload, on.clock()):
+                raise UploadNotFound(at, upload.id)
+            if store.blobs.keep(tx, repository, blob, on.clock()):
+                superfluous.discard(blob.object_key)
+    finally:
+        for key in superfluous:
+            drop(on, key)
+
+
+def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str]) -> Blob:
+    """The parts as one object whose bytes have a wanted digest, or `DigestInvalid`."""
+    algorithms = {digests.algorithm(digest) for digest in wanted}
+    if len(parts) == 1 and algorithms == {"sha256"}:
+        whole, found = parts[0], [f"sha256:{parts[0].sha256}"]
+    else:
+        whole, found = _join(on, parts, algorithms)
+    for digest in wanted:
+        if any(digests.same(digest, proof) for proof in found):
+            return Blob(digest, whole.size_bytes, whole.object_key)
+    if whole not in parts:
+        drop(on, whole.object_key)
+    raise DigestInvalid(f"The uploaded bytes have the digest '{found[0]}' instead of '{wanted[0]}'")
+
+
+def _join(on: Backends, parts: Sequence[Part], algorithms: Iterable[str]) -> tuple[Part, list[str]]:
+    """Read every part in order: one object that holds all of them, and its digests."""
+    proofs = {name: digests.hasher(name) for name in sorted(algorithms)}
+    writer = PartWriter(on, 0) if len(parts) != 1 else None  # a single part is read for its other digest only
+    try:
+        for part in parts:
+            for data in read(on, part.object_key, part.size_bytes):
+                piece = bytes(data)
+                for proof in proofs.values():
+                    proof.update(piece)
+                if writer is not None:
+                    writer.write(piece)
+        whole = parts[0] if writer is None else writer.close()
+    except BaseException:
+        if writer is not None:
+            writer.discard()
+        raise
+    return whole, [f"{name}:{proof.hexdigest()}" for name, proof in proofs.items()]
+
+
+def read(on: Backends, key: str, size_bytes: int) -> Iterator[memoryview]:
+    """The plaintext of an object, segment by segment."""
+    try:
+        reader = on.blobs.open(key, size_bytes)
+    except ObjectMissing:
+        raise BytesDamaged(key) from None
+    try:
+        position = 0
+        while position < size_bytes:
+            view = reader.read(position)
+            yield view
+            position += len(view)
+    finally:
+        reader.close()
+
+
+def drop(on: Backends, key: str) -> None:
+    """Delete an object that nothing holds: decide, delete the bytes, forget. A crash in between is swept up later."""
+    with on.database.transaction(durable=False) as tx:
+        doomed = store.blobs.doom_object(tx, key)
+    if doomed:
+        on.blobs.delete(key)
+        with on.database.transaction(durable=False) as tx:
+            store.blobs.forget_object(tx, key)
+
+
+def already_there(on: Backends, at: RepositoryRef, digest: str) -> None:
+    """Refuse with `LayerAlreadyExists` if a repository holds a layer, as the ECR API does."""
+    if on.database.hot.blob(at, digest) is not None:
+        raise LayerAlreadyExists(at, digest)

@@ -1,0 +1,228 @@
+"""Every choice of the operator: its flag, its variable, its default and what it means."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdfast.model.names import ACCOUNT_ID, REGION
+from holdfast.registry import Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class BadSetting(Exception):
+    """A setting that cannot be followed; the message is one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to listen on."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+class Secret:
+    """A text that no log or message shows."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One setting."""
+
+    name: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+    placeholder: str
+    flag: bool = True  # secrets come from the environment only: a command line is for all to see
+    switch: bool = False
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"HOLDFAST_{self.name.upper()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, read once."""
+
+    data: Path
+    listen: tuple[Listen, ...]
+    tls: str
+    tls_names: tuple[str, ...]
+    insecure_http: bool
+    database: str
+    blobs: str
+    account: str
+    region: str
+    workers: int
+    profile: Profile
+    signature_window: int
+    log_level: str
+    root_access_key_id: str
+    root_secret_access_key: Secret | None
+
+    def __post_init__(self) -> None:
+        for address in self.listen:
+            if not address.is_loopback and self.tls == "off" and not self.insecure_http:
+                raise BadSetting(
+                    f"--listen {address} with --tls off would send passwords and images in the clear to a network: "
+                    "use --tls auto or a folder with tls.crt and tls.key, or say --insecure-http if a proxy encrypts"
+                )
+        if bool(self.root_access_key_id) != (self.root_secret_access_key is not None):
+            raise BadSetting("HOLDFAST_ROOT_ACCESS_KEY_ID and HOLDFAST_ROOT_SECRET_ACCESS_KEY must be set together")
+
+    def encrypts(self, address: Listen) -> bool:
+        """Whether an address is served by TLS."""
+        if self.tls == "":
+            return not (address.is_loopback or self.insecure_http)
+        return self.tls != "off"
+
+
+def _listen(text: str) -> tuple[Listen, ...]:
+    addresses = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        host, _, port = part.rpartition(":")
+        if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+            raise ValueError("it must be HOST:PORT, such as 127.0.0.1:5000 or [::1]:5000")
+        addresses.append(Listen(host.strip("[]"), int(port)))
+    if not addresses:
+        raise ValueError("at least one HOST:PORT is needed")
+    return tuple(addresses)
+
+
+def _tls(text: str) -> str:
+    if text in {"", "auto", "off"}:
+        return text
+    missing = [name for name in ("tls.crt", "tls.key") if not (Path(text) / name).is_file()]
+    if missing:
+        raise ValueError(f"it must be auto, off or a folder with tls.crt and tls.key; {missing[0]} is missing there")
+    return text
+
+
+def _scheme(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text and not text.startswith(schemes):
+            raise ValueError(f"this version knows {' and '.join(schemes)} only")
+        return text
+
+    return parse
+
+
+def _match(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(f"it must be {what}")
+        return text
+
+    return parse
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise ValueError(f"it must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"it must be one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    return _one_of("true", "false", "1", "0", "yes", "no")(text) in {"true", "1", "yes"}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+KEY_ID = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
+
+CHOICES = (
+    Choice("data", "./holdfast-data", Path, "folder of everything this registry keeps", "DIR"),
+    Choice("listen", "127.0.0.1:5000", _listen, "address to serve on; repeatable (in the variable: commas)", "HOST:PORT"),
+    Choice("tls", "", _tls, "auto (own CA), off, or a folder with tls.crt and tls.key "
+           "[off on loopback, auto elsewhere]", "auto|off|DIR"),
+    Choice("tls_names", "", _names, "further host names for the certificate of --tls auto, with commas", "NAMES"),
+    Choice("insecure_http", "false", _switch, "allow plain HTTP on addresses other than loopback", "", switch=True),
+    Choice("database", "", _scheme("sqlite:///"), "where facts are kept [SQLite inside DIR]", "URL"),
+    Choice("blobs", "", _scheme("file:///"), "where bytes are kept [files inside DIR]", "URL"),
+    Choice("account", "000000000000", _match(ACCOUNT_ID, "12 digits"), "default account", "ID"),
+    Choice("region", "us-east-1", _match(REGION, "a region name"), "default region; every other is served too", "NAME"),
+    Choice("workers", "0", _number(0, 256), "worker processes; 0 is one a processor", "N"),
+    Choice("profile", "spec", lambda text: Profile(_one_of(*Profile)(text)),
+           "registry protocol: spec (OCI to the letter) or ecr-strict (ECR's quirks)", "NAME"),
+    Choice("signature_window", "900", _number(1, 86400), "seconds by which a signed request's clock may be off", "SECONDS"),
+    Choice("log_level", "info", _one_of("debug", "info", "warning", "error"), "how much is logged", "LEVEL"),
+    Choice("root_access_key_id", "", lambda text: _match(KEY_ID, "16 to 32 letters and digits")(text) if text else "",
+           "root access key to use instead of a generated one", "ID", flag=False),
+    Choice("root_secret_access_key", "", lambda text: Secret(text) if text else None,
+           "its secret", "SECRET", flag=False),
+)  # fmt: skip
+
+
+def read(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from flags, else from the environment, else the defaults. Raises `BadSetting`."""
+    known = {choice.variable for choice in CHOICES}
+    for name in environment:
+        if name.startswith("HOLDFAST_") and name not in known:
+            raise BadSetting(
+                f"{name} is not a setting. `holdfast serve --help` lists them; unset it or correct its name"
+            )
+    values: dict[str, Any] = {}
+    for choice in CHOICES:
+        flag = flags.get(choice.name)
+        text = flag if flag is not None else environment.get(choice.variable, choice.default)
+        source = f"--{choice.name.replace('_', '-')}" if flag is not None else choice.variable
+        try:
+            values[choice.name] = choice.parse(text)
+        except ValueError as fault:
+            shown = "" if not choice.flag else f" {text!r}"
+            raise BadSetting(f"{source}{shown}: {fault}") from None
+    return Settings(**values)

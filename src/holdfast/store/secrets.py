@@ -1,0 +1,25 @@
+"""Keys of the installation itself, such as the one that login tokens are made with, each sealed by the key provider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select
+
+from holdfast.store.tables import secrets
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from holdfast.store.database import Transaction
+
+
+def find_all(tx: Transaction, name: str) -> dict[int, bytes]:
+    """Every version of a secret, still sealed."""
+    statement = select(secrets.c.version, secrets.c.sealed).where(secrets.c.name == name)
+    return {version: sealed for version, sealed in tx.execute(statement)}
+
+
+def add(tx: Transaction, name: str, version: int, sealed: bytes, now: datetime) -> None:
+    """Keep a new version of a secret."""
+    tx.execute(insert(secrets).values(name=name, version=version, sealed=sealed, created_at=now))
