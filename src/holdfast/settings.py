@@ -186,7 +186,8 @@ KEY_ID = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
 
 CHOICES = (
     Choice("data", "./holdfast-data", Path, "folder of everything this registry keeps", "DIR"),
-    Choice("listen", "127.0.0.1:5000", _listen, "address to serve on; repeatable (in the variable: commas)", "HOST:PORT"),
+    Choice("listen", "127.0.0.1:5000", _listen, "address to serve on; repeatable (the variable: with commas)",
+           "HOST:PORT"),
     Choice("tls", "", _tls, "auto (own CA), off, or a folder with tls.crt and tls.key "
            "[off on loopback, auto elsewhere]", "auto|off|DIR"),
     Choice("tls_names", "", _names, "further host names for the certificate of --tls auto, with commas", "NAMES"),
@@ -198,7 +199,8 @@ CHOICES = (
     Choice("workers", "0", _number(0, 256), "worker processes; 0 is one a processor", "N"),
     Choice("profile", "spec", lambda text: Profile(_one_of(*Profile)(text)),
            "registry protocol: spec (OCI to the letter) or ecr-strict (ECR's quirks)", "NAME"),
-    Choice("signature_window", "900", _number(1, 86400), "seconds by which a signed request's clock may be off", "SECONDS"),
+    Choice("signature_window", "900", _number(1, 86400), "seconds by which a signed request's clock may be off",
+           "SECONDS"),
     Choice("log_level", "info", _one_of("debug", "info", "warning", "error"), "how much is logged", "LEVEL"),
     Choice("root_access_key_id", "", lambda text: _match(KEY_ID, "16 to 32 letters and digits")(text) if text else "",
            "root access key to use instead of a generated one", "ID", flag=False),

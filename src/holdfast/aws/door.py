@@ -1,4 +1,4 @@
-"""A request's life at this door: name the operation, check the claim, read the body, prove, parse, ask leave, answer."""
+"""A request's life at this door: name the operation, check the claim, read, prove, parse, ask leave, answer."""
 
 from __future__ import annotations
 

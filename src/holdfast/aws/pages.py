@@ -13,7 +13,7 @@ from holdfast.model.errors import InvalidParameter
 if TYPE_CHECKING:
     from holdfast.aws.operations import Shape
 
-T = TypeVar("T")
+T = TypeVar("T", int, str, tuple[int, str])
 DEFAULT = 100
 
 
@@ -29,7 +29,7 @@ def after(request: Shape, start: T) -> T:
         return start
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii"))
-        return msgspec.json.decode(raw, type=type(start) if not isinstance(start, tuple) else tuple[int, str])  # type: ignore[arg-type,return-value]
+        return msgspec.json.decode(raw, type=tuple[int, str] if isinstance(start, tuple) else type(start))
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise InvalidParameter("nextToken", "The token is not one that a previous call returned") from None
 

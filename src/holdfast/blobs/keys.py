@@ -1,7 +1,7 @@
 """The keys that wrap other keys: a local file of versioned 256-bit keys.
 
-The file is the root of all secrecy: whoever loses it loses every image, so it is written once, durably, before the first
-byte is sealed, and a server that finds data but no keys refuses to start rather than make new ones.
+The file is the root of all secrecy: whoever loses it loses every image. So it is written once, durably, before the
+first byte is sealed, and a server that finds data but no keys refuses to start rather than make new ones.
 """
 
 from __future__ import annotations

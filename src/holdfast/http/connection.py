@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
@@ -23,7 +24,7 @@ from holdfast.http.transfer import Feed, Gone, Sender
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.http.messages import Answer
+    from holdfast.http.messages import Answer, Body
     from holdfast.http.server import Server
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Connection(asyncio.Protocol):
         self._peer = peer[0] if isinstance(peer, tuple) else "local"
         self._server.connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """The client is gone, or we hung up."""
         self._server.connections.discard(self)
         self._is_closing = True
@@ -148,8 +149,7 @@ class Connection(asyncio.Protocol):
         keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
         path, _, query = self._target.decode("latin-1").partition("?")
         if not path.startswith("/"):
-            path = httptools.parse_url(self._target).path or b"/"
-            path = path.decode("latin-1")
+            path = (httptools.parse_url(self._target).path or b"/").decode("latin-1")
         request = Request(method, path, query, self._headers, peer=self._peer, is_secure=self._is_secure)
         exchange = Exchange(request, Feed(self._server.submit, self._resume_soon), keep_alive=keep_alive)
         if sum(name == "host" for name, _ in self._headers) != 1:
@@ -296,8 +296,10 @@ class Connection(asyncio.Protocol):
             log.exception("request %s: the stream broke off; the connection is cut", exchange.request.id)
             self._soon(lambda: self._end_sending(exchange, sender, failed=True))
         else:
-            then = self._end_sending if done else self._await_writable
-            self._soon(lambda: then(exchange, sender))
+            if done:
+                self._soon(lambda: self._end_sending(exchange, sender))
+            else:
+                self._soon(lambda: self._await_writable(exchange, sender))
 
     def _await_writable(self, exchange: Exchange, sender: Sender) -> None:
         if self._is_closing:
@@ -326,7 +328,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(head)
         try:
             while position < end and not self._is_closing:
-                segment = await self._server.in_thread(lambda at=position: bytes(stream.body.read(at)[: end - at]))
+                segment = await self._server.in_thread(partial(_copy, stream.body, position, end))
                 position += len(segment)
                 self._deadline = self._loop.time() + STALL_SECONDS
                 for start in range(0, len(segment), 256 * 1024):
@@ -393,6 +395,10 @@ class Connection(asyncio.Protocol):
     def _soon(self, call: Callable[[], Any]) -> None:
         """Run something on the event loop; in a thread."""
         self._server.soon(call)
+
+
+def _copy(body: Body, position: int, end: int) -> bytes:
+    return bytes(body.read(position)[: end - position])
 
 
 class _Collector:

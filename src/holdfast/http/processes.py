@@ -103,13 +103,16 @@ class Parent:
     def _work_and_exit(self, index: int) -> NoReturn:
         status = 1
         try:
-            self._work(index, lambda: os.write(self._ready_pipe, bytes([index])) and None)
+            self._work(index, lambda: self._say_ready(index))
             status = 0
         except BaseException:
             log.exception("worker %d failed", index)
         finally:
             logging.shutdown()
             os._exit(status)  # not through the parent's own clean-up; threads that still wait are left behind
+
+    def _say_ready(self, index: int) -> None:
+        os.write(self._ready_pipe, bytes([index]))
 
     def _note_ready(self, indices: bytes) -> None:
         was_waiting = bool(self._waiting)

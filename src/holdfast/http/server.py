@@ -56,7 +56,7 @@ class Server:
             self.loop.add_signal_handler(number, stop.set)
         servers = [
             await self.loop.create_server(
-                lambda tls=tls: Connection(self, is_secure=tls is not None),  # type: ignore[misc]
+                lambda tls=tls: Connection(self, is_secure=tls is not None),
                 sock=listener,
                 ssl=tls,
                 backlog=BACKLOG,
@@ -76,7 +76,7 @@ class Server:
         deadline = self.loop.time() + DRAIN_SECONDS
         for connection in tuple(self.connections):
             connection.drain()
-        while self.connections and self.loop.time() < deadline:
+        while self.connections and self.loop.time() < deadline:  # noqa: ASYNC110 - it happens once
             await asyncio.sleep(0.05)
         if self.connections:
             log.warning("%d connections did not finish in %d s and are cut", len(self.connections), DRAIN_SECONDS)

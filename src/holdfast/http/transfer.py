@@ -14,9 +14,9 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from holdfast.http.messages import Response
 
 if TYPE_CHECKING:
+    from holdfast.http.messages import Response
     from collections.abc import Callable
 
     from holdfast.http.messages import Sink, Stream

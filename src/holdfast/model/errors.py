@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.model.names import RepositoryRef
 
 
-class Refusal(Exception):  # noqa: N818 - refusals are named by what is wrong
+class Refusal(Exception):
     """Something a caller asked for that will not be done, and why."""
 
     def __init__(self, message: str, **details: object) -> None:

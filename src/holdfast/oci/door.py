@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from holdfast import registry
-from holdfast.http import Response
 from holdfast.model.errors import Refusal
 from holdfast.model.names import RepositoryRef, registry_of_host
 from holdfast.oci import blobs, errors, routes
@@ -15,6 +14,7 @@ from holdfast.oci.call import Call
 from holdfast.registry import Profile
 
 if TYPE_CHECKING:
+    from holdfast.http import Response
     from holdfast.http import Answer, Request
     from holdfast.model.names import Registry
     from holdfast.registry import Backends

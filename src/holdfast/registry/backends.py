@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from holdfast.blobs import KeyRing, SealedStore
     from holdfast.store import Database
 

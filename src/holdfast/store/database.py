@@ -67,7 +67,7 @@ class Database:
         reads = getattr(self._local, "hot", None)
         if reads is None:
             reads = self._local.hot = HotReads(_connect(self.path))
-        return reads  # type: ignore[no-any-return]
+        return reads
 
     @property
     def engine(self) -> Engine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 
@@ -39,7 +39,8 @@ def find(tx: Transaction, repository: Repository, *, digest: str | None = None, 
 
 def body(tx: Transaction, image: Image) -> bytes:
     """The exact bytes of an image's manifest."""
-    return tx.execute(select(manifest_bodies.c.body).where(manifest_bodies.c.manifest_id == image.id)).scalar_one()
+    statement = select(manifest_bodies.c.body).where(manifest_bodies.c.manifest_id == image.id)
+    return bytes(tx.execute(statement).scalar_one())
 
 
 def present(tx: Transaction, repository: Repository, digests: Collection[str]) -> dict[str, int]:
@@ -49,13 +50,13 @@ def present(tx: Transaction, repository: Repository, digests: Collection[str]) -
         statement = select(manifests.c.digest, manifests.c.size_bytes).where(
             manifests.c.repository_id == repository.id, manifests.c.digest.in_(chosen)
         )
-        found.update({digest: size for digest, size in tx.execute(statement)})
+        found.update(tx.execute(statement).tuples())
     return found
 
 
 def add(tx: Transaction, repository: Repository, manifest: Manifest, size_bytes: int, now: datetime) -> Image:
     """Keep a manifest and the references that hold what it needs."""
-    values = {
+    values: dict[str, Any] = {
         "repository_id": repository.id,
         "digest": manifest.digest,
         "media_type": manifest.media_type,

@@ -103,7 +103,7 @@ def resource_tags(tx: Transaction, repository: Repository) -> dict[str, str]:
         .where(repository_tags.c.repository_id == repository.id)
         .order_by(repository_tags.c.key)
     )
-    return {key: value for key, value in tx.execute(statement)}
+    return dict(tx.execute(statement).tuples().all())
 
 
 def set_resource_tags(tx: Transaction, repository: Repository, tags: Mapping[str, str]) -> None:

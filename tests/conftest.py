@@ -1,0 +1,171 @@
+"""A whole running product, and clients that already are somebody."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.callers import Http, Registry
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READY = re.compile(r"^Holdfast serves (?P<url>https?://\S+?),? ", re.MULTILINE)
+START_SECONDS = 60
+
+
+class Product:
+    """A started `holdfast serve` with a data folder of its own."""
+
+    def __init__(self, data: Path, *flags: str, **environment: str) -> None:
+        self.data = data
+        self.flags = flags
+        self.environment = environment
+        self.log = data.parent / f"{data.name}.log"
+        self._clients = {}
+        self.start()
+
+    def start(self, listen: str = "127.0.0.1:0") -> None:
+        """Serve, and wait until it says so."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "AWS_"))}
+        arguments = ["serve", "--data", str(self.data), *self.flags]
+        if "--listen" not in self.flags:
+            arguments += ["--listen", listen]
+        with self.log.open("ab") as log:
+            start = log.tell()
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "holdfast", *arguments],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=clean | self.environment,
+                start_new_session=True,  # so that a kill reaches every worker
+            )
+        self.url = self._wait_until_ready(start)
+        self.address = self.url.partition("://")[2]
+
+    def _wait_until_ready(self, start: int) -> str:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            text = self.log.read_bytes()[start:].decode(errors="replace")
+            found = READY.search(text)
+            if found:
+                return found["url"].rstrip(",")
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"the server did not start:\n{self.log.read_text(errors='replace')}")
+
+    def stop(self) -> int:
+        """Ask it to come to rest; its exit status."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+    def kill(self) -> None:
+        """End every process of it at once, as a power cut would."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def credentials(self) -> tuple[str, str]:
+        """The root access key and its secret."""
+        text = (self.data / "root.credentials").read_text()
+        key_id = re.search(r"aws_access_key_id = (\S+)", text)
+        secret = re.search(r"aws_secret_access_key = (\S+)", text)
+        assert key_id
+        assert secret
+        return key_id[1], secret[1]
+
+    def cli(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run another command of the same program."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+        return subprocess.run(
+            [sys.executable, "-m", "holdfast", *arguments, "--data", str(self.data)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=clean | self.environment | environment,
+        )
+
+    def ecr(self, region: str = "us-east-1", **credentials: str):
+        """A boto3 client; the root key's unless another is given."""
+        import boto3
+        from botocore.config import Config
+
+        key_id, secret = self.credentials() if not credentials else (credentials["key_id"], credentials["secret"])
+        known = (self.url, region, key_id, secret)
+        if known not in self._clients:
+            self._clients[known] = boto3.client(
+                "ecr",
+                endpoint_url=self.url,
+                region_name=region,
+                aws_access_key_id=key_id,
+                aws_secret_access_key=secret,
+                config=Config(retries={"max_attempts": 1}),
+            )
+        return self._clients[known]
+
+    def http(self, authorization: str | None = None) -> Http:
+        """Raw HTTP; logged in as the root key's docker unless something else is given, "" for nobody."""
+        if authorization is None:
+            token = self.ecr().get_authorization_token()["authorizationData"][0]["authorizationToken"]
+            authorization = f"Basic {token}"
+        return Http(self.address, authorization)
+
+    def registry(self, repository: str) -> Registry:
+        """A repository made for this test, through the registry protocol."""
+        self.ecr().create_repository(repositoryName=repository)
+        return Registry(self.http(), repository)
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory):
+    """One product for all tests that leave it as it was but for what they name themselves."""
+    running = Product(tmp_path_factory.mktemp("product") / "data")
+    yield running
+    assert running.stop() == 0
+    text = running.log.read_text()
+    assert "Traceback" not in text, text
+
+
+@pytest.fixture(scope="session")
+def strict_product(tmp_path_factory):
+    """One product that behaves like Amazon ECR, to the quirks."""
+    running = Product(tmp_path_factory.mktemp("strict") / "data", "--profile", "ecr-strict")
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start products that end with the test."""
+    started: list[Product] = []
+
+    def begin(*flags: str, data: Path | None = None, **environment: str) -> Product:
+        product = Product(data or tmp_path / f"data{len(started)}", *flags, **environment)
+        started.append(product)
+        return product
+
+    yield begin
+    for product in started:
+        if product.process.poll() is None:
+            product.kill()
+
+
+@pytest.fixture
+def name(request):
+    """A repository name that is this test's own."""
+    return "t/" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[-200:]
