@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.callers import Http, Registry
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

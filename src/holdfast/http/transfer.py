@@ -14,12 +14,10 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-
 if TYPE_CHECKING:
-    from holdfast.http.messages import Response
     from collections.abc import Callable
 
-    from holdfast.http.messages import Sink, Stream
+    from holdfast.http.messages import Response, Sink, Stream
 
 PATIENCE_MS = 5  # a client on a fast network takes more within this; for a slower one the thread has other work
 TURN_BYTES = 16 * 1024 * 1024  # then another stream has its turn

@@ -14,8 +14,7 @@ from holdfast.oci.call import Call
 from holdfast.registry import Profile
 
 if TYPE_CHECKING:
-    from holdfast.http import Response
-    from holdfast.http import Answer, Request
+    from holdfast.http import Answer, Request, Response
     from holdfast.model.names import Registry
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Login, Tokens

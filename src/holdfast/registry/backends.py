@@ -13,6 +13,7 @@ from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from holdfast.blobs import KeyRing, SealedStore
     from holdfast.store import Database
 

@@ -51,7 +51,7 @@ def sizes(tx: Transaction, repository: Repository, digests: Collection[str]) -> 
             .where(repository_blobs.c.repository_id == repository.id)
             .where(repository_blobs.c.digest.in_(wanted[start : start + 500]))
         )
-        found.update(tx.execute(statement).tuples())
+        found.update(tx.execute(statement).tuples().all())
     return found
 
 

@@ -50,7 +50,7 @@ def present(tx: Transaction, repository: Repository, digests: Collection[str]) -
         statement = select(manifests.c.digest, manifests.c.size_bytes).where(
             manifests.c.repository_id == repository.id, manifests.c.digest.in_(chosen)
         )
-        found.update(tx.execute(statement).tuples())
+        found.update(tx.execute(statement).tuples().all())
     return found
 
 
