@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
 from tests import builders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TARGET = "AmazonEC2ContainerRegistry_V20150921"
 
 
 @dataclass
@@ -90,9 +105,167 @@ class Registry:
             "PUT", f"/manifests/{reference or manifest.digest}", manifest.body, content_type=manifest.media_type
         )
 
+    def begin_upload(self) -> str:
+        """Open an upload; where its bytes go."""
+        begun = self("POST", "/blobs/uploads/")
+        assert begun.status == 202, begun
+        return begun.headers["location"]
+
+    def append(self, location: str, data, first: int | None = None, **headers: str | None) -> Answer:
+        """Send the next bytes of an upload; with their range if the first one's position is given."""
+        if first is not None:
+            headers["content_range"] = f"{first}-{first + len(data) - 1}"
+        return self.http("PATCH", location, data, content_type="application/octet-stream", **headers)
+
+    def complete(self, location: str, digest: str, data=b"", **headers: str | None) -> Answer:
+        """Close an upload, perhaps with its last bytes."""
+        return self.http("PUT", f"{location}{'&' if '?' in location else '?'}digest={digest}", data, **headers)
+
+    def push_whole(self, data: bytes, digest: str | None = None) -> Answer:
+        """Push a blob with a single request."""
+        return self("POST", f"/blobs/uploads/?digest={digest or builders.digest(data)}", data)
+
     def push_image(self, tag: str | None = None, *, seed: str = "", **members: object) -> builders.Document:
         """Push a small image with a layer of its own."""
         image = builders.an_image(self.push_blob, seed=seed or (tag or "untagged"), **members)
         answer = self.push_manifest(image, tag)
         assert answer.status == 201, answer
         return image
+
+
+class Aws:
+    """ECR's API spoken raw and signed by hand: for what boto3 would not send, or would read only in part."""
+
+    def __init__(self, address: str, key_id: str, secret: str, region: str = "us-east-1") -> None:
+        self.http = Http(address)
+        self.credentials = Credentials(key_id, secret)
+        self.region = region
+
+    def __call__(self, operation: str, members: object = None, **headers: str) -> Answer:
+        """Ask with JSON members, if any are given."""
+        return self.send(self.signed(f"{TARGET}.{operation}", json.dumps(members or {}).encode(), **headers))
+
+    def refusal(self, operation: str, members: object) -> tuple[str, str]:
+        """Ask for what must be refused: the code and the message of the refusal."""
+        answer = self(operation, members)
+        assert answer.status == 400, answer
+        return answer.json()["__type"], answer.json()["message"]
+
+    def signed(
+        self, target: str | None, body: bytes, *, service: str = "ecr", late: timedelta = timedelta(), **headers: str
+    ) -> AWSRequest:
+        """A request, signed as if the clock were late."""
+        host = headers.pop("host", self.http.address)
+        request = AWSRequest("POST", f"http://{host}/", data=body)
+        request.headers["Content-Type"] = "application/x-amz-json-1.1"
+        if target is not None:
+            request.headers["X-Amz-Target"] = target
+        for name, value in headers.items():
+            request.headers[name.replace("_", "-")] = value
+        with pytest.MonkeyPatch.context() as patch:
+            moment = datetime.now(UTC).replace(tzinfo=None) - late
+            patch.setattr("botocore.auth.get_current_datetime", lambda: moment)
+            SigV4Auth(self.credentials, service, self.region).add_auth(request)
+        return request
+
+    def send(self, request: AWSRequest, **changed: str | None) -> Answer:
+        """Send a signed request, with headers changed, or left out if None."""
+        parts = urlsplit(request.url)
+        headers = {"host": parts.netloc} | {name.lower(): value for name, value in request.headers.items()}
+        headers |= {name.replace("_", "-"): value for name, value in changed.items()}
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return self.http("POST", path, request.data, **headers)
+
+
+def refusal(call: Callable[..., Mapping[str, Any]], **members: object) -> tuple[str, str]:
+    """The code and the message with which a boto3 call is refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**members)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+class Wire:
+    """A bare connection: sends bytes as they are given, and reads answers one by one."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=60)
+        self._buffer = b""
+        self.raw = b""  # everything that was received
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, *data: bytes) -> None:
+        """Send bytes; a server that hung up meanwhile does not matter, what it said does."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._socket.sendall(b"".join(data))
+
+    def finish(self) -> None:
+        """Send no more, but read on."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def answer(self, *, has_body: bool = True) -> Answer | None:
+        """The next answer, or None if the server hung up instead."""
+        head = self._until(lambda: self._take_head())
+        if head is None:
+            return None
+        status_line, *lines = head.decode("latin-1").split("\r\n")
+        assert status_line.startswith("HTTP/1.1 "), status_line
+        headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+        lower = {name.lower(): value for name, value in headers}
+        status = int(status_line.split(" ")[1])
+        length = int(lower.get("content-length", "0")) if has_body and status not in {204, 304} else 0
+        body = self._until(lambda: self._take(length))
+        assert body is not None, "the answer broke off"
+        return Answer(status, lower, body, headers)
+
+    def answers(self) -> list[Answer]:
+        """All answers until the server hangs up or, having answered, stays silent because it waits for more."""
+        found = []
+        while True:
+            self._socket.settimeout(1 if found else 10)
+            try:
+                answer = self.answer()
+            except TimeoutError:
+                return found
+            if answer is None:
+                return found
+            found.append(answer)
+
+    def is_closed(self) -> bool:
+        """Wait for the server to hang up; False if it says something instead."""
+        return not self._buffer and not self._receive()
+
+    def _take_head(self) -> bytes | None:
+        head, found, rest = self._buffer.partition(b"\r\n\r\n")
+        if not found:
+            return None
+        self._buffer = rest
+        return head
+
+    def _take(self, length: int) -> bytes | None:
+        if len(self._buffer) < length:
+            return None
+        data, self._buffer = self._buffer[:length], self._buffer[length:]
+        return data
+
+    def _until(self, take: Callable[[], bytes | None]) -> bytes | None:
+        while (found := take()) is None:
+            if not self._receive():
+                return None
+        return found
+
+    def _receive(self) -> bool:
+        try:
+            data = self._socket.recv(65536)
+        except ConnectionResetError:
+            return False
+        self._buffer += data
+        self.raw += data
+        return bool(data)

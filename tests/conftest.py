@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.callers import Http, Registry
+from tests.callers import Aws, Http, Registry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +117,10 @@ class Product:
                 config=Config(retries={"max_attempts": 1}),
             )
         return self._clients[known]
+
+    def aws(self, region: str = "us-east-1") -> Aws:
+        """ECR's API spoken raw, signed with the root key."""
+        return Aws(self.address, *self.credentials(), region)
 
     def http(self, authorization: str | None = None) -> Http:
         """Raw HTTP; logged in as the root key's docker unless something else is given, "" for nobody."""

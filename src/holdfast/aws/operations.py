@@ -75,6 +75,6 @@ def the_repository(call: Call, request: Shape) -> RepositoryRef:
 def the_tagged(call: Call, request: Shape) -> RepositoryRef:
     """The repository whose ARN a request names; it must be of the region that is called."""
     at = repository_of_arn(request["resourceArn"])
-    if at.registry.region != call.region:
+    if at.registry.region != call.region or at.arn != request["resourceArn"]:  # the same but for its partition
         raise InvalidParameter("resourceArn", "Invalid ARN")
     return at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", int, str, tuple[int, str])
 DEFAULT = 100
+# A larger number is no row of any database, and would be a fault there.
+Row = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+PLACES: dict[type, Any] = {int: Row, str: str, tuple: tuple[Row, str]}
 
 
 def size(request: Shape) -> int:
@@ -29,9 +32,10 @@ def after(request: Shape, start: T) -> T:
         return start
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii"))
-        return msgspec.json.decode(raw, type=tuple[int, str] if isinstance(start, tuple) else type(start))
+        place: T = msgspec.json.decode(raw, type=PLACES[type(start)])
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise InvalidParameter("nextToken", "The token is not one that a previous call returned") from None
+    return place
 
 
 def token(last: object) -> str:

@@ -47,7 +47,7 @@ class KeyRing:
                 f"The key file {path} is missing. Everything this registry keeps is sealed under it: "
                 "restore it from your backup, then start again."
             ) from None
-        except (ValueError, KeyError, AttributeError) as fault:
+        except (ValueError, KeyError, TypeError, AttributeError) as fault:
             raise KeyFileFault(f"The key file {path} is not readable: {fault}") from fault
         if not keys or any(len(key) != 32 for key in keys.values()):
             raise KeyFileFault(f"The key file {path} does not hold 256-bit keys")

@@ -29,6 +29,8 @@ from holdfast.blobs.interface import ObjectDamaged
 from holdfast.blobs.keys import WrongKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.blobs.interface import BlobStore, ObjectReader, ObjectWriter
     from holdfast.blobs.keys import KeyRing
 
@@ -50,9 +52,9 @@ class SealedStore:
         self._store = store
         self._keys = keys
 
-    def create(self, key: str) -> SealedWriter:
-        """Begin an object."""
-        return SealedWriter(self._store.create(key), key, self._keys)
+    def create(self, key: str, watch: Callable[[memoryview], object] | None = None) -> SealedWriter:
+        """Begin an object; `watch` is shown its plaintext, segment by segment."""
+        return SealedWriter(self._store.create(key), key, self._keys, watch)
 
     def open(self, key: str, size_bytes: int) -> SealedReader:
         """Open an object of a known plaintext size. Raises `ObjectMissing` and `ObjectDamaged`."""
@@ -66,8 +68,11 @@ class SealedStore:
 class SealedWriter:
     """Seals a stream of plaintext, segment by segment."""
 
-    def __init__(self, target: ObjectWriter, key: str, keys: KeyRing) -> None:
+    def __init__(
+        self, target: ObjectWriter, key: str, keys: KeyRing, watch: Callable[[memoryview], object] | None
+    ) -> None:
         self._target = target
+        self._watch = watch
         data_key, salt, self._prefix = os.urandom(KEY_BYTES), os.urandom(SALT_BYTES), os.urandom(PREFIX_BYTES)
         self._cipher = AESGCM(_derive(data_key, salt, key))
         wrapped = keys.wrap(data_key, _context(key))
@@ -109,6 +114,8 @@ class SealedWriter:
         for piece in self._pending:
             buffers.plain[size : size + len(piece)] = piece
             size += len(piece)
+        if self._watch is not None:
+            self._watch(buffers.plain[:size])
         nonce = _nonce(self._prefix, self._segment, last=last)
         start = self._start if self._segment == 0 else b""
         sealed = buffers.sealed[: size + TAG_BYTES]

@@ -51,7 +51,7 @@ class Exchange:
         self.expects_continue = (request.header("expect") or "").lower() == "100-continue"
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """The server's side of one client connection; every method runs on the event loop unless it says otherwise."""
 
     def __init__(self, server: Server, *, is_secure: bool) -> None:
@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._lingering = 0
         self._is_closing = False
         self._target = b""
+        self._pieces: list[bytes] = []
         self._headers: list[tuple[str, str]] = []
         self._deadline = self._loop.time() + HEAD_SECONDS
 
@@ -92,8 +93,13 @@ class Connection(asyncio.Protocol):
         if self._drained is not None:
             self._drained.set()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Where the next bytes go: one buffer for all connections, since what is in it is taken at once."""
+        return self._server.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Bytes from the client."""
+        data = self._server.buffer[:nbytes]
         if self._lingering:
             self._lingering += len(data)
             if self._lingering > LINGER_BYTES:
@@ -107,6 +113,7 @@ class Connection(asyncio.Protocol):
             self._refuse_bytes(400, "This server does not switch protocols.")
         except (httptools.HttpParserError, ValueError):
             self._refuse_bytes(400, "The bytes received are not an HTTP/1.1 request.")
+        self._pass_on()
         if self._arriving is None and self._head_bytes > HEAD_BYTES:
             self._refuse_bytes(431, "The request's line and headers are too large.")
 
@@ -161,8 +168,15 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
+        self._pieces.append(data)
+
+    def _pass_on(self) -> None:
+        """Hand over the pieces of the body that came together: clients send chunks of 32 KiB and less."""
+        if not self._pieces:
+            return
+        pieces, self._pieces = self._pieces, []
         exchange = self._arriving
-        if exchange is not None and exchange.feed.put(data):
+        if exchange is not None and exchange.feed.put(pieces):
             self._transport.pause_reading()
             self._deadline = float("inf")  # now the client waits for us
         else:
@@ -170,6 +184,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The body is complete."""
+        self._pass_on()
         self._deadline = float("inf")
         if self._arriving is not None:
             exchange, self._arriving = self._arriving, None
@@ -412,12 +427,12 @@ class _Collector:
         self._pieces: list[bytes] = []
         self._size = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, pieces: list[bytes]) -> None:
         """Take more, up to the limit."""
-        self._size += len(data)
+        self._size += sum(map(len, pieces))
         if self._size > self._wish.limit:
             raise _TooLongError
-        self._pieces.append(data)
+        self._pieces += pieces
 
     def finish(self) -> Response:
         """Ask again, with the whole body."""

@@ -102,7 +102,7 @@ class ReadBody:
 class Sink(Protocol):
     """Takes a body piece by piece. Called by one thread at a time; everything may block."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, pieces: list[bytes]) -> None:
         """Take more bytes."""
 
     def finish(self) -> Response:

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 THREADS = 32  # for requests: most wait for the disk or the database
 BYTE_THREADS = 8  # for streams: each has two megabytes of buffers
+READ_BYTES = 512 * 1024  # at most, from one connection at a time
 DRAIN_SECONDS = 25.0  # the contract gives 30 for all
 BACKLOG = 1024
 
@@ -37,6 +38,7 @@ class Server:
         self.metrics = metrics
         self.connections: set[Connection] = set()
         self.is_draining = False
+        self.buffer = memoryview(bytearray(READ_BYTES))
         self._background = background
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._byte_threads = ThreadPoolExecutor(BYTE_THREADS, "bytes")

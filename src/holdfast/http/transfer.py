@@ -11,7 +11,6 @@ import os
 import select
 import socket
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 5  # a client on a fast network takes more within this; for a slower one the thread has other work
 TURN_BYTES = 16 * 1024 * 1024  # then another stream has its turn
-HIGH_WATER_BYTES = 2 * 1024 * 1024  # of a body that arrives faster than it is kept
-LOW_WATER_BYTES = 512 * 1024
+HIGH_WATER_BYTES = 3 * 1024 * 1024  # of a body that arrives faster than it is kept
 
 
 class Gone(Exception):
@@ -92,7 +90,7 @@ class Feed:
         self._submit = submit
         self._resume = resume
         self._lock = threading.Lock()
-        self._chunks: deque[bytes] = deque()
+        self._pieces: list[bytes] = []
         self._buffered = 0
         self._complete = self._broken = False
         self._sink: Sink | None = None
@@ -104,18 +102,13 @@ class Feed:
         """Whether the whole body has arrived."""
         return self._complete
 
-    @property
-    def buffered_bytes(self) -> int:
-        """How much has arrived and was not taken."""
-        return self._buffered
-
-    def put(self, data: bytes) -> bool:
+    def put(self, pieces: list[bytes]) -> bool:
         """More of the body; whether the client should pause."""
         with self._lock:
             if self._closed:
                 return False  # answered before its end; the rest is of no interest
-            self._chunks.append(data)
-            self._buffered += len(data)
+            self._pieces += pieces
+            self._buffered += sum(map(len, pieces))
             self._wake()
             return self._buffered > HIGH_WATER_BYTES
 
@@ -135,16 +128,8 @@ class Feed:
         """Nobody wants the rest."""
         with self._lock:
             self._closed = True
-            self._chunks.clear()
+            self._pieces = []
             self._buffered = 0
-
-    def take_all(self) -> bytes:
-        """A body that was collected."""
-        with self._lock:
-            body = b"".join(self._chunks)
-            self._chunks.clear()
-            self._buffered = 0
-            return body
 
     def pour_into(self, sink: Sink, answer: Callable[[Response | None], None]) -> None:
         """Let a sink have the body; called in a thread, which begins at once. `answer` gets None if the client left."""
@@ -164,21 +149,18 @@ class Feed:
         while True:
             with self._lock:
                 broken, complete = self._broken, self._complete
-                chunk = self._chunks.popleft() if self._chunks and not broken else None
-                if chunk is not None:
-                    was_high = self._buffered > LOW_WATER_BYTES
-                    self._buffered -= len(chunk)
-                    resume = was_high and self._buffered <= LOW_WATER_BYTES
-                elif not (broken or complete):
+                pieces, self._pieces = self._pieces, []
+                was_high, self._buffered = self._buffered > HIGH_WATER_BYTES, 0
+                if not (pieces or broken or complete):
                     self._running = False
                     return
-            if chunk is None:
+            if was_high:
+                self._resume()
+            if broken or not pieces:
                 self._end_sink(sink, answer, broken=broken)
                 return
-            if resume:
-                self._resume()
             try:
-                sink.write(chunk)
+                sink.write(pieces)
             except Exception as fault:  # noqa: BLE001 - the sink words every fault
                 self._sink = None
                 self.close()

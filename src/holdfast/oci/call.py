@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
+from holdfast.model.errors import InvalidParameter
 from holdfast.registry import Profile
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
+
+MAXIMUM_QUERY_FIELDS = 100
 
 
 @dataclass(slots=True)
@@ -48,7 +51,10 @@ class Call:
         """Every value of a query parameter."""
         if not self.request.query:
             return []
-        pairs = parse_qsl(self.request.query, keep_blank_values=True, max_num_fields=100)
+        try:
+            pairs = parse_qsl(self.request.query, keep_blank_values=True, max_num_fields=MAXIMUM_QUERY_FIELDS)
+        except ValueError:
+            raise InvalidParameter("query", f"There are more than {MAXIMUM_QUERY_FIELDS} fields") from None
         return [value for key, value in pairs if key == name]
 
     def url(self, path: str) -> str:

@@ -136,9 +136,10 @@ class _Sink:
         self._keep = keep
         self._keep_what_came = keep_what_came
 
-    def write(self, data: bytes) -> None:
+    def write(self, pieces: list[bytes]) -> None:
         """Take more bytes."""
-        self._writer.write(data)
+        for piece in pieces:
+            self._writer.write(piece)
 
     def finish(self) -> Response:
         """The body is complete."""

@@ -46,7 +46,7 @@ class PartWriter:
         with on.database.transaction(durable=False) as tx:
             store.blobs.announce_object(tx, self.key, on.clock() + 3 * on.limits.upload_lifetime)
         with _space(self.discard):
-            self._writer = on.blobs.create(self.key)
+            self._writer = on.blobs.create(self.key, self._sha256.update)
 
     @property
     def size_bytes(self) -> int:
@@ -58,7 +58,6 @@ class PartWriter:
         limit = self._on.limits.layer_bytes
         if self._first_byte + self._writer.size_bytes + len(data) > limit:
             raise LayerTooLarge(limit)
-        self._sha256.update(data)
         with _space(self.discard):
             self._writer.write(data)
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+from holdfast.model.errors import StorageFull
 from holdfast.store.hot import HotReads
 
 if TYPE_CHECKING:
@@ -50,8 +52,13 @@ class Database:
         # SQLite has one writer at a time and lets the others sleep; a lock wakes the next one of this process at once.
         with self._writer, self._engine.connect() as connection:
             connection.info["begin"] = _DURABLE if durable else _RELAXED
-            with connection.begin():
-                yield connection
+            try:
+                with connection.begin():
+                    yield connection
+            except OperationalError as fault:
+                if "full" in str(fault.orig):
+                    raise StorageFull from fault
+                raise
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
