@@ -156,16 +156,28 @@ def serve(settings: Settings) -> int:
     metrics.prepare(settings.data.absolute() / "metrics")
     _raise_file_limit()
 
+    def close_listeners(keep: int | None = None) -> None:
+        """A socket listens until its last copy is closed, so nobody keeps one that he does not serve."""
+        for sockets, _ in listeners:
+            for index, listener in enumerate(sockets):
+                if index != keep:
+                    listener.close()
+
     def work(index: int, ready: Callable[[], None]) -> None:
+        close_listeners(keep=index)
         mine = [(sockets[index], tls) for sockets, tls in listeners]
         numbers = metrics.Metrics()
         timetable = Timetable(on)
         Server(Application(settings, on, numbers), numbers, background=timetable.tick).run(mine, ready)
 
-    def announce() -> None:
-        _announce(settings, [(sockets[0].getsockname(), tls is not None) for sockets, tls in listeners], credentials)
-
-    return processes.Parent(workers, work, announce, metrics.forget_worker).run()
+    addresses = [(sockets[0].getsockname(), tls is not None) for sockets, tls in listeners]
+    return processes.Parent(
+        workers,
+        work,
+        ready=lambda: _announce(settings, addresses, credentials),
+        ended=metrics.forget_worker,
+        rest=close_listeners,
+    ).run()
 
 
 def work(settings: Settings) -> int:

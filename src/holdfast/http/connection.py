@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import httptools
 
 from holdfast.http import wire
-from holdfast.http.messages import ReadBody, Receive, Request, Response, Stream
-from holdfast.http.transfer import Feed, Gone, Sender
+from holdfast.http.delivery import STALL_SECONDS, Delivery
+from holdfast.http.messages import ReadBody, Request, Response, Stream
+from holdfast.http.transfer import Feed, collect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from holdfast.http.messages import Answer, Body
+    from holdfast.http.messages import Answer
     from holdfast.http.server import Server
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,6 @@ log = logging.getLogger(__name__)
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 20.0  # for a request's head, once begun
 IDLE_SECONDS = 75.0  # between requests
-STALL_SECONDS = 60.0  # without a byte of a body, either way
 LINGER_SECONDS = 10.0  # for a client that still sends what was refused
 LINGER_BYTES = 64 * 1024 * 1024
 PIPELINED = 16
@@ -60,10 +58,9 @@ class Connection(asyncio.BufferedProtocol):
         self._is_secure = is_secure
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Exchange] = deque()
-        self._arriving: Exchange | None = None
-        self._current: Exchange | None = None
-        self._sender: Sender | None = None
-        self._drained: asyncio.Event | None = None
+        self._arriving: Exchange | None = None  # its body is still on the way
+        self._current: Exchange | None = None  # it is being answered
+        self._delivery: Delivery | None = None
         self._head_bytes = 0
         self._lingering = 0
         self._is_closing = False
@@ -86,12 +83,11 @@ class Connection(asyncio.BufferedProtocol):
         """The client is gone, or we hung up."""
         self._server.connections.discard(self)
         self._is_closing = True
-        arriving = self._arriving
-        if arriving is not None and not arriving.feed.is_complete:
-            arriving.feed.break_off()
+        if self._arriving is not None:
+            self._arriving.feed.break_off()
         self._waiting.clear()
-        if self._drained is not None:
-            self._drained.set()
+        if self._delivery is not None:
+            self._delivery.cut()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Where the next bytes go: one buffer for all connections, since what is in it is taken at once."""
@@ -99,37 +95,49 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes from the client."""
-        data = self._server.buffer[:nbytes]
         if self._lingering:
-            self._lingering += len(data)
+            self._lingering += nbytes
             if self._lingering > LINGER_BYTES:
                 self._transport.abort()
                 return
         if self._arriving is None:
-            self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse_bytes(400, "This server does not switch protocols.")
-        except (httptools.HttpParserError, ValueError):
-            self._refuse_bytes(400, "The bytes received are not an HTTP/1.1 request.")
+            self._head_bytes += nbytes
+        self._parse(self._server.buffer[:nbytes])
         self._pass_on()
         if self._arriving is None and self._head_bytes > HEAD_BYTES:
             self._refuse_bytes(431, "The request's line and headers are too large.")
+        self._advance()
+
+    def _parse(self, data: memoryview) -> None:
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # The offer of another protocol may be ignored (RFC 9110, section 7.8); the parser has to start anew.
+                self._parser = httptools.HttpRequestParser(self)
+                data = data[upgrade.args[0] :]
+                if data:
+                    continue
+            except (httptools.HttpParserError, ValueError):
+                self._refuse_bytes(400, "The bytes received are not an HTTP/1.1 request.")
+            return
 
     def eof_received(self) -> bool:
         """The client sends no more; whether it may still read what it asked for."""
-        return not self._is_secure and self._arriving is None and self._current is not None
+        if self._is_secure or self._arriving is not None or self._current is None:
+            return False
+        (self._waiting[-1] if self._waiting else self._current).keep_alive = False
+        return True
 
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
-        self._drained = asyncio.Event()
+        if self._delivery is not None:
+            self._delivery.pause(asyncio.Event())
 
     def resume_writing(self) -> None:
         """The client caught up."""
-        if self._drained is not None:
-            self._drained.set()
-            self._drained = None
+        if self._delivery is not None:
+            self._delivery.resume()
 
     # ---- the parser speaks
 
@@ -137,7 +145,8 @@ class Connection(asyncio.BufferedProtocol):
         """A request begins."""
         self._headers = []
         self._target = b""
-        self._deadline = self._loop.time() + HEAD_SECONDS
+        if self._current is None:
+            self._deadline = self._loop.time() + HEAD_SECONDS
 
     def on_url(self, url: bytes) -> None:
         """The request's target, perhaps in pieces."""
@@ -157,18 +166,35 @@ class Connection(asyncio.BufferedProtocol):
         path, _, query = self._target.decode("latin-1").partition("?")
         if not path.startswith("/"):
             path = (httptools.parse_url(self._target).path or b"/").decode("latin-1")
-        request = Request(method, path, query, self._headers, peer=self._peer, is_secure=self._is_secure)
-        exchange = Exchange(request, Feed(self._server.submit, self._resume_soon), keep_alive=keep_alive)
-        if sum(name == "host" for name, _ in self._headers) != 1:
+        names = [name for name, _ in self._headers]
+        if names.count("host") != 1:
             raise ValueError("exactly one Host header is required")  # RFC 9112, section 3.2
+        request = Request(method, path, query, self._headers, peer=self._peer, is_secure=self._is_secure)
+        exchange = Exchange(request, Feed(self._server, self._resume), keep_alive=keep_alive)
         self._arriving = exchange
-        has_body = any(name in {"content-length", "transfer-encoding"} for name, _ in self._headers)
-        if has_body:
-            self._enter(exchange)
+        if "content-length" in names or "transfer-encoding" in names:
+            self._waiting.append(exchange)
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
         self._pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        """The body is complete."""
+        self._pass_on()
+        if self._lingering:
+            self._is_closing = True
+            self._transport.close()
+        exchange, self._arriving = self._arriving, None
+        if exchange is None:
+            return
+        exchange.feed.end()
+        if exchange is self._current:
+            self._deadline = math.inf
+        elif exchange not in self._waiting:
+            self._waiting.append(exchange)  # one without a body waits until it is whole
+            if len(self._waiting) > PIPELINED:
+                self._transport.pause_reading()
 
     def _pass_on(self) -> None:
         """Hand over the pieces of the body that came together: clients send chunks of 32 KiB and less."""
@@ -178,44 +204,28 @@ class Connection(asyncio.BufferedProtocol):
         exchange = self._arriving
         if exchange is not None and exchange.feed.put(pieces):
             self._transport.pause_reading()
-            self._deadline = float("inf")  # now the client waits for us
+            self._deadline = math.inf  # now the client waits for us
         else:
             self._deadline = self._loop.time() + STALL_SECONDS
 
-    def on_message_complete(self) -> None:
-        """The body is complete."""
-        self._pass_on()
-        self._deadline = float("inf")
-        if self._arriving is not None:
-            exchange, self._arriving = self._arriving, None
-            exchange.feed.end()
-            if exchange is not self._current and exchange not in self._waiting:
-                self._enter(exchange)  # one without a body begins when it is whole
-        if self._lingering:
-            self._is_closing = True
-            self._transport.close()
-        if len(self._waiting) > PIPELINED:
-            self._transport.pause_reading()
-
     # ---- a request's life
 
-    def _enter(self, exchange: Exchange) -> None:
-        if self._current is None:
-            self._begin(exchange)
-        else:
-            self._waiting.append(exchange)
+    def _advance(self) -> None:
+        """Begin what waits, unless something is being answered."""
+        while self._waiting and self._current is None and not self._is_closing:
+            exchange = self._current = self._waiting.popleft()
+            self._deadline = self._loop.time() + STALL_SECONDS if self._arriving is exchange else math.inf
+            if self._server.application.is_hot(exchange.request):
+                self._answer_now(exchange)
+            else:
+                self._server.submit(self._ask, exchange)
 
-    def _begin(self, exchange: Exchange) -> None:
-        self._current = exchange
-        self._deadline = self._loop.time() + STALL_SECONDS if self._arriving is exchange else float("inf")
-        server = self._server
-        if not server.application.is_hot(exchange.request):
-            server.submit(lambda: self._ask(exchange))
-            return
+    def _answer_now(self, exchange: Exchange) -> None:
+        application = self._server.application
         try:
-            answer = server.application(exchange.request)
+            answer = application(exchange.request)
         except Exception as fault:  # noqa: BLE001 - the application words it
-            answer = server.application.failed(exchange.request, fault)
+            answer = application.failed(exchange.request, fault)
         assert isinstance(answer, Response), "hot requests need no body"
         self._answer(exchange, answer)
 
@@ -226,27 +236,22 @@ class Connection(asyncio.BufferedProtocol):
             answer: Answer = application(exchange.request)
         except Exception as fault:  # noqa: BLE001 - the application words it
             answer = application.failed(exchange.request, fault)
-        if isinstance(answer, Receive):
-            if exchange.expects_continue and not exchange.feed.is_complete:
-                self._soon(self._say_continue)
-            exchange.feed.pour_into(answer.sink, lambda response: self._answer_soon(exchange, response))
-        elif isinstance(answer, ReadBody):
-            sink = _Collector(answer, application, exchange.request, self._server)
-            if exchange.expects_continue and not exchange.feed.is_complete:
-                self._soon(self._say_continue)
-            exchange.feed.pour_into(sink, lambda response: self._answer_soon(exchange, response))
-        else:
+        if isinstance(answer, Response):
             self._answer_soon(exchange, answer)
+            return
+        if exchange.expects_continue and not exchange.feed.is_complete:
+            self._server.soon(self._say_continue)
+        sink = collect(answer, exchange.request, application) if isinstance(answer, ReadBody) else answer.sink
+        exchange.feed.pour_into(sink, lambda response: self._answer_soon(exchange, response))
 
     def _say_continue(self) -> None:
         if not self._is_closing:
             self._transport.write(wire.CONTINUE)
-            self._deadline = self._loop.time() + STALL_SECONDS
 
     def _answer_soon(self, exchange: Exchange, response: Response | None) -> None:
         """Hand an answer to the event loop; in a thread."""
         if response is not None:
-            self._soon(lambda: self._answer(exchange, response))
+            self._server.soon(self._answer, exchange, response)
 
     def _answer(self, exchange: Exchange, response: Response) -> None:
         body = response.body
@@ -255,116 +260,47 @@ class Connection(asyncio.BufferedProtocol):
             if isinstance(body, Stream):
                 body.body.close()
             return
-        close = not exchange.keep_alive or self._server.is_draining
         if self._arriving is exchange:  # answered before its body was here: what still comes is discarded
-            close = True
+            exchange.keep_alive = False
             exchange.feed.close()
-        exchange.keep_alive = not close
+        exchange.keep_alive = exchange.keep_alive and not self._server.is_draining
         length: int | None = body.length if isinstance(body, Stream) else len(body)
         if response.status in {204, 304} or (exchange.head_only and not body):
             length = None  # a HEAD says the length itself
-        head = wire.head(response.status, response.headers, length=length, close=close)
-        if not isinstance(body, Stream):
-            self._transport.write(head if exchange.head_only else head + body)
-            self._finish(exchange)
-        elif exchange.head_only or not body.length:
+        head = wire.head(response.status, response.headers, length=length, close=not exchange.keep_alive)
+        if isinstance(body, Stream) and body.length and not exchange.head_only:
+            self._deliver(exchange, head, body)
+            return
+        if isinstance(body, Stream):
             body.body.close()
-            self._transport.write(head)
-            self._finish(exchange)
-        elif self._is_secure:
-            self._server.spawn(self._send_through_tls(exchange, head, body))
+        self._transport.write(head + body if isinstance(body, bytes) and not exchange.head_only else head)
+        self._finish(exchange)
+
+    def _deliver(self, exchange: Exchange, head: bytes, stream: Stream) -> None:
+        self._transport.pause_reading()
+        self._delivery = Delivery(self._server, self._transport, stream, lambda: exchange.request.id)
+        if self._is_secure:
+            self._server.spawn(self._delivery.through_tls(head, lambda: self._finish(exchange)))
         else:
-            self._send(exchange, head, body)
+            self._delivery.begin(head, lambda: self._finish(exchange))
 
     def _finish(self, exchange: Exchange) -> None:
-        self._current = None
+        self._current = self._delivery = None
         if self._is_closing:
             return
         if not exchange.keep_alive:
             self._hang_up(linger=self._arriving is exchange)
             return
-        if self._waiting:
-            following = self._waiting.popleft()
-            self._begin(following)
-        else:
-            self._deadline = self._loop.time() + IDLE_SECONDS
+        self._deadline = self._loop.time() + (HEAD_SECONDS if self._head_bytes else IDLE_SECONDS)
         self._transport.resume_reading()
-
-    # ---- streams
-
-    def _send(self, exchange: Exchange, head: bytes, stream: Stream) -> None:
-        """Send from a thread, past the transport: its buffer must be empty, and stay so."""
-        self._transport.pause_reading()
-        if self._transport.get_write_buffer_size():
-            self._loop.call_later(0.002, self._send, exchange, head, stream)
-            return
-        sender = Sender(self._transport.get_extra_info("socket").fileno(), head, stream)
-        self._server.submit_bytes(lambda: self._turn(exchange, sender))
-
-    def _turn(self, exchange: Exchange, sender: Sender) -> None:
-        """Let a sender have a turn; in a thread."""
-        try:
-            done = sender.turn()
-        except Gone:
-            self._soon(lambda: self._end_sending(exchange, sender, failed=True))
-        except Exception:
-            log.exception("request %s: the stream broke off; the connection is cut", exchange.request.id)
-            self._soon(lambda: self._end_sending(exchange, sender, failed=True))
-        else:
-            if done:
-                self._soon(lambda: self._end_sending(exchange, sender))
-            else:
-                self._soon(lambda: self._await_writable(exchange, sender))
-
-    def _await_writable(self, exchange: Exchange, sender: Sender) -> None:
-        if self._is_closing:
-            sender.close()
-            return
-        self._sender = sender
-        self._deadline = self._loop.time() + STALL_SECONDS
-        self._loop.add_writer(sender.fileno, self._writable, exchange, sender)
-
-    def _writable(self, exchange: Exchange, sender: Sender) -> None:
-        self._loop.remove_writer(sender.fileno)
-        self._sender = None
-        self._deadline = float("inf")
-        self._server.submit_bytes(lambda: self._turn(exchange, sender))
-
-    def _end_sending(self, exchange: Exchange, sender: Sender, *, failed: bool = False) -> None:
-        sender.close()
-        if failed:
-            self._transport.abort()
-        else:
-            self._finish(exchange)
-
-    async def _send_through_tls(self, exchange: Exchange, head: bytes, stream: Stream) -> None:
-        """Send through the transport, which encrypts: decrypted in a thread, one segment at a time."""
-        position, end = stream.start, stream.start + stream.length
-        self._transport.write(head)
-        try:
-            while position < end and not self._is_closing:
-                segment = await self._server.in_thread(partial(_copy, stream.body, position, end))
-                position += len(segment)
-                self._deadline = self._loop.time() + STALL_SECONDS
-                for start in range(0, len(segment), 256 * 1024):
-                    self._transport.write(segment[start : start + 256 * 1024])
-                    if self._drained is not None:
-                        await self._drained.wait()
-                        self._deadline = self._loop.time() + STALL_SECONDS
-        except Exception:
-            log.exception("request %s: the stream broke off; the connection is cut", exchange.request.id)
-            self._transport.abort()
-            return
-        finally:
-            stream.body.close()
-        self._finish(exchange)
+        if self._waiting:
+            self._loop.call_soon(self._advance)
 
     # ---- the end
 
     def check_deadline(self, now: float) -> None:
         """Cut a connection that does not move."""
-        if now > self._deadline:
-            self._cut_sender()
+        if now > (self._deadline if self._delivery is None else self._delivery.deadline):
             self._transport.abort()
 
     def drain(self) -> None:
@@ -387,67 +323,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._is_closing:
             return
         self._is_closing = True
-        if self._current is None:
+        if self._current is None and not self._waiting:
             self._transport.write(wire.plain(status, text))
         self._transport.close()
 
-    def _cut_sender(self) -> None:
-        if self._sender is not None:
-            self._loop.remove_writer(self._sender.fileno)
-            self._sender.close()
-            self._sender = None
-
-    def _resume_soon(self) -> None:
-        """Read on; in a thread."""
-        self._soon(self._resume)
-
     def _resume(self) -> None:
+        """Read on: what was read has been taken."""
         if not self._is_closing:
             self._transport.resume_reading()
             if self._arriving is not None:
                 self._deadline = self._loop.time() + STALL_SECONDS
-
-    def _soon(self, call: Callable[[], Any]) -> None:
-        """Run something on the event loop; in a thread."""
-        self._server.soon(call)
-
-
-def _copy(body: Body, position: int, end: int) -> bytes:
-    return bytes(body.read(position)[: end - position])
-
-
-class _Collector:
-    """The sink of a small body: gathers it, then asks the application again."""
-
-    def __init__(self, wish: ReadBody, application: Any, request: Request, server: Server) -> None:
-        self._wish = wish
-        self._application = application
-        self._request = request
-        self._server = server
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def write(self, pieces: list[bytes]) -> None:
-        """Take more, up to the limit."""
-        self._size += sum(map(len, pieces))
-        if self._size > self._wish.limit:
-            raise _TooLongError
-        self._pieces += pieces
-
-    def finish(self) -> Response:
-        """Ask again, with the whole body."""
-        return self._wish.then(b"".join(self._pieces))
-
-    def refuse(self, fault: Exception) -> Response:
-        """Word a fault."""
-        if isinstance(fault, _TooLongError):
-            return self._wish.too_long()
-        failed: Response = self._application.failed(self._request, fault)
-        return failed
-
-    def interrupted(self) -> None:
-        """The client left; nothing was begun."""
-
-
-class _TooLongError(Exception):
-    pass

@@ -50,12 +50,20 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
 class Parent:
     """Runs `work(index, ready)` in each of several processes."""
 
-    def __init__(self, count: int, work: Callable[[int, Callable[[], None]], None], ready: Callable[[], None],
-                 ended: Callable[[int], None]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        count: int,
+        work: Callable[[int, Callable[[], None]], None],
+        *,
+        ready: Callable[[], None],
+        ended: Callable[[int], None],
+        rest: Callable[[], None],
+    ) -> None:
         self._count = count
         self._work = work
         self._when_ready = ready
         self._when_ended = ended
+        self._when_resting = rest
         self._workers: dict[int, int] = {}
         self._deaths: list[float] = []
         self._waiting = set(range(count))
@@ -142,6 +150,7 @@ class Parent:
     def _rest(self) -> int:
         """Let every worker finish; kill what does not."""
         deadline = time.monotonic() + REST_SECONDS
+        self._when_resting()
         for pid in self._workers:
             os.kill(pid, signal.SIGTERM)
         while self._workers:

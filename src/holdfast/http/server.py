@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-THREADS = 32  # for requests: most wait for the disk or the database
+THREADS = 16  # for requests: most wait for the disk or the database
 BYTE_THREADS = 8  # for streams: each has two megabytes of buffers
 READ_BYTES = 512 * 1024  # at most, from one connection at a time
 DRAIN_SECONDS = 25.0  # the contract gives 30 for all
@@ -93,24 +93,24 @@ class Server:
             for connection in tuple(self.connections):
                 connection.check_deadline(now)
             self.metrics.connections.set(len(self.connections))
-            await self.in_thread(self._background)
+            await self.loop.run_in_executor(self._threads, self._background)
 
-    def soon(self, call: Callable[[], Any]) -> None:
+    def soon(self, call: Callable[..., object], *arguments: object) -> None:
         """Run something on the event loop, from any thread; after the loop's end there is nothing left to do it for."""
         if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(call)
+            self.loop.call_soon_threadsafe(call, *arguments)
 
-    def submit(self, call: Callable[[], Any]) -> None:
+    def submit(self, call: Callable[..., object], *arguments: object) -> None:
         """Run something in a thread for requests."""
-        self._threads.submit(call)
+        self._threads.submit(call, *arguments)
 
-    def submit_bytes(self, call: Callable[[], Any]) -> None:
+    def submit_bytes(self, call: Callable[[], object]) -> None:
         """Run something in a thread for streams."""
         self._byte_threads.submit(call)
 
-    async def in_thread(self, call: Callable[[], T]) -> T:
-        """Await what a thread for requests returns."""
-        return await self.loop.run_in_executor(self._threads, call)
+    async def in_byte_thread(self, call: Callable[..., T], *arguments: object) -> T:
+        """Await what a thread for streams returns."""
+        return await self.loop.run_in_executor(self._byte_threads, call, *arguments)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside the others."""

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.http.messages import Response, Sink, Stream
+    from holdfast.http.messages import Application, ReadBody, Request, Response, Sink, Stream
+    from holdfast.http.server import Server
 
 PATIENCE_MS = 5  # a client on a fast network takes more within this; for a slower one the thread has other work
 TURN_BYTES = 16 * 1024 * 1024  # then another stream has its turn
@@ -86,8 +87,8 @@ class Sender:
 class Feed:
     """A body on its way from the event loop to a sink, which runs in a thread whenever there is something to do."""
 
-    def __init__(self, submit: Callable[[Callable[[], None]], object], resume: Callable[[], None]) -> None:
-        self._submit = submit
+    def __init__(self, server: Server, resume: Callable[[], None]) -> None:
+        self._server = server
         self._resume = resume
         self._lock = threading.Lock()
         self._pieces: list[bytes] = []
@@ -140,7 +141,7 @@ class Feed:
     def _wake(self) -> None:
         if self._sink is not None and not self._running:
             self._running = True
-            self._submit(self._run)
+            self._server.submit(self._run)
 
     def _run(self) -> None:
         assert self._sink is not None
@@ -155,7 +156,7 @@ class Feed:
                     self._running = False
                     return
             if was_high:
-                self._resume()
+                self._server.soon(self._resume)
             if broken or not pieces:
                 self._end_sink(sink, answer, broken=broken)
                 return
@@ -178,3 +179,43 @@ class Feed:
         except Exception as fault:  # noqa: BLE001 - likewise
             response = sink.refuse(fault)
         answer(response)
+
+
+class TooLong(Exception):
+    """A body over the limit of the wish for it."""
+
+
+class _Collector:
+    """The sink of a small body: gathers it, then asks the application again."""
+
+    def __init__(self, wish: ReadBody, request: Request, application: Application) -> None:
+        self._wish = wish
+        self._request = request
+        self._application = application
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def write(self, pieces: list[bytes]) -> None:
+        """Take more, up to the limit."""
+        self._size += sum(map(len, pieces))
+        if self._size > self._wish.limit:
+            raise TooLong
+        self._pieces += pieces
+
+    def finish(self) -> Response:
+        """Ask again, with the whole body."""
+        return self._wish.then(b"".join(self._pieces))
+
+    def refuse(self, fault: Exception) -> Response:
+        """Word a fault."""
+        if isinstance(fault, TooLong):
+            return self._wish.too_long()
+        return self._application.failed(self._request, fault)
+
+    def interrupted(self) -> None:
+        """The client left; nothing was begun."""
+
+
+def collect(wish: ReadBody, request: Request, application: Application) -> Sink:
+    """A sink that asks the application again when it has the whole body."""
+    return _Collector(wish, request, application)

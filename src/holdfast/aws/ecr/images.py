@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from holdfast import registry
 from holdfast.aws import pages
 from holdfast.aws.operations import Call, Shape, operation, the_repository
@@ -51,10 +53,16 @@ def _parse(request: Shape, wanted: str | None) -> manifests.Manifest:
     body = request["imageManifest"].encode()
     try:
         return manifests.parse(body, request.get("imageManifestMediaType"), algorithm)
-    except ManifestInvalid as refusal:
-        raise InvalidParameter("ImageManifest", refusal.message) from None
-    except (Unsupported, ManifestTooLarge) as refusal:
-        raise InvalidParameter("ImageManifest", refusal.message) from None
+    except (ManifestInvalid, Unsupported, ManifestTooLarge) as refusal:
+        raise InvalidParameter("ImageManifest", refusal.message if _is_json(body) else "Invalid JSON syntax") from None
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 @operation(on=the_repository)
