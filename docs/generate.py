@@ -1,0 +1,270 @@
+# ruff: noqa: INP001 - a script beside the pages it writes, not a package
+"""Write the reference pages from the code they describe: `make docs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import holdfast.boot  # noqa: F401 - knows every part, so every refusal exists once it is imported
+from holdfast import aws, cli
+from holdfast.aws.ecr import OPERATIONS
+from holdfast.aws.service_models import load
+from holdfast.http import Request
+from holdfast.model import errors
+from holdfast.oci.errors import words
+from holdfast.oci.routes import ROUTES
+from holdfast.settings import CHOICES
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable
+
+    from holdfast.model.errors import Refusal
+
+NOWHERE = "—"
+FOLDER = Path(__file__).parent / "reference"
+NOTICE = "<!-- Generated from the code by `make docs`; edit the code instead. -->"
+FAMILIES = (
+    errors.Invalid,
+    errors.NotFound,
+    errors.AlreadyExists,
+    errors.Denied,
+    errors.LimitExceeded,
+    errors.Unavailable,
+)
+
+
+def main() -> None:
+    """Write every page whose text has changed."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        path = FOLDER / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by its file name."""
+    made: dict[str, Callable[[], list[str]]] = {
+        "settings.md": settings,
+        "operations.md": operations,
+        "endpoints.md": endpoints,
+        "errors.md": refusals,
+        "command-line.md": command_line,
+    }
+    return {name: "\n".join([NOTICE, "", *page()]).rstrip() + "\n" for name, page in made.items()}
+
+
+# ---- Settings
+
+
+def settings() -> list[str]:
+    """What an operator may choose."""
+    rows = []
+    for choice in CHOICES:
+        flag = f"--{choice.name.replace('_', '-')}"
+        if choice.placeholder and not choice.switch:
+            flag += f" {choice.placeholder}"
+        default = f"`{choice.default}`" if choice.default else "none"
+        rows.append(
+            (f"`{flag}`" if choice.flag else "no flag", f"`{choice.variable}`", default, _sentence(choice.help))
+        )
+    return [
+        "# Settings",
+        "",
+        "Every setting is a flag of each command, or an environment variable.",
+        "A flag wins over the variable, and the variable over the default.",
+        "Where the default is none, the description says in brackets what is done then.",
+        "A variable that begins with `HOLDFAST_` and is not in this table stops the start, and so does a bad value.",
+        "A setting without a flag is a secret or belongs to one: every user of a machine can read its command lines.",
+        "",
+        *_table(("Flag", "Variable", "Default", "Meaning"), rows),
+    ]
+
+
+# ---- Doors
+
+
+def operations() -> list[str]:
+    """Which operations of the ECR API are answered."""
+    service = load("ecr")
+    answered = [
+        (f"`{name}`", f"`ecr:{name}`", OPERATIONS[name].function.__doc__ or "")
+        for name in sorted(service.operation_names)
+        if name in OPERATIONS
+    ]
+    missing = [name for name in sorted(service.operation_names) if name not in OPERATIONS]
+    known = len(service.operation_names)
+    return [
+        "# ECR operations",
+        "",
+        f"{len(answered)} of the {known} operations of the ECR API (version {service.api_version}) are answered.",
+        "Requests are parsed and checked by Amazon's own description of the service, and answers are written by it.",
+        "",
+        "## Answered",
+        "",
+        *_table(("Operation", "IAM action", "What it does"), answered),
+        "",
+        "## Not yet",
+        "",
+        "These are refused with `UnknownOperationException`.",
+        "",
+        *(f"- `{name}`" for name in missing),
+    ]
+
+
+def endpoints() -> list[str]:
+    """What is answered under `/v2/`, and beside it."""
+    rows = [
+        (
+            f"`{route.method}`",
+            f"`{route.path}`",
+            f"`{route.needs}`" if route.needs else "none",
+            (route.handler.__doc__ or "").partition("\n")[0],
+        )
+        for route in ROUTES
+    ]
+    machines = [
+        ("`POST`", "`/`", "a signature", "The ECR API; `X-Amz-Target` names the operation."),
+        ("`GET`, `HEAD`", "`/layers/{token}`", "none", "A layer, by an address that an authorized caller was given."),
+        ("`GET`, `HEAD`", "`/healthz`", "none", "Whether the process lives."),
+        ("`GET`, `HEAD`", "`/readyz`", "none", "Whether requests are served: the database is asked."),
+        ("`GET`, `HEAD`", "`/metrics`", "none", "Numbers in Prometheus' text format, over all workers."),
+    ]
+    return [
+        "# Endpoints",
+        "",
+        "## The registry protocol",
+        "",
+        "The paths are those of the OCI distribution specification 1.1.",
+        "`{name}` may contain slashes; `{reference}` is a tag, a digest or an upload.",
+        "Every endpoint needs a login, and the IAM action on the repository, or on the registry where none is named.",
+        "",
+        *_table(("Method", "Path", "IAM action", "What it does"), rows),
+        "",
+        "## Beside it",
+        "",
+        *_table(("Method", "Path", "Needs", "What it does"), machines),
+    ]
+
+
+# ---- Refusals
+
+
+def refusals() -> list[str]:
+    """Every refusal, in the words of both doors."""
+    lines = [
+        "# Errors",
+        "",
+        "A refusal has one name in the code, and a status and a code at each door.",
+        "The first row of each table is the family, whose words hold where a refusal has none of its own.",
+        "At the AWS door the code is in `x-amzn-ErrorType` and in the member `__type`.",
+        "At the OCI door it is in `errors[0].code`; where the profile `ecr-strict` differs, its words are in brackets.",
+        "Refusals of accounts and their keys are seen on the command line only.",
+        "Every refusal carries the request id; the log names a failed request by it.",
+        "A fault that nobody expected is `500 ServerException` at the AWS door and `500 UNKNOWN` at the OCI door.",
+    ]
+    for family in FAMILIES:
+        kinds = [family, *sorted(descendants(family), key=lambda kind: (kind.__name__, kind.__module__))]
+        lines += ["", f"## {family.__name__}", "", *_table(("Refusal", "AWS", "OCI", "Meaning"), map(_row, kinds))]
+    return lines
+
+
+def descendants(kind: type[Refusal]) -> set[type[Refusal]]:
+    """Every class below one, wherever it is defined."""
+    found: set[type[Refusal]] = set()
+    for child in kind.__subclasses__():
+        if child.__module__.startswith("holdfast."):
+            found |= {child, *descendants(child)}
+    return found
+
+
+def _row(kind: type[Refusal]) -> tuple[str, str, str, str]:
+    return f"`{kind.__name__}`", _aws_words(kind), _oci_words(kind), (kind.__doc__ or "").partition("\n")[0]
+
+
+def _aws_words(kind: type[Refusal]) -> str:
+    """Ask the door itself: what it answers is what is documented."""
+    refusal = kind.__new__(kind)
+    errors.Refusal.__init__(refusal, "")
+    if not hasattr(refusal, "code"):
+        return NOWHERE  # only what is below it is ever raised
+    response = aws.Door.__new__(aws.Door).refuse(_nobody(), refusal)
+    return f"{response.status} `{dict(response.headers)['x-amzn-ErrorType']}`"
+
+
+def _oci_words(kind: type[Refusal]) -> str:
+    if kind.__module__.startswith("holdfast.aws."):
+        return NOWHERE
+    status, code = words(kind, strict=False)
+    strict = words(kind, strict=True)
+    return f"{status} `{code}`" + (f" ({strict[0]} `{strict[1]}`)" if strict != (status, code) else "")
+
+
+def _nobody() -> Request:
+    return Request("POST", "/", "", [], peer="", is_secure=False)
+
+
+# ---- The command line
+
+
+def command_line() -> list[str]:
+    """Every command with what it takes besides the settings."""
+    lines = [
+        "# Command line",
+        "",
+        "`holdfast COMMAND --help` tells the same.",
+        "Every command takes the [settings](settings.md) as well: `account` needs the same `--data` as `serve`.",
+        "The exit status is 0 when it is done, 1 when it is refused, and 2 when a setting or an argument is wrong.",
+    ]
+    for command in commands():
+        lines += ["", f"## `{command.prog}`", "", command.description or ""]
+        own = [action for action in command._actions if _is_own(action)]  # noqa: SLF001 - argparse has no other word
+        words_ = " ".join(action.metavar or "" if not action.option_strings else _option(action) for action in own)
+        lines += ["", "```", f"{command.prog} {words_}".rstrip(), "```"]
+        options = [(f"`{action.option_strings[0]}`", _sentence(action.help or "")) for action in own if _takes(action)]
+        if options:
+            lines += ["", *_table(("Option", "Meaning"), options)]
+    return lines
+
+
+def commands() -> list[argparse.ArgumentParser]:
+    """The parsers of all commands that do something, in the order of `--help`."""
+    return _leaves(cli._parser())  # noqa: SLF001 - the parser is the command line
+
+
+def _leaves(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    for action in parser._actions:  # noqa: SLF001 - likewise
+        if isinstance(action.choices, dict):
+            return [leaf for child in action.choices.values() for leaf in _leaves(child)]
+    return [parser]
+
+
+def _is_own(action: argparse.Action) -> bool:
+    return action.dest != "help" and action.dest not in {choice.name for choice in CHOICES}
+
+
+def _takes(action: argparse.Action) -> bool:
+    return bool(action.option_strings)
+
+
+def _option(action: argparse.Action) -> str:
+    return f"[{action.option_strings[0]} {action.metavar or action.dest.upper()}]"
+
+
+# ---- Markdown
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+if __name__ == "__main__":
+    main()
