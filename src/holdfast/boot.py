@@ -6,13 +6,12 @@ import configparser
 import io
 import logging
 import os
+import re
 import socket
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from holdfast import aws, oci, registry
 from holdfast.blobs import FileStore, KeyRing, SealedStore
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TCP_OPEN_FILES = 65_536
+OPEN_FILES = 65_536
 
 
 class Application:
@@ -87,6 +86,15 @@ class Application:
         )
 
 
+def holds_data(settings: Settings) -> bool:
+    """Whether a registry was ever served from these settings."""
+    return _database_path(settings).exists()
+
+
+def _database_path(settings: Settings) -> Path:
+    return Path(settings.database.removeprefix("sqlite:///") or settings.data.absolute() / "holdfast.db")
+
+
 def now() -> datetime:
     """This moment, aware and in UTC."""
     return datetime.now(UTC)
@@ -97,7 +105,7 @@ def open_backends(settings: Settings) -> registry.Backends:
     data = settings.data.absolute()
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database_path = Path(settings.database.removeprefix("sqlite:///") or data / "holdfast.db")
+        database_path = _database_path(settings)
         keys_path = data / "keys" / "local.json"
         # Data without its keys must not get new ones: the old bytes would be lost without a word.
         keys = KeyRing.load(keys_path) if database_path.exists() else KeyRing.create(keys_path)
@@ -118,25 +126,47 @@ def prepare(settings: Settings, on: registry.Backends) -> Path:
             log.info("database migrated: %s", step)
     except SchemaTooNew as fault:
         raise BadSetting(str(fault)) from None
-    path = settings.data.absolute() / "root.credentials"
+    path = credentials_path(settings)
     if settings.root_secret_access_key is not None:
-        registry.accounts.ensure_root(
-            on, settings.account, settings.root_access_key_id, settings.root_secret_access_key.reveal(), replace=True
-        )
-        return path
-    key_id, secret = _root_credentials(path, settings, on)
-    registry.accounts.ensure_root(on, settings.account, key_id, secret, replace=False)
+        pair = settings.root_access_key_id, settings.root_secret_access_key.reveal()
+        try:
+            registry.accounts.ensure_given_root(on, settings.account, *pair)
+        except registry.accounts.KeyExists:
+            raise BadSetting("HOLDFAST_ROOT_ACCESS_KEY_ID is a key of another account; choose another id") from None
+    elif not registry.accounts.exists(on, settings.account):
+        registry.accounts.ensure_root(on, settings.account, *_root_credentials(path, settings, on))
     return path
+
+
+def credentials_path(settings: Settings) -> Path:
+    """Where the root key of the default account is written; a second default account does not disturb the first."""
+    data = settings.data.absolute()
+    own = data / f"root.{settings.account}.credentials"
+    is_first = settings.account == _account_of(data / "root.credentials")
+    return data / "root.credentials" if is_first or not (data / "root.credentials").exists() else own
+
+
+def _account_of(path: Path) -> str | None:
+    """The account that a credentials file of ours is for."""
+    try:
+        found = re.search(r"^# account (\d{12})$", path.read_text(), re.MULTILINE)
+    except FileNotFoundError:
+        return None
+    return found[1] if found else None
 
 
 def _root_credentials(path: Path, settings: Settings, on: registry.Backends) -> tuple[str, str]:
     """The root key of the credentials file, which is made if there is none."""
     if not path.exists():
         key_id, secret = registry.accounts.fresh_key(on)
-        text = (
-            f"[default]\naws_access_key_id = {key_id}\naws_secret_access_key = {secret}\nregion = {settings.region}\n"
+        lines = (
+            f"# account {settings.account}",
+            "[default]",
+            f"aws_access_key_id = {key_id}",
+            f"aws_secret_access_key = {secret}",
+            f"region = {settings.region}",
         )
-        write_secret_file(path, text)
+        write_secret_file(path, "\n".join(lines) + "\n")
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_file(io.StringIO(path.read_text()))
@@ -203,7 +233,7 @@ def _listeners(settings: Settings, address: Listen, workers: int) -> tuple[list[
     if settings.encrypts(address):
         folder = Path(settings.tls) if settings.tls not in {"", "auto"} else settings.data.absolute() / "tls"
         if settings.tls in {"", "auto"}:
-            certificates.ensure(folder, certificate_names(settings, address), now())
+            certificates.ensure(folder, certificate_names(settings), now())
         try:
             tls = certificates.context(folder)
         except (OSError, ValueError) as fault:
@@ -214,12 +244,11 @@ def _listeners(settings: Settings, address: Listen, workers: int) -> tuple[list[
         raise BadSetting(f"--listen {address}: {fault.strerror}") from None
 
 
-def certificate_names(settings: Settings, address: Listen) -> list[str]:
+def certificate_names(settings: Settings) -> list[str]:
     """Every name by which clients may reach this server; ECR's form is one wildcard a domain and region."""
     host = socket.gethostname()
     names = ["localhost", "127.0.0.1", "::1", host, *settings.tls_names]
-    if address.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
-        names.append(address.host)
+    names += [address.host for address in settings.listen if address.host not in {"0.0.0.0", "::"}]  # noqa: S104
     names += [f"*.dkr.ecr.{settings.region}.{domain}" for domain in ("localhost", host)]
     return sorted(set(names), key=names.index)
 
@@ -228,8 +257,10 @@ def _raise_file_limit() -> None:
     """Each connection is a file; the usual soft limit of 1024 is soon reached."""
     import resource
 
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(TCP_OPEN_FILES, hard) if hard > 0 else TCP_OPEN_FILES, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _announce(settings: Settings, addresses: list[tuple[tuple[str, int], bool]], credentials: Path) -> None:
@@ -244,8 +275,8 @@ def _announce(settings: Settings, addresses: list[tuple[tuple[str, int], bool]],
         "",
         "Log in and create a repository:",
         f"  export AWS_SHARED_CREDENTIALS_FILE={credentials}"
-        if settings.root_secret_access_key is None
-        else f"  export AWS_ACCESS_KEY_ID={settings.root_access_key_id} AWS_SECRET_ACCESS_KEY=…",
+        if settings.root_secret_access_key is None and credentials.exists()
+        else f"  export AWS_ACCESS_KEY_ID={settings.root_access_key_id or '…'} AWS_SECRET_ACCESS_KEY=…",
         f"  export AWS_REGION={settings.region} AWS_ENDPOINT_URL={url}",
     ]
     if encrypted and settings.tls in {"", "auto"}:
@@ -278,8 +309,8 @@ def trust_lines(authority: Path, host_port: str) -> list[str]:
 def check(settings: Settings) -> list[tuple[str, str | None]]:
     """Try every part without changing anything that exists; each with what is wrong, or None."""
     results: list[tuple[str, str | None]] = [("settings", None)]
-    if not settings.data.exists():
-        return [*results, ("data", f"{settings.data} does not exist yet; `holdfast serve` makes it")]
+    if not holds_data(settings):
+        return [*results, ("data", f"{settings.data} holds no registry yet; `holdfast serve` makes it")]
     try:
         on = open_backends(settings)
     except BadSetting as fault:
@@ -290,21 +321,9 @@ def check(settings: Settings) -> list[tuple[str, str | None]]:
         results.append(("database", None if current else "the schema is not this program's: run `holdfast migrate`"))
     except Exception as fault:  # noqa: BLE001 - the point is to tell what is wrong
         results.append(("database", str(fault)))
-    probe = f"check{os.urandom(8).hex()}"
     try:
-        writer = on.blobs.create(probe)
-        writer.write(b"check")
-        writer.close()
-        reader = on.blobs.open(probe, 5)
-        ok = bytes(reader.read(0)) == b"check"
-        reader.close()
-        on.blobs.delete(probe)
-        results.append(("blobs", None if ok else "what was written could not be read back"))
+        registry.uploads.probe(on)
+        results.append(("blobs", None))
     except Exception as fault:  # noqa: BLE001 - likewise
         results.append(("blobs", str(fault) or type(fault).__name__))
     return results
-
-
-def json_line(value: object) -> str:
-    """A value as one line of JSON, for `--json`."""
-    return msgspec.json.encode(value).decode()

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.callers import Registry, refusal
 
 from holdfast.model.names import REPOSITORY_NAME_PATTERN
+from tests.callers import Registry, refusal
 
 ACCOUNT = "000000000000"
 DIGEST = "sha256:" + "0" * 64

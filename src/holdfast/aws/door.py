@@ -41,6 +41,7 @@ WORDS: dict[type[Refusal], tuple[int, str]] = {
     errors.ManifestTooLarge: (400, "InvalidParameterException"),
     errors.NameInvalid: (400, "InvalidParameterException"),
     errors.RangeInvalid: (400, "InvalidLayerPartException"),
+    errors.RequestTooLarge: (413, "RequestEntityTooLarge"),
     errors.SizeInvalid: (400, "InvalidLayerPartException"),
     errors.StorageFull: (503, "ServiceUnavailableException"),
     errors.TagInvalid: (400, "InvalidParameterException"),
@@ -52,12 +53,6 @@ WORDS: dict[type[Refusal], tuple[int, str]] = {
 
 class UnknownOperation(errors.Invalid):
     """A target that is no operation of the service."""
-
-
-class BodyTooLarge(errors.LimitExceeded):
-    """A request with more bytes than any operation takes."""
-
-    code = "RequestEntityTooLarge"
 
 
 class Door:
@@ -92,15 +87,11 @@ class Door:
             except Refusal as refusal:
                 return self.refuse(request, refusal)
 
-        return ReadBody(
-            BODY_BYTES, run, lambda: self.refuse(request, BodyTooLarge(f"A request has at most {BODY_BYTES} bytes"))
-        )
+        return ReadBody(BODY_BYTES, run, lambda: self.refuse(request, errors.RequestTooLarge(BODY_BYTES)))
 
     def refuse(self, request: Request, refusal: Refusal) -> Response:
         """The answer to a refusal."""
         status, code = WORDS.get(type(refusal), (400, refusal.code))
-        if isinstance(refusal, BodyTooLarge):
-            status = 413
         return self._fault(request, status, code, refusal.message, refusal.details)
 
     def failed(self, request: Request, fault: Exception) -> Response:

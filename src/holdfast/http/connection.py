@@ -64,6 +64,8 @@ class Connection(asyncio.BufferedProtocol):
         self._head_bytes = 0
         self._lingering = 0
         self._is_closing = False
+        self._is_in_head = True
+        self._is_full = False  # the transport holds more than the client took
         self._target = b""
         self._pieces: list[bytes] = []
         self._headers: list[tuple[str, str]] = []
@@ -100,11 +102,10 @@ class Connection(asyncio.BufferedProtocol):
             if self._lingering > LINGER_BYTES:
                 self._transport.abort()
                 return
-        if self._arriving is None:
-            self._head_bytes += nbytes
+        self._head_bytes += nbytes  # heads, chunk sizes and trailers; what brings a body or ends a head begins anew
         self._parse(self._server.buffer[:nbytes])
         self._pass_on()
-        if self._arriving is None and self._head_bytes > HEAD_BYTES:
+        if self._head_bytes > HEAD_BYTES:
             self._refuse_bytes(431, "The request's line and headers are too large.")
         self._advance()
 
@@ -131,13 +132,15 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The client reads slower than we write."""
-        if self._delivery is not None:
-            self._delivery.pause(asyncio.Event())
+        self._is_full = True
 
     def resume_writing(self) -> None:
         """The client caught up."""
+        self._is_full = False
         if self._delivery is not None:
-            self._delivery.resume()
+            self._delivery.go_on()
+        elif self._current is None and not self._is_closing:
+            self._go_on()
 
     # ---- the parser speaks
 
@@ -145,6 +148,7 @@ class Connection(asyncio.BufferedProtocol):
         """A request begins."""
         self._headers = []
         self._target = b""
+        self._is_in_head = True
         if self._current is None:
             self._deadline = self._loop.time() + HEAD_SECONDS
 
@@ -153,12 +157,14 @@ class Connection(asyncio.BufferedProtocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        """One header; trailers come here too and are of no interest."""
+        if self._is_in_head:
+            self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         """The head is here: the request may begin while its body travels."""
         self._head_bytes = 0
+        self._is_in_head = False
         if self._lingering or self._is_closing:
             return
         method = self._parser.get_method().decode("latin-1")
@@ -200,6 +206,7 @@ class Connection(asyncio.BufferedProtocol):
         """Hand over the pieces of the body that came together: clients send chunks of 32 KiB and less."""
         if not self._pieces:
             return
+        self._head_bytes = 0
         pieces, self._pieces = self._pieces, []
         exchange = self._arriving
         if exchange is not None and exchange.feed.put(pieces):
@@ -212,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _advance(self) -> None:
         """Begin what waits, unless something is being answered."""
-        while self._waiting and self._current is None and not self._is_closing:
+        while self._waiting and self._current is None and not (self._is_closing or self._is_full):
             exchange = self._current = self._waiting.popleft()
             self._deadline = self._loop.time() + STALL_SECONDS if self._arriving is exchange else math.inf
             if self._server.application.is_hot(exchange.request):
@@ -227,10 +234,17 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as fault:  # noqa: BLE001 - the application words it
             answer = application.failed(exchange.request, fault)
         assert isinstance(answer, Response), "hot requests need no body"
-        self._answer(exchange, answer)
+        self._answer_or_cut(exchange, answer)
 
     def _ask(self, exchange: Exchange) -> None:
-        """Ask the application; in a thread."""
+        """Ask the application; in a thread. Whatever goes wrong, the client does not wait for ever."""
+        try:
+            self._ask_application(exchange)
+        except Exception:
+            log.exception("request %s failed and cannot be answered; the connection is cut", exchange.request.id)
+            self._server.soon(self._transport.abort)
+
+    def _ask_application(self, exchange: Exchange) -> None:
         application = self._server.application
         try:
             answer: Answer = application(exchange.request)
@@ -251,7 +265,14 @@ class Connection(asyncio.BufferedProtocol):
     def _answer_soon(self, exchange: Exchange, response: Response | None) -> None:
         """Hand an answer to the event loop; in a thread."""
         if response is not None:
-            self._server.soon(self._answer, exchange, response)
+            self._server.soon(self._answer_or_cut, exchange, response)
+
+    def _answer_or_cut(self, exchange: Exchange, response: Response) -> None:
+        try:
+            self._answer(exchange, response)
+        except Exception:
+            log.exception("request %s failed and cannot be answered; the connection is cut", exchange.request.id)
+            self._transport.abort()
 
     def _answer(self, exchange: Exchange, response: Response) -> None:
         body = response.body
@@ -278,9 +299,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _deliver(self, exchange: Exchange, head: bytes, stream: Stream) -> None:
         self._transport.pause_reading()
-        self._delivery = Delivery(self._server, self._transport, stream, lambda: exchange.request.id)
+        self._delivery = Delivery(self._server, self._transport, stream, exchange.request)
         if self._is_secure:
-            self._server.spawn(self._delivery.through_tls(head, lambda: self._finish(exchange)))
+            self._server.spawn(self._delivery.through_tls(head, lambda: self._finish(exchange), lambda: self._is_full))
         else:
             self._delivery.begin(head, lambda: self._finish(exchange))
 
@@ -292,9 +313,18 @@ class Connection(asyncio.BufferedProtocol):
             self._hang_up(linger=self._arriving is exchange)
             return
         self._deadline = self._loop.time() + (HEAD_SECONDS if self._head_bytes else IDLE_SECONDS)
-        self._transport.resume_reading()
+        if self._is_full:
+            self._deadline = self._loop.time() + STALL_SECONDS  # for the client to take what it asked for
+            self._transport.pause_reading()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """To what waits, and once that is little, to what the client sends."""
         if self._waiting:
             self._loop.call_soon(self._advance)
+        if len(self._waiting) <= PIPELINED:
+            self._transport.resume_reading()
 
     # ---- the end
 

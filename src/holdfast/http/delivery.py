@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from typing import TYPE_CHECKING
@@ -9,10 +10,9 @@ from typing import TYPE_CHECKING
 from holdfast.http.transfer import Gone, Sender
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
-    from holdfast.http.messages import Body, Stream
+    from holdfast.http.messages import Body, Request, Stream
     from holdfast.http.server import Server
 
 log = logging.getLogger(__name__)
@@ -24,18 +24,16 @@ TLS_PIECE_BYTES = 256 * 1024
 class Delivery:
     """One stream on its way to one client; every method runs on the event loop unless it says otherwise."""
 
-    def __init__(
-        self, server: Server, transport: asyncio.Transport, stream: Stream, request_id: Callable[[], str]
-    ) -> None:
+    def __init__(self, server: Server, transport: asyncio.Transport, stream: Stream, request: Request) -> None:
         self._server = server
         self._transport = transport
         self._stream = stream
-        self._request_id = request_id
+        self._request = request
         self._sender: Sender | None = None
-        self._drained: asyncio.Event | None = None
+        self._may_go_on = asyncio.Event()
         self._is_waiting = False
         self._is_cut = False
-        self.deadline = math.inf
+        self.deadline = server.loop.time() + STALL_SECONDS
 
     def begin(self, head: bytes, done: Callable[[], None]) -> None:
         """Send a head and the stream past the transport: its buffer must be empty, and stay so."""
@@ -60,7 +58,7 @@ class Delivery:
         except Gone:
             self._server.soon(self._give_up)
         except Exception:
-            log.exception("request %s: the stream broke off; the connection is cut", self._request_id())
+            log.exception("request %s: the stream broke off; the connection is cut", self._request.id)
             self._server.soon(self._give_up)
         else:
             self._server.soon(self._finish if is_done else self._wait)
@@ -99,40 +97,34 @@ class Delivery:
             self._is_waiting = False
             self._server.loop.remove_writer(self._sender.fileno)
             self._sender.close()
-        if self._drained is not None:
-            self._drained.set()
+        self._may_go_on.set()
 
-    async def through_tls(self, head: bytes, done: Callable[[], None]) -> None:
+    async def through_tls(self, head: bytes, done: Callable[[], None], is_full: Callable[[], bool]) -> None:
         """Send through the transport, which encrypts: decrypted in a thread, one segment at a time."""
         position, end = self._stream.start, self._stream.start + self._stream.length
         self._transport.write(head)
         try:
             while position < end and not self._is_cut:
+                self.deadline = math.inf
                 segment = await self._server.in_byte_thread(_copy, self._stream.body, position, end)
                 position += len(segment)
                 for start in range(0, len(segment), TLS_PIECE_BYTES):
                     self._transport.write(segment[start : start + TLS_PIECE_BYTES])
-                    if self._drained is not None:
-                        self.deadline = self._server.loop.time() + STALL_SECONDS
-                        await self._drained.wait()
-                        self.deadline = math.inf
+                    self.deadline = self._server.loop.time() + STALL_SECONDS
+                    while is_full() and not self._is_cut:
+                        self._may_go_on.clear()
+                        await self._may_go_on.wait()
         except Exception:
-            log.exception("request %s: the stream broke off; the connection is cut", self._request_id())
+            log.exception("request %s: the stream broke off; the connection is cut", self._request.id)
             self._transport.abort()
         else:
             done()
         finally:
             self._stream.body.close()
 
-    def pause(self, drained: asyncio.Event) -> None:
-        """The transport has enough for now."""
-        self._drained = drained
-
-    def resume(self) -> None:
+    def go_on(self) -> None:
         """The transport takes more."""
-        if self._drained is not None:
-            self._drained.set()
-            self._drained = None
+        self._may_go_on.set()
 
 
 def _copy(body: Body, position: int, end: int) -> bytes:

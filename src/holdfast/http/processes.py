@@ -65,7 +65,7 @@ class Parent:
         self._when_ended = ended
         self._when_resting = rest
         self._workers: dict[int, int] = {}
-        self._deaths: list[float] = []
+        self._deaths: dict[int, list[float]] = {}
         self._waiting = set(range(count))
         self._stopping = False
 
@@ -140,10 +140,11 @@ class Parent:
             index = self._workers.pop(pid)
             self._when_ended(pid)
             now = time.monotonic()
-            self._deaths = [death for death in self._deaths if now - death < CRASH_SECONDS] + [now]
+            recent = [death for death in self._deaths.get(index, ()) if now - death < CRASH_SECONDS]
+            self._deaths[index] = [*recent, now]
             log.error("worker %d (process %d) ended with status %d", index, pid, os.waitstatus_to_exitcode(status))
-            if len(self._deaths) >= CRASHES:
-                log.critical("workers end as soon as they start; stopping")
+            if len(self._deaths[index]) >= CRASHES:
+                log.critical("worker %d ends as soon as it starts; stopping", index)
                 return False
             self._start(index)
 

@@ -42,6 +42,7 @@ class Server:
         self._background = background
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._byte_threads = ThreadPoolExecutor(BYTE_THREADS, "bytes")
+        self._background_thread = ThreadPoolExecutor(1, "background")
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]], ready: Callable[[], None]) -> None:
@@ -84,16 +85,19 @@ class Server:
             log.warning("%d connections did not finish in %d s and are cut", len(self.connections), DRAIN_SECONDS)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._byte_threads.shutdown(wait=False, cancel_futures=True)
+        self._background_thread.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_time(self) -> None:
         """Each second: cut what does not move, and let background work have its turn."""
+        background: asyncio.Future[Any] | None = None
         while True:
             await asyncio.sleep(1)
             now = self.loop.time()
             for connection in tuple(self.connections):
                 connection.check_deadline(now)
             self.metrics.connections.set(len(self.connections))
-            await self.loop.run_in_executor(self._threads, self._background)
+            if background is None or background.done():
+                background = self.loop.run_in_executor(self._background_thread, self._background)
 
     def soon(self, call: Callable[..., object], *arguments: object) -> None:
         """Run something on the event loop, from any thread; after the loop's end there is nothing left to do it for."""

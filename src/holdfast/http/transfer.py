@@ -7,21 +7,27 @@ read slowly cost sixty-four positions, not sixty-four buffers. Decrypting a segm
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import socket
 import threading
 from typing import TYPE_CHECKING
 
+from holdfast.http.messages import Response
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.http.messages import Application, ReadBody, Request, Response, Sink, Stream
+    from holdfast.http.messages import Application, ReadBody, Request, Sink, Stream
     from holdfast.http.server import Server
 
 PATIENCE_MS = 5  # a client on a fast network takes more within this; for a slower one the thread has other work
 TURN_BYTES = 16 * 1024 * 1024  # then another stream has its turn
 HIGH_WATER_BYTES = 3 * 1024 * 1024  # of a body that arrives faster than it is kept
+
+
+log = logging.getLogger(__name__)
 
 
 class Gone(Exception):
@@ -147,6 +153,14 @@ class Feed:
         assert self._sink is not None
         assert self._answer is not None
         sink, answer = self._sink, self._answer
+        try:
+            self._feed(sink, answer)
+        except Exception:
+            log.exception("a request failed, and so did the answer to its failure")
+            self.close()
+            answer(Response(500, [("Content-Type", "text/plain")], b"The server failed to answer\n"))
+
+    def _feed(self, sink: Sink, answer: Callable[[Response | None], None]) -> None:
         while True:
             with self._lock:
                 broken, complete = self._broken, self._complete

@@ -351,6 +351,13 @@ class ManifestTooLarge(LimitExceeded):
         super().__init__(f"The manifest is larger than {limit} bytes")
 
 
+class RequestTooLarge(LimitExceeded):
+    """A request with more bytes than any operation takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The request is larger than {limit} bytes")
+
+
 class LayerTooLarge(LimitExceeded):
     """A layer over the size that this registry keeps."""
 

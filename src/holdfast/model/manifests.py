@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -57,7 +57,7 @@ class _Document(msgspec.Struct, frozen=True, rename="camel"):
     manifests: list[Descriptor] | msgspec.UnsetType | None = msgspec.UNSET
     subject: Descriptor | None = None
     annotations: dict[str, str] | None = None
-    fs_layers: msgspec.Raw | None = None
+    fs_layers: Any = None
 
 
 _DECODER = msgspec.json.Decoder(_Document)
@@ -171,10 +171,12 @@ def _refuse_members(kind: str, **members: object) -> None:
 
 
 def _check_descriptors(descriptors: Iterable[Descriptor]) -> None:
+    total = 0
     for descriptor in descriptors:
         if not digests.is_digest(descriptor.digest):
             raise ManifestInvalid(f"'{descriptor.digest[:200]}' is not a digest that this registry can prove")
-        if not 0 <= descriptor.size < 2**63:
+        total += descriptor.size
+        if descriptor.size < 0 or total >= 2**63:  # the sum is kept, too, and sizes are int64 (image-spec, descriptors)
             raise ManifestInvalid(f"The descriptor of '{descriptor.digest}' has an impossible size")
 
 
@@ -188,7 +190,7 @@ def convert(body: bytes, media_type: str, accepted: frozenset[str]) -> tuple[byt
     words = DOCKER_TO_OCI if media_type == DOCKER_MANIFEST else {oci: docker for docker, oci in DOCKER_TO_OCI.items()}
     document = msgspec.json.decode(body)
     document["mediaType"] = words[media_type]
-    for descriptor in (document["config"], *document["layers"]):
+    for descriptor in (document["config"], *(document["layers"] or ())):
         kind = descriptor.get("mediaType", "")
         if kind not in words:
             return None  # an artifact, or a compression the other family has no word for

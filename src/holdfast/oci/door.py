@@ -30,10 +30,9 @@ class Door:
         self._tokens = tokens
         self._strict = on.profile is Profile.ECR_STRICT
 
-    @staticmethod
-    def is_hot(request: Request) -> bool:
-        """Whether a request is answered from one read of the database."""
-        if request.method not in {"GET", "HEAD"}:
+    def is_hot(self, request: Request) -> bool:
+        """Whether a request is answered from one read of the database; ECR's conversions take longer."""
+        if self._strict or request.method not in {"GET", "HEAD"}:
             return False
         found = routes.match(request.path)
         row = found[0].get(request.method) if found else None

@@ -101,7 +101,12 @@ def complete(call: Call) -> Answer:
     if digest is None:
         raise DigestInvalid("The query parameter 'digest' is missing: it names the blob that this upload becomes")
     digests.check_digest(digest)
-    upload = registry.uploads.get(call.on, call.at, call.reference)
+    try:
+        upload = registry.uploads.get(call.on, call.at, call.reference)
+    except UploadNotFound:
+        if registry.layers.sizes(call.on, call.at, [digest]):
+            return _created(call, digest)  # a client that repeats what was done and whose answer was lost
+        raise
     length = call.request.content_length
     if length == 0 or (length is None and call.request.header("transfer-encoding") is None):
         registry.uploads.complete(call.on, call.at, upload, [digest])

@@ -91,20 +91,33 @@ def fresh_key(on: Backends) -> tuple[str, str]:
     return _fresh_key_id(), base64.b64encode(on.random_bytes(30)).decode()
 
 
-def ensure_root(on: Backends, account_id: str, key_id: str, secret: str, *, replace: bool) -> None:
+def exists(on: Backends, account_id: str) -> bool:
+    """Whether there is such an account."""
+    with on.database.snapshot() as tx:
+        return store.accounts.exists(tx, account_id)
+
+
+def ensure_root(on: Backends, account_id: str, key_id: str, secret: str) -> None:
     """Make the default account with its first key, in one step.
 
-    An account that exists keeps the keys it has, so that a deleted root key does not come back with a restart; unless
-    the operator hands one in, which then holds.
+    An account that exists keeps the keys it has, so that a deleted root key does not come back with a restart.
     """
-    now = on.clock()
-    sealed = on.keys.wrap(secret.encode(), _key_context(key_id))
+    key = AccessKey(key_id, account_id, True, "root", on.clock())
     with on.database.transaction() as tx:
-        is_new = store.accounts.ensure(tx, account_id, now)
-        if replace:
-            store.accounts.delete_key(tx, key_id)
-        if is_new or replace:
-            store.accounts.add_key(tx, AccessKey(key_id, account_id, True, "root", now), sealed)
+        if store.accounts.ensure(tx, account_id, key.created_at):
+            store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), _key_context(key_id)))
+
+
+def ensure_given_root(on: Backends, account_id: str, key_id: str, secret: str) -> None:
+    """Let the pair that the operator hands in be a root key of the default account, whatever was before."""
+    key = AccessKey(key_id, account_id, True, "root", on.clock())
+    with on.database.transaction() as tx:
+        store.accounts.ensure(tx, account_id, key.created_at)
+        found = store.accounts.find_key(tx, key_id)
+        if found is not None and found[0].account_id != account_id:
+            raise KeyExists(key_id)
+        store.accounts.delete_key(tx, key_id)
+        store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), _key_context(key_id)))
 
 
 def list_accounts(on: Backends) -> list[tuple[str, int]]:

@@ -27,7 +27,7 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes and times that an operator may choose."""
+    """Sizes and times, as Amazon ECR has them."""
 
     layer_bytes: int = MAXIMUM_LAYER_BYTES
     tags_per_image: int = 1000

@@ -11,10 +11,11 @@ part, as clients send them, becomes the blob as it lies. Only several parts are 
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.blobs import ObjectMissing, OutOfSpace
+from holdfast.blobs import ObjectDamaged, ObjectMissing, OutOfSpace
 from holdfast.model import digests
 from holdfast.model.errors import (
     BytesDamaged,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
     from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
+
+
+log = logging.getLogger(__name__)
 
 
 class PartWriter:
@@ -198,16 +202,31 @@ def cancel_quietly(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:
 def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, parts: Sequence[Part]) -> None:
     """Make a proved object visible in the transaction that ends its upload; then drop what nothing holds."""
     superfluous = {blob.object_key, *(part.object_key for part in parts)}
+    damaged = _damaged(on, at, blob.digest)
     try:
         with on.database.transaction() as tx:
             repository = store.repositories.get(tx, at)
             if upload is not None and not store.uploads.end(tx, upload, on.clock()):
                 raise UploadNotFound(at, upload.id)
-            if store.blobs.keep(tx, repository, blob, on.clock()):
+            if store.blobs.keep(tx, repository, blob, on.clock(), instead_of=damaged):
                 superfluous.discard(blob.object_key)
     finally:
         for key in superfluous:
             drop(on, key)
+
+
+def _damaged(on: Backends, at: RepositoryRef, digest: str) -> str | None:
+    """The key of the object under which the registry has a blob, if it cannot be opened: then a new push heals it."""
+    with on.database.snapshot() as tx:
+        known = store.blobs.find_in_scope(tx, store.repositories.get(tx, at), digest)
+    if known is None:
+        return None
+    try:
+        on.blobs.open(known.object_key, known.size_bytes).close()
+    except (ObjectMissing, ObjectDamaged):
+        log.critical("blob %s: the object %s is missing or damaged; a new push replaces it", digest, known.object_key)
+        return known.object_key
+    return None
 
 
 def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str]) -> Blob:
@@ -262,8 +281,11 @@ def read(on: Backends, key: str, size_bytes: int) -> Iterator[memoryview]:
 
 
 def drop(on: Backends, key: str) -> None:
-    """Delete an object that nothing holds: decide, delete the bytes, forget. A crash in between is swept up later."""
-    with on.database.transaction(durable=False) as tx:
+    """Delete an object that nothing holds: decide, delete the bytes, forget. A crash in between is swept up later.
+
+    The decision is on disk before the bytes go: else a power cut could bring back an upload whose bytes are gone.
+    """
+    with on.database.transaction() as tx:
         doomed = store.blobs.doom_object(tx, key)
     if doomed:
         on.blobs.delete(key)
@@ -275,3 +297,15 @@ def already_there(on: Backends, at: RepositoryRef, digest: str) -> None:
     """Refuse with `LayerAlreadyExists` if a repository holds a layer, as the ECR API does."""
     if on.database.hot.blob(at, digest) is not None:
         raise LayerAlreadyExists(at, digest)
+
+
+def probe(on: Backends) -> None:
+    """Write a few bytes, read them back and delete them: the store works, or says why not."""
+    writer = PartWriter(on, 0)
+    try:
+        writer.write(b"probe")
+        part = writer.close()
+        if b"".join(read(on, part.object_key, part.size_bytes)) != b"probe":
+            raise BytesDamaged(part.object_key)
+    finally:
+        writer.discard()

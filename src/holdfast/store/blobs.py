@@ -55,13 +55,20 @@ def sizes(tx: Transaction, repository: Repository, digests: Collection[str]) -> 
     return found
 
 
-def keep(tx: Transaction, repository: Repository, blob: Blob, now: datetime) -> bool:
+def keep(tx: Transaction, repository: Repository, blob: Blob, now: datetime, *, instead_of: str | None) -> bool:
     """Make an object a blob of a repository's registry and link it; False if another object was first.
 
-    The first committer wins: the loser's object stays announced and is swept.
+    The first committer wins: the loser's object stays announced and is swept. But an object that was found damaged,
+    `instead_of`, gives way; its bytes stay for whoever examines it.
     """
     scope = repository.encryption.key_scope
     existing = _blob_id(tx, repository.registry_id, scope, blob.digest)
+    if existing is not None and instead_of is not None:
+        damaged = update(blobs).where(blobs.c.id == existing, blobs.c.object_key == instead_of)
+        if tx.execute(damaged.values(object_key=blob.object_key, size_bytes=blob.size_bytes)).rowcount == 1:
+            tx.execute(update(objects).where(objects.c.key == blob.object_key).values(expires_at=None))
+            _link(tx, repository, blob.digest, existing, now)
+            return True
     if existing is None:
         values = {
             "registry_id": repository.registry_id,
@@ -79,6 +86,17 @@ def keep(tx: Transaction, repository: Repository, blob: Blob, now: datetime) -> 
         link_to = existing
     _link(tx, repository, blob.digest, link_to, now)
     return existing is None
+
+
+def find_in_scope(tx: Transaction, repository: Repository, digest: str) -> Blob | None:
+    """A blob of the registry and key scope of a repository, whether or not the repository holds it."""
+    statement = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.object_key).where(
+        blobs.c.registry_id == repository.registry_id,
+        blobs.c.key_scope == repository.encryption.key_scope,
+        blobs.c.digest == digest,
+    )
+    row = tx.execute(statement).mappings().first()
+    return Blob(**row) if row else None
 
 
 def mount(tx: Transaction, source: Repository, target: Repository, digest: str, now: datetime) -> Blob | None:

@@ -51,6 +51,7 @@ class HotReads:
     """One read-only connection; used by one thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA query_only=ON")
         self._execute = connection.execute
 
     def manifest(self, at: RepositoryRef, reference: str, *, by_tag: bool) -> StoredManifest | None:

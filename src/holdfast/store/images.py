@@ -92,12 +92,6 @@ def set_tag(tx: Transaction, repository: Repository, tag: str, image: Image, now
         tx.execute(insert(tags).values(values))
 
 
-def tags_of(tx: Transaction, image: Image) -> list[str]:
-    """An image's tags, in order."""
-    statement = select(tags.c.name).where(tags.c.manifest_id == image.id).order_by(tags.c.name)
-    return list(tx.execute(statement).scalars())
-
-
 def with_tags(tx: Transaction, images: Iterable[Image]) -> list[Image]:
     """The same images, each with its tags."""
     by_id = {image.id: image for image in images}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.model.errors import RepositoryNotFound
@@ -121,11 +121,6 @@ def remove_resource_tags(tx: Transaction, repository: Repository, keys: Collecti
             repository_tags.c.repository_id == repository.id, repository_tags.c.key.in_(keys)
         )
     )
-
-
-def count(tx: Transaction) -> int:
-    """How many repositories there are in all."""
-    return tx.execute(select(func.count()).select_from(repositories)).scalar_one()
 
 
 def _select(registry: Registry) -> Select[tuple[object, ...]]:

@@ -142,7 +142,7 @@ blobs = Table(
     Column("key_scope", String(2100), nullable=False),
     Column("digest", String(140), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
-    Column("object_key", ForeignKey("objects.key"), nullable=False),
+    Column("object_key", ForeignKey("objects.key"), nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("registry_id", "key_scope", "digest"),
     sqlite_autoincrement=True,
@@ -172,7 +172,7 @@ upload_parts = Table(
     Column("upload_id", ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
     Column("first_byte", BigInteger, primary_key=True, autoincrement=False),
     Column("size_bytes", BigInteger, nullable=False),
-    Column("object_key", ForeignKey("objects.key"), nullable=False),
+    Column("object_key", ForeignKey("objects.key"), nullable=False, index=True),
     Column("sha256", String(64), nullable=False),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import registry
+from holdfast.aws import service_models
 from holdfast.aws.operations import Call, Shape, operation, the_repository
 from holdfast.model import digests
 from holdfast.model.errors import (
@@ -12,16 +13,18 @@ from holdfast.model.errors import (
     EmptyUpload,
     InvalidLayer,
     InvalidLayerPart,
-    InvalidParameter,
     LayerAlreadyExists,
     LayerPartTooSmall,
     LayersNotFound,
     RangeInvalid,
+    SizeInvalid,
 )
 from holdfast.model.uploads import MINIMUM_PART_BYTES, PART_BYTES, Upload
 
 if TYPE_CHECKING:
     from holdfast.model.names import RepositoryRef
+
+LAYER_DIGEST_PATTERN = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"  # the model has it for single digests, not for those of a batch
 
 
 @operation(on=the_repository)
@@ -34,7 +37,7 @@ def batch_check_layer_availability(call: Call, request: Shape) -> Shape:
     for digest in wanted:
         if digest in sizes:
             layers.append({"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": sizes[digest]})
-        elif digests.looks_like_digest(digest):
+        elif service_models.matches(LAYER_DIGEST_PATTERN, digest):
             layers.append({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"})
         else:
             code = "InvalidLayerDigest" if digest else "MissingLayerDigest"
@@ -56,7 +59,13 @@ def upload_layer_part(call: Call, request: Shape) -> Shape:
     upload = registry.uploads.get(call.on, at, request["uploadId"])
     first, last, data = request["partFirstByte"], request["partLastByte"], request["layerPartBlob"]
     if not data or last - first + 1 != len(data):
-        raise InvalidParameter("layerPartBlob", "Member must have the length of partFirstByte to partLastByte")
+        raise SizeInvalid(
+            f"The layer part has {len(data)} bytes; from partFirstByte to partLastByte are {last - first + 1}",
+            registryId=at.registry.account_id,
+            repositoryName=at.name,
+            uploadId=upload.id,
+            lastValidByteReceived=max(upload.received_bytes - 1, 0),
+        )
     try:
         writer = registry.uploads.receive(call.on, upload, first)
         try:

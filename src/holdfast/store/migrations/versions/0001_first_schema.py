@@ -70,6 +70,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["object_key"], ["objects.key"], name="fk_blobs_object_key"),
         sa.ForeignKeyConstraint(["registry_id"], ["registries.id"], name="fk_blobs_registry_id"),
         sa.PrimaryKeyConstraint("id", name="pk_blobs"),
+        sa.UniqueConstraint("object_key", name="uq_blobs_object_key"),
         sa.UniqueConstraint("registry_id", "key_scope", "digest", name="uq_blobs_registry_id_key_scope_digest"),
         sqlite_autoincrement=True,
     )
@@ -199,3 +200,4 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["upload_id"], ["uploads.id"], name="fk_upload_parts_upload_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("upload_id", "first_byte", name="pk_upload_parts"),
     )
+    op.create_index("ix_upload_parts_object_key", "upload_parts", ["object_key"], unique=False)

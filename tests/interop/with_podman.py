@@ -1,0 +1,127 @@
+"""podman: build, push, pull, run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.interop.layouts import MEBIBYTE, MOTTO
+from tests.interop.places import expect, expect_same
+from tests.interop.report import Checks, Failed, Unable
+
+if TYPE_CHECKING:
+    from tests.interop.places import Place
+
+CHECKS = Checks()
+APP = "podman/app"
+
+
+@CHECKS.add("podman login", "aws", "podman")
+def login(at: Place) -> None:
+    at.logs_in("podman")
+    at.create(APP)
+
+
+@CHECKS.add("podman push", "aws", "podman")
+def push(at: Place) -> None:
+    at.layout.image("podman", size=4 * MEBIBYTE)
+    local = at.run("podman", "pull", "--quiet", at.layout.name("podman"))
+    at.run("podman", "tag", local, at.image(APP, "1"))
+    digest = at.folder / "digest"
+
+    at.run("podman", "push", "--digestfile", str(digest), at.image(APP, "1"))
+
+    expect_same(at.pushed_digest(APP, "1"), digest.read_text())
+
+
+@CHECKS.add("podman push again sends nothing", "podman")
+def push_again(at: Place) -> None:
+    told = at.run("sh", "-c", f"podman --log-level debug push {at.image(APP, '1')} 2>&1")
+
+    expect("Uploading" not in told, "a layer was sent that the registry had")
+
+
+@CHECKS.add("podman pull by tag, by digest", "aws", "podman")
+def pull(at: Place) -> None:
+    digest = at.pushed_digest(APP, "1")
+    at.run("podman", "rmi", "--all", "--force")
+
+    at.run("podman", "pull", at.image(APP, "1"))
+    at.run("podman", "pull", f"{at.host}/{APP}@{digest}")
+
+    expect_same(at.run("podman", "image", "inspect", "--format", "{{.Digest}}", at.image(APP, "1")), digest)
+
+
+@CHECKS.add("podman run of what was pulled", "busybox", "podman", "runc")
+def run(at: Place) -> None:
+    local = at.run("podman", "pull", "--quiet", at.layout.name("podman"))
+    try:
+        at.run("podman", "run", "--rm", local)
+    except Failed as fault:  # the image never left this machine: the machine is to blame
+        raise Unable(f"no container runs here: {str(fault).splitlines()[-2]}") from None
+    at.run("podman", "rmi", "--all", "--force")
+
+    told = at.run("podman", "run", "--rm", at.image(APP, "1"))
+
+    expect_same(told, MOTTO)
+
+
+@CHECKS.add("podman build FROM the registry, push", "aws", "podman")
+def build(at: Place) -> None:
+    folder = at.folder / "context"
+    folder.mkdir()
+    (folder / "more").write_text("more")
+    (folder / "Containerfile").write_text(f"FROM {at.image(APP, '1')}\nCOPY more /more\nLABEL stage=test\n")
+
+    at.run("podman", "build", "--tag", at.image(APP, "built"), str(folder))
+    at.run("podman", "push", at.image(APP, "built"))
+
+    at.pushed_digest(APP, "built")
+
+
+@CHECKS.add("podman push --format v2s2", "aws", "podman")
+def docker_format(at: Place) -> None:
+    at.run("podman", "push", "--format", "v2s2", at.image(APP, "built"), at.image(APP, "docker"))
+
+    answer = at.aws("describe-images", "--repository-name", APP, "--image-ids", "imageTag=docker")
+    expect("docker" in answer["imageDetails"][0]["imageManifestMediaType"], f"{answer}")
+
+
+@CHECKS.add("podman manifest push --all", "podman")
+def index(at: Place) -> None:
+    at.run("podman", "manifest", "create", "many")
+    for architecture in ("amd64", "arm64"):
+        at.layout.image(f"podman-{architecture}", architecture=architecture)
+        at.run("podman", "manifest", "add", "many", at.layout.name(f"podman-{architecture}"))
+
+    at.run("podman", "manifest", "push", "--all", "many", f"docker://{at.image(APP, 'many')}")
+
+    told = at.run("podman", "manifest", "inspect", at.image(APP, "many"))
+    expect("arm64" in told, told)
+
+
+@CHECKS.add("podman pull --arch of an index", "podman")
+def pull_architecture(at: Place) -> None:
+    at.run("podman", "pull", "--arch", "arm64", at.image(APP, "many"))
+
+    architecture = at.run("podman", "image", "inspect", "--format", "{{.Architecture}}", at.image(APP, "many"))
+    expect_same(architecture, "arm64")
+
+
+@CHECKS.add("podman search", "podman")
+def search(at: Place) -> None:
+    expect(f"{at.host}/{APP}" in at.run("podman", "search", f"{at.host}/podman"), "the repository is not found")
+
+    _, *rows = at.run("podman", "search", "--list-tags", f"{at.host}/{APP}").splitlines()
+    expect_same([row.split()[1] for row in rows], ["1", "built", "docker", "many"])
+
+
+@CHECKS.add("podman pull of what is not there", "podman")
+def missing(at: Place) -> None:
+    at.refuses("manifest unknown: Requested image not found", "podman", "pull", at.image(APP, "none"))
+
+
+@CHECKS.add("podman logout, then pull", "podman")
+def logout(at: Place) -> None:
+    at.run("podman", "logout", at.host)
+
+    at.refuses("authentication required", "podman", "pull", at.image(APP, "1"))
