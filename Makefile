@@ -28,7 +28,7 @@ format: $(DEV) ## mend what the linters can mend
 	$(BIN)/ruff check --fix .
 
 interop: $(DEV) ## Debian's skopeo, podman, buildah, containerd and the AWS CLI against a started server
-	$(BIN)/python tests/interop/run.py
+	$(BIN)/python tests/interop/run.py $(ARGS)
 
 bench: $(DEV) ## the data plane side by side with a peer registry and nginx
 	$(BIN)/python benchmarks/run.py $(ARGS)

@@ -207,10 +207,7 @@ def test_a_slow_download_and_a_slow_upload_are_finished_before_the_end(either):
     assert product.ecr().batch_check_layer_availability(**with_)["layers"][0]["layerAvailability"] == "AVAILABLE"
 
 
-SLOW_GOODBYE = pytest.mark.xfail(strict=True, reason="the server waits for each client to say goodbye over TLS")
-
-
-@pytest.mark.parametrize("either", ["off", pytest.param("auto", marks=SLOW_GOODBYE)], indirect=True)
+@pytest.mark.parametrize("either", ["off", "auto"], indirect=True)
 def test_the_end_is_at_once_when_nothing_is_under_way(either):
     product = either
     host, _, port = product.address.rpartition(":")

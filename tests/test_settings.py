@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.registry import Profile
+from holdfast.model.profiles import Profile
 from holdfast.settings import CHOICES, BadSetting, Listen, Secret, read
 from tests.callers import Aws, refusal
 
@@ -253,7 +253,6 @@ def test_a_host_that_is_not_ours_stops_the_start(tmp_path):
     assert "holdfast: --listen 203.0.113.7:5000: " in ended.stderr.splitlines()[-1]
 
 
-@pytest.mark.xfail(strict=True, reason="the data folder is made and its database migrated before the address is tried")
 def test_a_host_that_is_not_ours_stops_the_start_before_anything_is_made(tmp_path):
     ended = serve(tmp_path, "--data", str(tmp_path / "data"), "--listen", "203.0.113.7:5000", "--insecure-http")
 
@@ -365,24 +364,59 @@ def test_a_deleted_root_key_does_not_come_back(start):
     assert product.cli("account", "list").stdout == "000000000000  0 access keys\n"
 
 
-@pytest.mark.xfail(strict=True, reason="a fresh key is written there that nobody can use")
-def test_the_credentials_file_never_holds_a_key_that_does_not_work(start):
+def test_a_credentials_file_that_was_taken_away_is_not_made_again(start):
     product = start()
+    pair = product.credentials()
     product.stop()
     (product.data / "root.credentials").unlink()
 
     product.start()
 
-    written = (product.data / "root.credentials").exists()
-    assert not written or product.ecr().describe_registry()["registryId"] == "000000000000"
+    assert list(product.data.glob("*.credentials")) == []
+    assert Aws(product.address, *pair)("DescribeRegistry").status == 200
 
 
-def test_a_credentials_file_without_its_profile_stops_the_start(start, tmp_path):
-    product = start()
-    product.stop()
-    (product.data / "root.credentials").write_text("[other]\n")
+def test_no_credentials_file_is_made_once_a_root_key_was_handed_in(start):
+    first = start(**PAIR)
+    first.stop()
 
-    ended = serve(tmp_path, "--data", str(product.data), "--listen", "127.0.0.1:0")
+    second = start(data=first.data)
+
+    assert list(second.data.glob("*.credentials")) == []
+    assert Aws(second.address, *PAIR.values())("DescribeRegistry").status == 200
+
+
+def test_another_default_account_has_a_credentials_file_of_its_own(start):
+    first = start()
+    before = (first.data / "root.credentials").read_bytes()
+    first.stop()
+
+    second = start("--account", "123456789012", data=first.data)
+
+    other = configparser.ConfigParser()
+    other.read(second.data / "root.123456789012.credentials")
+    assert (second.data / "root.credentials").read_bytes() == before
+    for pair, account in (
+        (second.credentials(), "000000000000"),
+        ([other["default"][f"aws_{word}"] for word in ("access_key_id", "secret_access_key")], "123456789012"),
+    ):
+        assert Aws(second.address, *pair)("DescribeRegistry").json()["registryId"] == account
+
+
+def test_a_root_key_of_another_account_stops_the_start(start, tmp_path):
+    first = start(**PAIR)
+    first.stop()
+
+    ended = serve(tmp_path, "--data", str(first.data), "--account", "123456789012", "--listen", "127.0.0.1:0", **PAIR)
+
+    assert ended.returncode == 2
+    assert "HOLDFAST_ROOT_ACCESS_KEY_ID is a key of another account" in ended.stderr.splitlines()[-1]
+
+
+def test_a_credentials_file_without_its_profile_stops_the_start(tmp_path):
+    (tmp_path / "root.credentials").write_text("# account 000000000000\n[other]\n")
+
+    ended = serve(tmp_path, "--data", str(tmp_path), "--listen", "127.0.0.1:0")
 
     assert ended.returncode == 2
     assert "profile 'default'" in ended.stderr.splitlines()[-1]

@@ -6,8 +6,9 @@ import configparser
 import io
 import logging
 import os
+import platform
 import re
-import socket
+import shlex
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,17 +19,18 @@ from holdfast.blobs import FileStore, KeyRing, SealedStore
 from holdfast.blobs.keys import KeyFileFault, write_secret_file
 from holdfast.http import Response, certificates, metrics, processes
 from holdfast.http.server import Server
-from holdfast.settings import BadSetting
+from holdfast.settings import BadSetting, Listen
 from holdfast.store import Database
 from holdfast.store.migrations import SchemaTooNew, is_current, migrate
 from holdfast.worker import Timetable
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     from collections.abc import Callable
 
     from holdfast.http import Answer, Request
-    from holdfast.settings import Listen, Settings
+    from holdfast.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +121,16 @@ def open_backends(settings: Settings) -> registry.Backends:
     )
 
 
+def open_existing(settings: Settings) -> registry.Backends:
+    """Open a registry that was served before: a mistyped folder must not become a new one."""
+    if not holds_data(settings):
+        raise BadSetting(f"--data {settings.data} holds no registry yet; `holdfast serve` makes it")
+    on = open_backends(settings)
+    if not is_current(on.database):
+        raise BadSetting("The database has another schema: run `holdfast migrate` first")
+    return on
+
+
 def prepare(settings: Settings, on: registry.Backends) -> Path:
     """Bring the schema up to date and make the default account with its root key; where the key is written."""
     try:
@@ -178,10 +190,17 @@ def _root_credentials(path: Path, settings: Settings, on: registry.Backends) -> 
 
 def serve(settings: Settings) -> int:
     """Serve until told to stop; the exit status."""
+    workers = settings.workers or os.cpu_count() or 1
+    # What may be refused is tried before anything is made: an address in use leaves no half-made folder behind.
+    given = _given_certificate(settings)
+    sockets = [_listen(address, workers) for address in settings.listen]
     on = open_backends(settings)
     credentials = prepare(settings, on)
-    workers = settings.workers or os.cpu_count() or 1
-    listeners = [_listeners(settings, address, workers) for address in settings.listen]
+    own = _own_certificate(settings) if given is None else given
+    listeners = [
+        (bound, own if settings.encrypts(address) else None)
+        for bound, address in zip(sockets, settings.listen, strict=True)
+    ]
     on.database.close()  # each worker opens its own
     metrics.prepare(settings.data.absolute() / "metrics")
     _raise_file_limit()
@@ -215,9 +234,7 @@ def work(settings: Settings) -> int:
     import signal
     import threading
 
-    on = open_backends(settings)
-    if not is_current(on.database):
-        raise BadSetting("The database has another schema: run `holdfast migrate` first")
+    on = open_existing(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -228,25 +245,35 @@ def work(settings: Settings) -> int:
     return 0
 
 
-def _listeners(settings: Settings, address: Listen, workers: int) -> tuple[list[socket.socket], ssl.SSLContext | None]:
-    tls = None
-    if settings.encrypts(address):
-        folder = Path(settings.tls) if settings.tls not in {"", "auto"} else settings.data.absolute() / "tls"
-        if settings.tls in {"", "auto"}:
-            certificates.ensure(folder, certificate_names(settings), now())
-        try:
-            tls = certificates.context(folder)
-        except (OSError, ValueError) as fault:
-            raise BadSetting(f"--tls {folder}: the certificate or its key cannot be used: {fault}") from None
+def _listen(address: Listen, workers: int) -> list[socket.socket]:
     try:
-        return processes.listen(address.host, address.port, workers), tls
+        return processes.listen(address.host, address.port, workers)
     except OSError as fault:
         raise BadSetting(f"--listen {address}: {fault.strerror}") from None
 
 
+def _given_certificate(settings: Settings) -> ssl.SSLContext | None:
+    """The certificate that the operator gives, if he does."""
+    if settings.tls in {"", "auto", "off"}:
+        return None
+    try:
+        return certificates.context(Path(settings.tls))
+    except (OSError, ValueError) as fault:
+        raise BadSetting(f"--tls {settings.tls}: the certificate or its key cannot be used: {fault}") from None
+
+
+def _own_certificate(settings: Settings) -> ssl.SSLContext | None:
+    """A certificate of our own authority, if one is needed."""
+    if not any(settings.encrypts(address) for address in settings.listen):
+        return None
+    folder = settings.data.absolute() / "tls"
+    certificates.ensure(folder, certificate_names(settings), now())
+    return certificates.context(folder)
+
+
 def certificate_names(settings: Settings) -> list[str]:
     """Every name by which clients may reach this server; ECR's form is one wildcard a domain and region."""
-    host = socket.gethostname()
+    host = platform.node()
     names = ["localhost", "127.0.0.1", "::1", host, *settings.tls_names]
     names += [address.host for address in settings.listen if address.host not in {"0.0.0.0", "::"}]  # noqa: S104
     names += [f"*.dkr.ecr.{settings.region}.{domain}" for domain in ("localhost", host)]
@@ -265,44 +292,44 @@ def _raise_file_limit() -> None:
 
 def _announce(settings: Settings, addresses: list[tuple[tuple[str, int], bool]], credentials: Path) -> None:
     """Tell whoever started us that requests are served, and how to log in."""
-    urls = []
-    for (host, port, *_), encrypted in addresses:
-        shown = "localhost" if host in {"0.0.0.0", "::"} else f"[{host}]" if ":" in host else host  # noqa: S104
-        urls.append((f"{'https' if encrypted else 'http'}://{shown}:{port}", f"{shown}:{port}", encrypted))
-    url, host_port, encrypted = urls[0]
-    lines = [
-        f"Holdfast serves {', '.join(url for url, _, _ in urls)}  (data in {settings.data})",
-        "",
-        "Log in and create a repository:",
-        f"  export AWS_SHARED_CREDENTIALS_FILE={credentials}"
-        if settings.root_secret_access_key is None and credentials.exists()
-        else f"  export AWS_ACCESS_KEY_ID={settings.root_access_key_id or '…'} AWS_SECRET_ACCESS_KEY=…",
-        f"  export AWS_REGION={settings.region} AWS_ENDPOINT_URL={url}",
-    ]
-    if encrypted and settings.tls in {"", "auto"}:
-        lines.append(f"  export AWS_CA_BUNDLE={settings.data.absolute() / 'tls' / 'ca.crt'}")
-    lines += [
-        "  aws ecr create-repository --repository-name hello",
-        f"  aws ecr get-login-password | docker login --username AWS --password-stdin {host_port}",
-        "",
-    ]
+    shown = []
+    for asked, ((_, port, *_), encrypted) in zip(settings.listen, addresses, strict=True):
+        host = "localhost" if asked.host in {"0.0.0.0", "::"} else asked.host  # noqa: S104 - compared, not bound
+        shown.append((f"{'https' if encrypted else 'http'}://{Listen(host, port)}", str(Listen(host, port)), encrypted))
+    url, host_port, encrypted = shown[0]
+    lines = [f"Holdfast serves {', '.join(address for address, _, _ in shown)}  (data in {settings.data})", ""]
     if encrypted and settings.tls in {"", "auto"}:
         lines += [*trust_lines(settings.data.absolute() / "tls" / "ca.crt", host_port), ""]
-    sys.stdout.write("\n".join(lines) + "\n")
+    if settings.root_secret_access_key is not None:
+        keys = f"AWS_ACCESS_KEY_ID={settings.root_access_key_id} AWS_SECRET_ACCESS_KEY=…"
+    elif credentials.exists():
+        keys = f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(credentials))}"
+    else:
+        keys = "AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…"
+    lines += [
+        "Log in and create a repository:",
+        f"  export {keys} AWS_REGION={settings.region}",
+        f"  aws --endpoint-url {url} ecr create-repository --repository-name hello",
+        f"  aws --endpoint-url {url} ecr get-login-password | docker login --username AWS --password-stdin {host_port}",
+    ]
+    if not encrypted:
+        lines.append("With podman, skopeo or buildah add --tls-verify=false: this address speaks plain HTTP.")
+    sys.stdout.write("\n".join(lines) + "\n\n")
     sys.stdout.flush()
 
 
 def trust_lines(authority: Path, host_port: str) -> list[str]:
     """What each client needs, to trust our own authority."""
+    quoted = shlex.quote(str(authority))
     return [
         f"The certificate is signed by a private CA, {authority}. To trust it:",
-        f"  docker      install -D {authority} /etc/docker/certs.d/{host_port}/ca.crt",
-        f"  podman      install -D {authority} /etc/containers/certs.d/{host_port}/ca.crt   (skopeo and buildah too)",
-        f"  containerd  install -D {authority} /etc/containerd/certs.d/{host_port}/ca.crt, and beside it hosts.toml:",
+        f"  docker      install -D {quoted} /etc/docker/certs.d/{host_port}/ca.crt",
+        f"  podman      install -D {quoted} /etc/containers/certs.d/{host_port}/ca.crt   (skopeo and buildah too)",
+        f"  containerd  install -D {quoted} /etc/containerd/certs.d/{host_port}/ca.crt, and beside it hosts.toml:",
         f'                server = "https://{host_port}"',
         f'                [host."https://{host_port}"]',
         f'                  ca = "/etc/containerd/certs.d/{host_port}/ca.crt"',
-        f"  aws, boto3  export AWS_CA_BUNDLE={authority}",
+        f"  aws, boto3  export AWS_CA_BUNDLE={quoted}",
     ]
 
 

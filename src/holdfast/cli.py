@@ -146,17 +146,9 @@ def _check(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def _backends(settings: Settings) -> registry.Backends:
-    """The registry of a data folder that was served before: a mistyped folder must not become a new one."""
     from holdfast import boot
-    from holdfast.settings import BadSetting
-    from holdfast.store.migrations import is_current
 
-    if not boot.holds_data(settings):
-        raise BadSetting(f"--data {settings.data} holds no registry yet; `holdfast serve` makes it")
-    on = boot.open_backends(settings)
-    if not is_current(on.database):
-        raise BadSetting("The database has another schema: run `holdfast migrate` first")
-    return on
+    return boot.open_existing(settings)
 
 
 def _create_account(settings: Settings, options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.model.names import ACCOUNT_ID, REGION
-from holdfast.registry import Profile
+from holdfast.model.profiles import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,6 +129,12 @@ def _listen(text: str) -> tuple[Listen, ...]:
     return tuple(addresses)
 
 
+def _folder(text: str) -> Path:
+    if not text:
+        raise ValueError("it must name a folder")
+    return Path(text)
+
+
 def _tls(text: str) -> str:
     if text in {"", "auto", "off"}:
         return text
@@ -185,7 +191,7 @@ def _names(text: str) -> tuple[str, ...]:
 KEY_ID = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
 
 CHOICES = (
-    Choice("data", "./holdfast-data", Path, "folder of everything this registry keeps", "DIR"),
+    Choice("data", "./holdfast-data", _folder, "folder of everything this registry keeps", "DIR"),
     Choice("listen", "127.0.0.1:5000", _listen, "address to serve on; repeatable (the variable: with commas)",
            "HOST:PORT"),
     Choice("tls", "", _tls, "auto (own CA), off, or a folder with tls.crt and tls.key "

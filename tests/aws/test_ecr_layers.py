@@ -402,7 +402,6 @@ def test_known_and_unknown_layers_are_told_apart(ecr, repository):
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="a layer is not told with the media type by which its image names it")
 def test_a_layer_of_an_image_is_told_with_its_media_type(product, ecr, name):
     manifest = product.registry(name).push_image("v1")
 

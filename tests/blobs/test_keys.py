@@ -32,7 +32,9 @@ def test_the_key_file_is_its_owners_alone(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "keys.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"keys": {}}', '{"keys": {"1": "c2hvcnQ="}}', '{"keys": {"x": "AA=="}}', "[1]"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"keys": {}}', '{"keys": {"1": "c2hvcnQ="}}', '{"keys": {"x": "AA=="}}', "[1]"]
+)
 def test_a_damaged_key_file_is_named(tmp_path, text):
     (tmp_path / "keys.json").write_text(text)
 

@@ -421,7 +421,6 @@ def test_a_request_that_comes_byte_by_byte_is_understood(registry, wire, authori
     assert wire.answer().status == 201
 
 
-# Fails: fields behind a body are kept in memory without a limit.
 def test_a_trailer_that_is_too_large_is_refused(registry, wire, authorization):
     location = registry.begin_upload()
 
@@ -433,7 +432,6 @@ def test_a_trailer_that_is_too_large_is_refused(registry, wire, authorization):
     assert is_alive(registry.http)
 
 
-# Fails: they are appended to the request's headers, where they count.
 def test_a_trailer_does_not_count_as_a_header(registry, wire, authorization):
     location = registry.begin_upload()
 

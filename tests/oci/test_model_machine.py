@@ -11,6 +11,8 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -30,27 +32,37 @@ class Model(RuleBasedStateMachine):
     numbers = itertools.count()
     documents = Bundle("documents")
 
-    @initialize()
-    def make_a_repository(self):
+    @initialize(target=documents)
+    def make_a_repository_with_an_image_and_an_index(self):
         self.repository = Registry(self.http, f"model/machine-{next(self.numbers)}")
         self.client.create_repository(repositoryName=self.repository.repository)
         self.blobs = {}  # digest: bytes
         self.manifests = {}  # digest: Document
         self.tags = {}  # name: digest
         self.subjects = {}  # digest: subject's digest, in the order of their push
+        image = self.push_image([0, 1], 0, "latest", whole=True)
+        index = builders.an_index(image)
+        self.push(index, None, self.manifests, [image.digest])
+        return multiple(image, index)
 
     # ---- pushes
 
     @rule(seed=SEEDS)
     def push_blob(self, seed):
+        self.push_blob_of(seed)
+
+    def push_blob_of(self, seed):
         data = f"blob {seed}".encode()
         self.blobs[self.repository.push_blob(data)] = data
 
     @rule(target=documents, layers=st.lists(SEEDS, max_size=2), number=SEEDS, tag=st.none() | TAGS, whole=OFTEN)
-    def push_image(self, layers, number, tag, whole):
+    def push_some_image(self, layers, number, tag, whole):
+        return self.push_image(layers, number, tag, whole=whole)
+
+    def push_image(self, layers, number, tag, *, whole):
         if whole:
             for seed in layers:
-                self.push_blob(seed)
+                self.push_blob_of(seed)
         datas = [f"blob {seed}".encode() for seed in layers]
         config = json.dumps({"number": number}).encode()
         self.blobs[self.repository.push_blob(config)] = config
@@ -104,20 +116,30 @@ class Model(RuleBasedStateMachine):
         assert answer.status == (202 if tag in self.tags else 404)
         self.tags.pop(tag, None)
 
-    @rule(document=documents)
-    def delete_manifest(self, document):
-        answer = self.repository("DELETE", f"/manifests/{document.digest}")
+    @precondition(lambda self: self.parents())
+    @rule(pick=st.integers(0, 9))
+    def delete_a_child_of_an_index(self, pick):
+        parents = self.parents()
+        child = sorted(parents)[pick % len(parents)]
 
-        if document.digest not in self.manifests:
-            assert (answer.status, answer.code) == (404, "MANIFEST_UNKNOWN")
-        elif parents := self.parents_of(document.digest):
-            assert (answer.status, answer.code) == (405, "UNSUPPORTED")
-            assert all(parent in answer.message for parent in parents)
-        else:
-            assert answer.status == 202
-            del self.manifests[document.digest]
-            self.subjects.pop(document.digest, None)
-            self.tags = {tag: digest for tag, digest in self.tags.items() if digest != document.digest}
+        answer = self.repository("DELETE", f"/manifests/{child}")
+
+        assert (answer.status, answer.code) == (405, "UNSUPPORTED")
+        assert all(parent in answer.message for parent in parents[child])
+
+    @precondition(lambda self: self.manifests.keys() - self.parents())
+    @rule(pick=st.integers(0, 9))
+    def delete_a_manifest(self, pick):
+        free = sorted(self.manifests.keys() - self.parents())
+        digest = free[pick % len(free)]
+
+        answer = self.repository("DELETE", f"/manifests/{digest}")
+        again = self.repository("DELETE", f"/manifests/{digest}")
+
+        assert [answer.status, again.status] == [202, 404]
+        del self.manifests[digest]
+        self.subjects.pop(digest, None)
+        self.tags = {tag: other for tag, other in self.tags.items() if other != digest}
 
     @rule(seed=SEEDS)
     def delete_blob(self, seed):
@@ -190,8 +212,13 @@ class Model(RuleBasedStateMachine):
         parts = [*members.get("layers", ()), *members.get("manifests", ())]
         return {part["digest"] for part in parts}
 
-    def parents_of(self, digest):
-        return [manifest.digest for manifest in self.manifests.values() if digest in self.needs(manifest)]
+    def parents(self):
+        """The indexes that list a manifest, for each that is listed and there."""
+        found = {}
+        for manifest in self.manifests.values():
+            for digest in self.needs(manifest) & self.manifests.keys():
+                found.setdefault(digest, []).append(manifest.digest)
+        return found
 
 
 @pytest.mark.timeout(300)

@@ -5,22 +5,29 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from holdfast.model.names import REGISTRY_HOST, registry_host
+from holdfast.model.names import REGISTRY_HOST
 
 if TYPE_CHECKING:
     from holdfast.http import Request
     from holdfast.model.names import Registry, RepositoryRef
 
-# api.ecr.<region>.<domain>, and the dual-stack ecr.<region>.<domain>
-API_HOST = re.compile(r"(?:api\.)?ecr(?:-fips)?\.[0-9a-z-]{2,25}\.(?P<domain>[a-z0-9.-]+)", re.ASCII)
+API_HOST = re.compile(r"(?:api\.)?(?P<kind>ecr(?:-fips)?)\.[0-9a-z-]{2,25}\.(?P<domain>[a-z0-9.-]+)", re.ASCII)
+DUAL_STACK = {"api.aws": "on.aws"}  # Amazon's names for the same thing at the API and at the registry
 
 
 def registry_address(request: Request, registry: Registry) -> str:
     """Host and port of a registry: ECR's form if the caller used ECR's form, else the very address he used."""
     host = (request.header("host") or "").lower()
     name, colon, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "")
-    found = REGISTRY_HOST.fullmatch(name) or API_HOST.fullmatch(name)
-    return f"{registry_host(registry, found['domain'])}{colon}{port}" if found else host
+    own, api = REGISTRY_HOST.fullmatch(name), API_HOST.fullmatch(name)
+    if own:
+        kind, domain = own["kind"], own["domain"]
+    elif api:
+        domain = DUAL_STACK.get(api["domain"], api["domain"])
+        kind = f"dkr{'-' if api['domain'] in DUAL_STACK else '.'}{api['kind']}"
+    else:
+        return host
+    return f"{registry.account_id}.{kind}.{registry.region}.{domain}{colon}{port}"
 
 
 def repository_uri(request: Request, at: RepositoryRef) -> str:

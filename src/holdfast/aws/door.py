@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 from holdfast import registry
 from holdfast.aws import json_protocol, signature
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JSON = "application/x-amz-json-1.1"
+FORM_BYTES = 64 * 1024
 BODY_BYTES = 32 * 1024 * 1024  # a part of 20 MiB in base64, and the largest manifest with every character escaped
 
 # Refusals whose names are not AWS's: status and code on this door.
@@ -68,7 +72,10 @@ class Door:
         """Answer a request, as far as its head allows; nothing of the body is read for a claim that cannot hold."""
         if request.method != "POST":
             text = b"This is Holdfast. ECR's API is POST /, the registry is /v2/\n"
-            return Response(200 if request.method in {"GET", "HEAD"} else 405, [("Content-Type", "text/plain")], text)
+            status = 200 if request.method in {"GET", "HEAD"} else 405
+            return Response(status, [("Content-Type", "text/plain"), ("Allow", "GET, HEAD, POST")], text)
+        if (request.header("content-type") or "").startswith("application/x-www-form-urlencoded"):
+            return ReadBody(FORM_BYTES, partial(_refuse_action, request), lambda: _refuse_action(request, b""))
         try:
             operation, model = self._find(request)
             head = signature.Head(request.method, request.path, request.query, request.headers)
@@ -106,8 +113,10 @@ class Door:
         prefix, _, name = (request.header("x-amz-target") or "").rpartition(".")
         operation = OPERATIONS.get(name)
         model = self._service.find(name)
-        if prefix != self._service.target_prefix or operation is None or model is None:
+        if prefix != self._service.target_prefix or model is None:
             raise UnknownOperation(f"The operation '{name[:100]}' is not one of this service")
+        if operation is None:
+            raise UnknownOperation(f"This version of Holdfast does not answer the operation '{name}' yet")
         return operation, model
 
     @staticmethod
@@ -123,6 +132,18 @@ class Door:
     def _fault(request: Request, status: int, code: str, message: str, details: dict[str, object]) -> Response:
         headers = [*_headers(request), ("x-amzn-ErrorType", code)]
         return Response(status, headers, json_protocol.render_fault(code, message, details))
+
+
+def _refuse_action(request: Request, form: bytes) -> Response:
+    """Say in the words of the Query protocol that IAM and STS are not answered."""
+    actions = parse_qs(form.decode("latin-1")).get("Action", ["unknown"])
+    action = escape("".join(letter for letter in actions[0][:100] if letter.isalnum()))
+    text = (
+        "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code>"
+        f"<Message>This version of Holdfast does not answer the action {action} yet</Message></Error>"
+        f"<RequestId>{request.id}</RequestId></ErrorResponse>"
+    )
+    return Response(400, [("x-amzn-RequestId", request.id), ("Content-Type", "text/xml")], text.encode())
 
 
 def _headers(request: Request) -> list[tuple[str, str]]:

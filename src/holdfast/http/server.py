@@ -26,6 +26,7 @@ T = TypeVar("T")
 THREADS = 16  # for requests: most wait for the disk or the database
 BYTE_THREADS = 8  # for streams: each has two megabytes of buffers
 READ_BYTES = 512 * 1024  # at most, from one connection at a time
+TLS_GOODBYE_SECONDS = 1.0  # for an idle client to agree that the connection ends
 DRAIN_SECONDS = 25.0  # the contract gives 30 for all
 BACKLOG = 1024
 
@@ -63,6 +64,7 @@ class Server:
                 sock=listener,
                 ssl=tls,
                 backlog=BACKLOG,
+                ssl_shutdown_timeout=TLS_GOODBYE_SECONDS if tls is not None else None,
             )
             for listener, tls in listeners
         ]

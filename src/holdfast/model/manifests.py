@@ -83,16 +83,16 @@ class Manifest:
         return self.media_type in INDEX_TYPES
 
     @property
-    def needed_blobs(self) -> tuple[str, ...]:
-        """Digests of the blobs that must be in the repository, each once."""
+    def needed_blobs(self) -> dict[str, str]:
+        """Digests of the blobs that must be in the repository, with their media types."""
         blobs = [layer for layer in self.layers if not layer.is_elsewhere]
         blobs += [child for child in self.children if child.media_type not in MANIFEST_TYPES]
-        return tuple(dict.fromkeys(blob.digest for blob in blobs))
+        return {blob.digest: blob.media_type for blob in blobs}
 
     @property
-    def needed_manifests(self) -> tuple[str, ...]:
-        """Digests of the manifests that must be in the repository, each once."""
-        return tuple(dict.fromkeys(c.digest for c in self.children if c.media_type in MANIFEST_TYPES))
+    def needed_manifests(self) -> dict[str, str]:
+        """Digests of the manifests that must be in the repository, with their media types."""
+        return {child.digest: child.media_type for child in self.children if child.media_type in MANIFEST_TYPES}
 
     @property
     def layer_bytes(self) -> int:

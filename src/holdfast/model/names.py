@@ -15,7 +15,8 @@ REPOSITORY_NAME_PATTERN = (
 REPOSITORY_NAME = re.compile(REPOSITORY_NAME_PATTERN, re.ASCII)
 OCI_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)  # distribution-spec, "Pulling manifests"
 REGISTRY_HOST = re.compile(
-    r"(?P<account>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[0-9a-z-]{2,25})\.(?P<domain>[a-z0-9.-]+)", re.ASCII
+    r"(?P<account>[0-9]{12})\.(?P<kind>dkr[.-]ecr(?:-fips)?)\.(?P<region>[0-9a-z-]{2,25})\.(?P<domain>[a-z0-9.-]+)",
+    re.ASCII,
 )
 
 
@@ -61,11 +62,6 @@ def check_oci_tag(tag: str) -> str:
     if not OCI_TAG.fullmatch(tag):
         raise TagInvalid(tag)
     return tag
-
-
-def registry_host(registry: Registry, domain: str) -> str:
-    """The host name under which ECR's clients look for a registry in a domain."""
-    return f"{registry.account_id}.dkr.ecr.{registry.region}.{domain}"
 
 
 def registry_of_host(host: str) -> Registry | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from holdfast.model.errors import InvalidParameter
-from holdfast.registry import Profile
+from holdfast.model.profiles import Profile
 
 if TYPE_CHECKING:
     from holdfast.http import Request

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from holdfast import registry
-from holdfast.model.errors import Refusal
+from holdfast.model.errors import Refusal, TokenExpired, Unauthenticated
 from holdfast.model.names import RepositoryRef, registry_of_host
+from holdfast.model.profiles import Profile
 from holdfast.oci import blobs, errors, routes
 from holdfast.oci.call import Call
-from holdfast.registry import Profile
 
 if TYPE_CHECKING:
     from holdfast.http import Answer, Request, Response
@@ -49,6 +49,8 @@ class Door:
 
     def refuse(self, request: Request, refusal: Refusal) -> Response:
         """The answer to a refusal."""
+        if isinstance(refusal, Unauthenticated | TokenExpired) and request.header("authorization"):
+            log.info("request %s: the login of %s is refused: %s", request.id, request.peer, type(refusal).__name__)
         return errors.refuse(request, refusal, strict=self._strict)
 
     def failed(self, request: Request, fault: Exception) -> Response:

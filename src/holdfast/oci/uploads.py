@@ -62,7 +62,7 @@ def _mount(call: Call, digest: str) -> bool:
         return False
     if not registry.access.may(call.caller, "ecr:GetDownloadUrlForLayer", origin):
         return False
-    return registry.uploads.mount(call.on, call.at, origin, digest) is not None
+    return registry.uploads.mount(call.on, call.at, origin, digest)
 
 
 def _whole(call: Call, writer: PartWriter, digest: str) -> Response:
@@ -104,20 +104,27 @@ def complete(call: Call) -> Answer:
     try:
         upload = registry.uploads.get(call.on, call.at, call.reference)
     except UploadNotFound:
-        if registry.layers.sizes(call.on, call.at, [digest]):
-            return _created(call, digest)  # a client that repeats what was done and whose answer was lost
-        raise
+        return _repeat(call, digest)
     length = call.request.content_length
     if length == 0 or (length is None and call.request.header("transfer-encoding") is None):
-        registry.uploads.complete(call.on, call.at, upload, [digest])
-        return _created(call, digest)
+        return _finish(call, upload, digest)
     writer = _receive(call, upload)
+    return Receive(_Sink(call, writer, lambda: _finish(call, upload, digest, writer)))
 
-    def keep() -> Response:
-        registry.uploads.complete(call.on, call.at, upload, [digest], writer)
+
+def _finish(call: Call, upload: Upload, digest: str, last: PartWriter | None = None) -> Response:
+    try:
+        registry.uploads.complete(call.on, call.at, upload, [digest], last)
+    except UploadNotFound:
+        return _repeat(call, digest)
+    return _created(call, digest)
+
+
+def _repeat(call: Call, digest: str) -> Response:
+    """Answer a client that repeats what was done, since the answer was lost; or it never was, or came to nothing."""
+    if registry.layers.sizes(call.on, call.at, [digest]):
         return _created(call, digest)
-
-    return Receive(_Sink(call, writer, keep))
+    raise UploadNotFound(call.at, call.reference)
 
 
 def cancel(call: Call) -> Response:

@@ -1,12 +1,11 @@
 """What can be done: one function a use case, one transaction each. The only floor that decides."""
 
 from holdfast.registry import access, accounts, cleaning, images, layers, repositories, uploads
-from holdfast.registry.backends import Backends, Limits, Profile
+from holdfast.registry.backends import Backends, Limits
 
 __all__ = [
     "Backends",
     "Limits",
-    "Profile",
     "access",
     "accounts",
     "cleaning",

@@ -173,7 +173,7 @@ class Tokens:
         expires_at = self._on.clock() + self._on.limits.token_lifetime
         claims = [caller.account_id, caller.access_key_id, registry.account_id, registry.region, expires_at.timestamp()]
         sealed = self._ring.wrap(msgspec.json.encode(claims), TOKEN_SECRET)
-        return TOKEN_PREFIX + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode(), expires_at
+        return TOKEN_PREFIX + _unpadded(sealed), expires_at
 
     def login(self, authorization: str | None) -> Login:
         """Whom an Authorization header speaks for; `Unauthenticated` or `TokenExpired` if for nobody."""
@@ -195,7 +195,7 @@ class Tokens:
         """A text that lets anybody who has it read one layer for a while."""
         expires_at = (self._on.clock() + self._on.limits.layer_url_lifetime).timestamp()
         sealed = self._ring.wrap(msgspec.json.encode([at_arn, digest, expires_at]), "layer-url")
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return _unpadded(sealed)
 
     def read_layer(self, text: str) -> tuple[str, str]:
         """The repository's ARN and the digest that `sign_layer` was given."""
@@ -223,6 +223,8 @@ class Tokens:
     def _open(self, text: str, context: str, shape: type[T]) -> T:
         try:
             sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            if _unpadded(sealed) != text:
+                raise Unauthenticated  # another spelling of the same bytes
             return msgspec.json.decode(self._ring.unwrap(sealed, context), type=shape)
         except (binascii.Error, ValueError, WrongKey, msgspec.MsgspecError):
             raise Unauthenticated from None
@@ -236,6 +238,10 @@ def _token_ring(on: Backends) -> KeyRing:
             sealed = {1: on.keys.wrap(on.random_bytes(32), TOKEN_SECRET)}
             store.secrets.add(tx, TOKEN_SECRET, 1, sealed[1], on.clock())
     return KeyRing({version: on.keys.unwrap(secret, TOKEN_SECRET) for version, secret in sealed.items()})
+
+
+def _unpadded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _fresh_key_id() -> str:

@@ -6,9 +6,9 @@ import os
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
 
 if TYPE_CHECKING:
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
     from holdfast.blobs import KeyRing, SealedStore
     from holdfast.store import Database
-
-
-class Profile(StrEnum):
-    """Whom the registry protocol follows where the two differ."""
-
-    SPEC = "spec"  # OCI distribution-spec 1.1, to the letter
-    ECR_STRICT = "ecr-strict"  # the measured behaviour of Amazon ECR
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def _point(on: Backends, tx: Transaction, repository: Repository, tag: str, imag
         raise ImageTagAlreadyExists(repository.ref, tag)
     if store.images.tag_count(tx, image) >= on.limits.tags_per_image:
         raise LimitExceeded(f"The image cannot have more than {on.limits.tags_per_image} tags")
-    store.images.set_tag(tx, repository, tag, image, now)
+    store.images.set_tag(tx, repository, tag, image, now, is_new=holder is None)
     return True
 
 

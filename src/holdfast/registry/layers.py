@@ -30,6 +30,15 @@ def size(on: Backends, at: RepositoryRef, digest: str) -> int:
     return _find(on, at, digest)[0]
 
 
+def describe(on: Backends, at: RepositoryRef, digests: Collection[str]) -> dict[str, tuple[int, str | None]]:
+    """The size in bytes of those digests that a repository holds, and the media type if an image there tells it."""
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        found = store.blobs.sizes(tx, repository, digests)
+        kinds = store.blobs.media_types(tx, repository, found)
+    return {digest: (size, kinds.get(digest) or None) for digest, size in found.items()}
+
+
 def sizes(on: Backends, at: RepositoryRef, digests: Collection[str]) -> dict[str, int]:
     """The sizes in bytes of those digests that a repository holds."""
     with on.database.snapshot() as tx:

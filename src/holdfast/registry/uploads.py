@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -183,12 +184,12 @@ def complete_whole(on: Backends, at: RepositoryRef, writer: PartWriter, digest: 
     return blob
 
 
-def mount(on: Backends, at: RepositoryRef, source: RepositoryRef, digest: str) -> Blob | None:
-    """Let a repository hold a blob that another one of its registry holds; None if that cannot be."""
+def mount(on: Backends, at: RepositoryRef, source: RepositoryRef, digest: str) -> bool:
+    """Let a repository hold a blob that another one of its registry holds; False if that cannot be."""
     with on.database.transaction() as tx:
         target = store.repositories.get(tx, at)
         origin = store.repositories.find(tx, source)
-        return store.blobs.mount(tx, origin, target, digest, on.clock()) if origin else None
+        return origin is not None and store.blobs.mount(tx, origin, target, digest, on.clock())
 
 
 def cancel_quietly(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:
@@ -202,31 +203,26 @@ def cancel_quietly(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:
 def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, parts: Sequence[Part]) -> None:
     """Make a proved object visible in the transaction that ends its upload; then drop what nothing holds."""
     superfluous = {blob.object_key, *(part.object_key for part in parts)}
-    damaged = _damaged(on, at, blob.digest)
     try:
         with on.database.transaction() as tx:
             repository = store.repositories.get(tx, at)
             if upload is not None and not store.uploads.end(tx, upload, on.clock()):
                 raise UploadNotFound(at, upload.id)
-            if store.blobs.keep(tx, repository, blob, on.clock(), instead_of=damaged):
+            if store.blobs.keep(tx, repository, blob, on.clock(), is_sound=partial(_is_sound, on)):
                 superfluous.discard(blob.object_key)
     finally:
         for key in superfluous:
             drop(on, key)
 
 
-def _damaged(on: Backends, at: RepositoryRef, digest: str) -> str | None:
-    """The key of the object under which the registry has a blob, if it cannot be opened: then a new push heals it."""
-    with on.database.snapshot() as tx:
-        known = store.blobs.find_in_scope(tx, store.repositories.get(tx, at), digest)
-    if known is None:
-        return None
+def _is_sound(on: Backends, blob: Blob) -> bool:
+    """Whether the object of a blob that is there already can be opened; if not, a new push heals it."""
     try:
-        on.blobs.open(known.object_key, known.size_bytes).close()
+        on.blobs.open(blob.object_key, blob.size_bytes).close()
     except (ObjectMissing, ObjectDamaged):
-        log.critical("blob %s: the object %s is missing or damaged; a new push replaces it", digest, known.object_key)
-        return known.object_key
-    return None
+        log.critical("blob %s: the object %s is missing or damaged; a push replaces it", blob.digest, blob.object_key)
+        return False
+    return True
 
 
 def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str]) -> Blob:

@@ -1,23 +1,80 @@
-"""Which bytes exist under which key, and which repositories hold them."""
+"""Which bytes exist under which key, and which repositories hold them.
+
+Statements are made once, here and in the files beside: building one costs four times as much as running it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_or  # the same words in SQLite
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from holdfast.model.images import Blob
 from holdfast.store.tables import EPOCH, blobs, manifest_references, objects, repository_blobs, upload_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import datetime
-
-    from sqlalchemy import Select
 
     from holdfast.model.repositories import Repository
     from holdfast.store.database import Transaction
+
+BATCH = 500  # bound parameters of one statement
+
+_in_repository = repository_blobs.c.repository_id == bindparam("repository_id")
+_in_scope = (
+    blobs.c.registry_id == bindparam("registry_id"),
+    blobs.c.key_scope == bindparam("scope"),
+    blobs.c.digest == bindparam("digest"),
+)
+_in_uploads = select(upload_parts.c.object_key)
+_the_object = objects.c.key == bindparam("object_key")
+
+_ANNOUNCE = insert(objects)
+_FIND = (
+    select(blobs.c.digest, blobs.c.size_bytes, blobs.c.object_key)
+    .join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id)
+    .where(_in_repository, repository_blobs.c.digest == bindparam("digest"))
+)
+_SIZES = (
+    select(repository_blobs.c.digest, blobs.c.size_bytes)
+    .join(blobs, blobs.c.id == repository_blobs.c.blob_id)
+    .where(_in_repository, repository_blobs.c.digest.in_(bindparam("digests", expanding=True)))
+)
+_FIND_IN_SCOPE = select(blobs.c.id, blobs.c.size_bytes, blobs.c.object_key).where(*_in_scope)
+_INSERT = insert(blobs).returning(blobs.c.id)
+_REPLACE = (
+    update(blobs)
+    .where(blobs.c.id == bindparam("blob_id"))
+    .values(object_key=bindparam("new_key"), size_bytes=bindparam("new_size"))
+)
+_HOLD = update(objects).where(_the_object, objects.c.expires_at > EPOCH).values(expires_at=None)
+_IS_LINKED = select(repository_blobs.c.blob_id).where(_in_repository, repository_blobs.c.digest == bindparam("digest"))
+_LINK = insert(repository_blobs)
+_UNLINK = delete(repository_blobs).where(_in_repository, repository_blobs.c.digest == bindparam("digest"))
+_REFERENCE = (
+    select(manifest_references.c.manifest_id)
+    .where(manifest_references.c.repository_id == bindparam("repository_id"))
+    .where(manifest_references.c.digest == bindparam("digest"))
+    .limit(1)
+)
+_MEDIA_TYPES = (
+    select(manifest_references.c.digest, func.max(manifest_references.c.media_type))
+    .where(manifest_references.c.repository_id == bindparam("repository_id"))
+    .where(manifest_references.c.digest.in_(bindparam("digests", expanding=True)))
+    .group_by(manifest_references.c.digest)
+)
+_EXPIRED = (
+    select(objects.c.key)
+    .where(objects.c.expires_at < bindparam("now"), objects.c.key.not_in(_in_uploads))
+    .limit(bindparam("limit"))
+)
+_DOOM = (
+    update(objects)
+    .where(_the_object, objects.c.expires_at.is_not(None), objects.c.key.not_in(_in_uploads))
+    .values(expires_at=EPOCH)
+)
+_FORGET = delete(objects).where(_the_object, objects.c.expires_at == EPOCH)
 
 
 class ObjectDoomed(Exception):
@@ -26,17 +83,12 @@ class ObjectDoomed(Exception):
 
 def announce_object(tx: Transaction, key: str, expires_at: datetime) -> None:
     """Record a key before its first byte is written, so that a crash leaves nothing that nobody knows of."""
-    tx.execute(insert(objects).values(key=key, expires_at=expires_at))
+    tx.execute(_ANNOUNCE, {"key": key, "expires_at": expires_at})
 
 
 def find(tx: Transaction, repository: Repository, digest: str) -> Blob | None:
     """A blob that a repository holds."""
-    statement = (
-        select(blobs.c.digest, blobs.c.size_bytes, blobs.c.object_key)
-        .join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id)
-        .where(repository_blobs.c.repository_id == repository.id, repository_blobs.c.digest == digest)
-    )
-    row = tx.execute(statement).mappings().first()
+    row = tx.execute(_FIND, {"repository_id": repository.id, "digest": digest}).mappings().first()
     return Blob(**row) if row else None
 
 
@@ -44,96 +96,75 @@ def sizes(tx: Transaction, repository: Repository, digests: Collection[str]) -> 
     """The sizes in bytes of those digests that a repository holds."""
     found: dict[str, int] = {}
     wanted = list(digests)
-    for start in range(0, len(wanted), 500):
-        statement = (
-            select(repository_blobs.c.digest, blobs.c.size_bytes)
-            .join(blobs, blobs.c.id == repository_blobs.c.blob_id)
-            .where(repository_blobs.c.repository_id == repository.id)
-            .where(repository_blobs.c.digest.in_(wanted[start : start + 500]))
-        )
-        found.update(tx.execute(statement).tuples().all())
+    for start in range(0, len(wanted), BATCH):
+        parameters = {"repository_id": repository.id, "digests": wanted[start : start + BATCH]}
+        found.update(tx.execute(_SIZES, parameters).all())
     return found
 
 
-def keep(tx: Transaction, repository: Repository, blob: Blob, now: datetime, *, instead_of: str | None) -> bool:
+def media_types(tx: Transaction, repository: Repository, digests: Collection[str]) -> dict[str, str]:
+    """What the images of a repository say that some blobs are; at most as many as one statement takes."""
+    parameters = {"repository_id": repository.id, "digests": list(digests)[:BATCH]}
+    return dict(tx.execute(_MEDIA_TYPES, parameters).all())
+
+
+def keep(
+    tx: Transaction, repository: Repository, blob: Blob, now: datetime, *, is_sound: Callable[[Blob], bool]
+) -> bool:
     """Make an object a blob of a repository's registry and link it; False if another object was first.
 
-    The first committer wins: the loser's object stays announced and is swept. But an object that was found damaged,
-    `instead_of`, gives way; its bytes stay for whoever examines it.
+    The first committer wins: the loser's object stays announced and is swept. But one that is not sound gives way to
+    the new one; its bytes stay for whoever examines it.
     """
     scope = repository.encryption.key_scope
-    existing = _blob_id(tx, repository.registry_id, scope, blob.digest)
-    if existing is not None and instead_of is not None:
-        damaged = update(blobs).where(blobs.c.id == existing, blobs.c.object_key == instead_of)
-        if tx.execute(damaged.values(object_key=blob.object_key, size_bytes=blob.size_bytes)).rowcount == 1:
-            tx.execute(update(objects).where(objects.c.key == blob.object_key).values(expires_at=None))
-            _link(tx, repository, blob.digest, existing, now)
-            return True
-    if existing is None:
-        values = {
-            "registry_id": repository.registry_id,
-            "key_scope": scope,
-            "digest": blob.digest,
-            "size_bytes": blob.size_bytes,
-            "object_key": blob.object_key,
-            "created_at": now,
-        }
-        held = update(objects).where(objects.c.key == blob.object_key, objects.c.expires_at > EPOCH)
-        if tx.execute(held.values(expires_at=None)).rowcount != 1:
-            raise ObjectDoomed(blob.object_key)
-        link_to = tx.execute(insert(blobs).values(values).returning(blobs.c.id)).scalar_one()
-    else:
-        link_to = existing
-    _link(tx, repository, blob.digest, link_to, now)
-    return existing is None
+    place = {"registry_id": repository.registry_id, "scope": scope, "digest": blob.digest}
+    existing = tx.execute(_FIND_IN_SCOPE, place).first()
+    if existing is not None and is_sound(Blob(blob.digest, existing.size_bytes, existing.object_key)):
+        _link(tx, repository, blob.digest, existing.id, now)
+        return False
+    if tx.execute(_HOLD, {"object_key": blob.object_key}).rowcount != 1:
+        raise ObjectDoomed(blob.object_key)
+    if existing is not None:
+        new = {"new_key": blob.object_key, "new_size": blob.size_bytes}
+        tx.execute(_REPLACE, {"blob_id": existing.id, **new})
+        _link(tx, repository, blob.digest, existing.id, now)
+        return True
+    values = {
+        "registry_id": repository.registry_id,
+        "key_scope": scope,
+        "digest": blob.digest,
+        "size_bytes": blob.size_bytes,
+        "object_key": blob.object_key,
+        "created_at": now,
+    }
+    _link(tx, repository, blob.digest, tx.execute(_INSERT, values).scalar_one(), now)
+    return True
 
 
-def find_in_scope(tx: Transaction, repository: Repository, digest: str) -> Blob | None:
-    """A blob of the registry and key scope of a repository, whether or not the repository holds it."""
-    statement = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.object_key).where(
-        blobs.c.registry_id == repository.registry_id,
-        blobs.c.key_scope == repository.encryption.key_scope,
-        blobs.c.digest == digest,
-    )
-    row = tx.execute(statement).mappings().first()
-    return Blob(**row) if row else None
-
-
-def mount(tx: Transaction, source: Repository, target: Repository, digest: str, now: datetime) -> Blob | None:
-    """Link a blob of one repository to another, if both lie in one registry and key scope."""
-    blob = find(tx, source, digest)
-    if blob is None or source.registry_id != target.registry_id:
-        return None
-    if source.encryption.key_scope != target.encryption.key_scope:
-        return None
-    blob_id = _blob_id(tx, target.registry_id, target.encryption.key_scope, digest)
-    assert blob_id is not None, "a linked blob has a row"
+def mount(tx: Transaction, source: Repository, target: Repository, digest: str, now: datetime) -> bool:
+    """Link a blob of one repository to another; False unless both lie in one registry and key scope."""
+    if source.registry_id != target.registry_id or source.encryption.key_scope != target.encryption.key_scope:
+        return False
+    blob_id = tx.execute(_IS_LINKED, {"repository_id": source.id, "digest": digest}).scalar()
+    if blob_id is None:
+        return False
     _link(tx, target, digest, blob_id, now)
-    return blob
+    return True
 
 
 def is_referenced(tx: Transaction, repository: Repository, digest: str) -> bool:
     """Whether a manifest of the repository needs a digest."""
-    statement = select(manifest_references.c.manifest_id).where(
-        manifest_references.c.repository_id == repository.id, manifest_references.c.digest == digest
-    )
-    return tx.execute(statement.limit(1)).first() is not None
+    return tx.execute(_REFERENCE, {"repository_id": repository.id, "digest": digest}).first() is not None
 
 
 def unlink(tx: Transaction, repository: Repository, digest: str) -> bool:
     """Take a blob out of a repository; the bytes stay until a collector proves that nobody needs them."""
-    statement = delete(repository_blobs).where(
-        repository_blobs.c.repository_id == repository.id, repository_blobs.c.digest == digest
-    )
-    return tx.execute(statement).rowcount == 1
+    return tx.execute(_UNLINK, {"repository_id": repository.id, "digest": digest}).rowcount == 1
 
 
 def expired_objects(tx: Transaction, now: datetime, limit: int) -> list[str]:
     """Keys that were announced, never became a blob, and belong to no living upload."""
-    statement = (
-        select(objects.c.key).where(objects.c.expires_at < now, objects.c.key.not_in(_in_uploads())).limit(limit)
-    )
-    return list(tx.execute(statement).scalars())
+    return list(tx.execute(_EXPIRED, {"now": now, "limit": limit}).scalars())
 
 
 def doom_object(tx: Transaction, key: str) -> bool:
@@ -141,26 +172,15 @@ def doom_object(tx: Transaction, key: str) -> bool:
 
     From the commit on, nothing can hold it any more, so its bytes may go, and then its row.
     """
-    free = objects.c.expires_at.is_not(None), objects.c.key.not_in(_in_uploads())
-    return tx.execute(update(objects).where(objects.c.key == key, *free).values(expires_at=EPOCH)).rowcount == 1
+    return tx.execute(_DOOM, {"object_key": key}).rowcount == 1
 
 
 def forget_object(tx: Transaction, key: str) -> None:
     """Forget a doomed key whose bytes are gone."""
-    tx.execute(delete(objects).where(objects.c.key == key, objects.c.expires_at == EPOCH))
-
-
-def _in_uploads() -> Select[tuple[str]]:
-    return select(upload_parts.c.object_key)
-
-
-def _blob_id(tx: Transaction, registry_id: int, scope: str, digest: str) -> int | None:
-    statement = select(blobs.c.id).where(
-        blobs.c.registry_id == registry_id, blobs.c.key_scope == scope, blobs.c.digest == digest
-    )
-    return tx.execute(statement).scalar()
+    tx.execute(_FORGET, {"object_key": key})
 
 
 def _link(tx: Transaction, repository: Repository, digest: str, blob_id: int, now: datetime) -> None:
-    values = {"repository_id": repository.id, "digest": digest, "blob_id": blob_id, "added_at": now}
-    tx.execute(insert_or(repository_blobs).values(values).on_conflict_do_nothing())
+    place = {"repository_id": repository.id, "digest": digest}
+    if tx.execute(_IS_LINKED, place).scalar() is None:
+        tx.execute(_LINK, {**place, "blob_id": blob_id, "added_at": now})

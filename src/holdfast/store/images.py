@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
 
 from holdfast.model.images import Image
 from holdfast.store.tables import manifest_bodies, manifest_references, manifests, tags
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, RowMapping
+    from sqlalchemy import RowMapping, Select
 
     from holdfast.model.manifests import Manifest
     from holdfast.model.repositories import Repository
@@ -23,41 +23,108 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BATCH = 500  # bound parameters of one statement
 
+_repository_id: Any = bindparam("repository_id")
+_limit: Any = bindparam("limit")
+_after: Any = bindparam("after")
+_here = manifests.c.repository_id == _repository_id
+_the_tag = (tags.c.repository_id == _repository_id, tags.c.name == bindparam("tag"))
+_has_tag = exists().where(tags.c.manifest_id == manifests.c.id)
+_is_tagged = {None: (), True: (_has_tag,), False: (~_has_tag,)}
+
+_BY_DIGEST = select(manifests).where(_here, manifests.c.digest == bindparam("digest"))
+_BY_TAG = select(manifests).join(tags, tags.c.manifest_id == manifests.c.id).where(*_the_tag)
+_BY_BOTH = _BY_TAG.where(manifests.c.digest == bindparam("digest"))
+_BODY = select(manifest_bodies.c.body).where(manifest_bodies.c.manifest_id == bindparam("manifest_id"))
+_SIZES = select(manifests.c.digest, manifests.c.size_bytes).where(
+    _here, manifests.c.digest.in_(bindparam("digests", expanding=True))
+)
+_INSERT = insert(manifests).returning(manifests.c.id)
+_INSERT_BODY = insert(manifest_bodies)
+_INSERT_REFERENCES = insert(manifest_references)
+_MOVE_TAG = (
+    update(tags)
+    .where(tags.c.repository_id == bindparam("in_repository"), tags.c.name == bindparam("tag"))
+    .values(manifest_id=bindparam("to"), tagged_at=bindparam("now"))
+)
+_INSERT_TAG = insert(tags)
+_DELETE_TAG = delete(tags).where(*_the_tag)
+_TAGS_OF_MANY = (
+    select(tags.c.manifest_id, tags.c.name)
+    .where(tags.c.manifest_id.in_(bindparam("ids", expanding=True)))
+    .order_by(tags.c.name)
+)
+_COUNT_TAGS = select(func.count()).where(tags.c.manifest_id == bindparam("manifest_id"))
+_ANY = select(manifests.c.id).where(_here).limit(1)
+_TAG_NAMES = (
+    select(tags.c.name)
+    .where(tags.c.repository_id == _repository_id, tags.c.name > _after)
+    .order_by(tags.c.name)
+    .limit(_limit)
+)
+_PAGES = {
+    tagged: select(manifests).where(_here, manifests.c.id > _after, *wish).order_by(manifests.c.id).limit(_limit)
+    for tagged, wish in _is_tagged.items()
+}
+
+
+def _identifiers(tagged: bool | None) -> Select[tuple[int, str, str | None]]:
+    statement = (
+        select(manifests.c.id, manifests.c.digest, tags.c.name)
+        .outerjoin(tags, tags.c.manifest_id == manifests.c.id)
+        .where(_here, manifests.c.id >= _after)
+        .where(or_(manifests.c.id > _after, tags.c.name > bindparam("after_tag")))
+        .order_by(manifests.c.id, tags.c.name)
+        .limit(_limit)
+    )
+    if tagged is None:
+        return statement
+    return statement.where(tags.c.name.is_not(None) if tagged else tags.c.name.is_(None))
+
+
+_IDENTIFIERS = {tagged: _identifiers(tagged) for tagged in (None, True, False)}
+_PARENTS = (
+    select(manifests.c.digest)
+    .join(manifest_references, manifest_references.c.manifest_id == manifests.c.id)
+    .where(manifest_references.c.repository_id == _repository_id)
+    .where(manifest_references.c.digest == bindparam("digest"), manifest_references.c.is_manifest)
+    .order_by(manifests.c.id)
+    .limit(100)
+)
+_REFERRERS = (
+    select(manifests)
+    .where(_here, manifests.c.subject == bindparam("subject"), manifests.c.id > _after)
+    .order_by(manifests.c.id)
+    .limit(_limit)
+)
+_REFERRERS_OF_TYPE = _REFERRERS.where(
+    func.coalesce(manifests.c.artifact_type, manifests.c.config_media_type) == bindparam("artifact_type")
+)
+
 
 def find(tx: Transaction, repository: Repository, *, digest: str | None = None, tag: str | None = None) -> Image | None:
     """The image that a digest, a tag, or both name in a repository; without its tags."""
-    statement = select(manifests).where(manifests.c.repository_id == repository.id)
-    if digest is not None:
-        statement = statement.where(manifests.c.digest == digest)
-    if tag is not None:
-        statement = statement.join(tags, tags.c.manifest_id == manifests.c.id).where(
-            tags.c.repository_id == repository.id, tags.c.name == tag
-        )
-    row = tx.execute(statement).mappings().first()
+    statement = _BY_DIGEST if tag is None else _BY_TAG if digest is None else _BY_BOTH
+    named = {name: value for name, value in (("digest", digest), ("tag", tag)) if value is not None}
+    row = tx.execute(statement, {"repository_id": repository.id, **named}).mappings().first()
     return _image(row) if row else None
 
 
 def body(tx: Transaction, image: Image) -> bytes:
     """The exact bytes of an image's manifest."""
-    statement = select(manifest_bodies.c.body).where(manifest_bodies.c.manifest_id == image.id)
-    return bytes(tx.execute(statement).scalar_one())
+    return bytes(tx.execute(_BODY, {"manifest_id": image.id}).scalar_one())
 
 
 def present(tx: Transaction, repository: Repository, digests: Collection[str]) -> dict[str, int]:
     """Those digests that the repository holds as manifests, with the images' sizes in bytes."""
     found: dict[str, int] = {}
     for chosen in _batches(list(digests)):
-        statement = select(manifests.c.digest, manifests.c.size_bytes).where(
-            manifests.c.repository_id == repository.id, manifests.c.digest.in_(chosen)
-        )
-        found.update(tx.execute(statement).tuples().all())
+        found.update(tx.execute(_SIZES, {"repository_id": repository.id, "digests": chosen}).all())
     return found
 
 
 def add(tx: Transaction, repository: Repository, manifest: Manifest, size_bytes: int, now: datetime) -> Image:
     """Keep a manifest and the references that hold what it needs."""
     values: dict[str, Any] = {
-        "repository_id": repository.id,
         "digest": manifest.digest,
         "media_type": manifest.media_type,
         "artifact_type": manifest.artifact_type,
@@ -68,28 +135,31 @@ def add(tx: Transaction, repository: Repository, manifest: Manifest, size_bytes:
         "annotations": manifest.annotations,
         "pushed_at": now,
     }
-    image_id = int(tx.execute(insert(manifests).values(values).returning(manifests.c.id)).scalar_one())
-    tx.execute(insert(manifest_bodies).values(manifest_id=image_id, body=manifest.body))
-    needed = dict.fromkeys(manifest.needed_blobs, False) | dict.fromkeys(manifest.needed_manifests, True)
-    if needed:
-        tx.execute(
-            insert(manifest_references),
-            [
-                {"manifest_id": image_id, "digest": digest, "repository_id": repository.id, "is_manifest": is_manifest}
-                for digest, is_manifest in needed.items()
-            ],
-        )
-    del values["repository_id"]
+    image_id = int(tx.execute(_INSERT, {"repository_id": repository.id, **values}).scalar_one())
+    tx.execute(_INSERT_BODY, {"manifest_id": image_id, "body": manifest.body})
+    needed_manifests = manifest.needed_manifests
+    references = [
+        {
+            "manifest_id": image_id,
+            "digest": digest,
+            "repository_id": repository.id,
+            "is_manifest": digest in needed_manifests,
+            "media_type": media_type,
+        }
+        for digest, media_type in (manifest.needed_blobs | needed_manifests).items()
+    ]
+    if references:
+        tx.execute(_INSERT_REFERENCES, references)
     return Image(id=image_id, **values)
 
 
-def set_tag(tx: Transaction, repository: Repository, tag: str, image: Image, now: datetime) -> None:
-    """Point a tag at an image, whether or not it pointed elsewhere."""
-    key = and_(tags.c.repository_id == repository.id, tags.c.name == tag)
-    moved = tx.execute(update(tags).where(key).values(manifest_id=image.id, tagged_at=now)).rowcount
-    if not moved:
+def set_tag(tx: Transaction, repository: Repository, tag: str, image: Image, now: datetime, *, is_new: bool) -> None:
+    """Point a tag at an image, where it pointed nowhere or elsewhere."""
+    if is_new:
         values = {"repository_id": repository.id, "name": tag, "manifest_id": image.id, "tagged_at": now}
-        tx.execute(insert(tags).values(values))
+        tx.execute(_INSERT_TAG, values)
+    else:
+        tx.execute(_MOVE_TAG, {"in_repository": repository.id, "tag": tag, "to": image.id, "now": now})
 
 
 def with_tags(tx: Transaction, images: Iterable[Image]) -> list[Image]:
@@ -97,94 +167,60 @@ def with_tags(tx: Transaction, images: Iterable[Image]) -> list[Image]:
     by_id = {image.id: image for image in images}
     names: dict[int, list[str]] = {}
     for chosen in _batches(list(by_id)):
-        statement = select(tags.c.manifest_id, tags.c.name).where(tags.c.manifest_id.in_(chosen)).order_by(tags.c.name)
-        for image_id, name in tx.execute(statement):
+        for image_id, name in tx.execute(_TAGS_OF_MANY, {"ids": chosen}):
             names.setdefault(image_id, []).append(name)
     return [replace(image, tags=tuple(names.get(image.id, ()))) for image in by_id.values()]
 
 
 def tag_count(tx: Transaction, image: Image) -> int:
     """How many tags an image has."""
-    return tx.execute(select(func.count()).where(tags.c.manifest_id == image.id)).scalar_one()
+    return int(tx.execute(_COUNT_TAGS, {"manifest_id": image.id}).scalar_one())
 
 
 def any_in(tx: Transaction, repository: Repository) -> bool:
     """Whether a repository holds an image."""
-    statement = select(manifests.c.id).where(manifests.c.repository_id == repository.id).limit(1)
-    return tx.execute(statement).first() is not None
+    return tx.execute(_ANY, {"repository_id": repository.id}).first() is not None
 
 
 def tag_names(tx: Transaction, repository: Repository, after: str, limit: int) -> list[str]:
     """Up to `limit` tags of a repository in order, beginning after one."""
-    statement = (
-        select(tags.c.name)
-        .where(tags.c.repository_id == repository.id, tags.c.name > after)
-        .order_by(tags.c.name)
-        .limit(limit)
-    )
-    return list(tx.execute(statement).scalars())
+    place = {"repository_id": repository.id, "after": after, "limit": limit}
+    return list(tx.execute(_TAG_NAMES, place).scalars())
 
 
 def page(tx: Transaction, repository: Repository, after: int, limit: int, *, tagged: bool | None = None) -> list[Image]:
     """Up to `limit` images with their tags in the order of their push, beginning after one."""
-    statement = select(manifests).where(manifests.c.repository_id == repository.id, manifests.c.id > after)
-    if tagged is not None:
-        has_tag = exists().where(tags.c.manifest_id == manifests.c.id)
-        statement = statement.where(has_tag if tagged else ~has_tag)
-    rows = tx.execute(statement.order_by(manifests.c.id).limit(limit)).mappings()
-    return with_tags(tx, [_image(row) for row in rows])
+    place = {"repository_id": repository.id, "after": after, "limit": limit}
+    return with_tags(tx, [_image(row) for row in tx.execute(_PAGES[tagged], place).mappings()])
 
 
 def identifiers(
     tx: Transaction, repository: Repository, after: tuple[int, str], limit: int, *, tagged: bool | None = None
 ) -> list[tuple[int, str, str | None]]:
     """Up to `limit` triples of row, digest and tag, beginning after one; an untagged image gives one without a tag."""
-    row, name = after
-    statement = (
-        select(manifests.c.id, manifests.c.digest, tags.c.name)
-        .outerjoin(tags, tags.c.manifest_id == manifests.c.id)
-        .where(manifests.c.repository_id == repository.id, manifests.c.id >= row)
-        .where(or_(manifests.c.id > row, tags.c.name > name))
-        .order_by(manifests.c.id, tags.c.name)
-        .limit(limit)
-    )
-    if tagged is not None:
-        statement = statement.where(tags.c.name.is_not(None) if tagged else tags.c.name.is_(None))
-    return [(image_id, digest, tag) for image_id, digest, tag in tx.execute(statement)]
+    place = {"repository_id": repository.id, "after": after[0], "after_tag": after[1], "limit": limit}
+    return [(row.id, row.digest, row.name) for row in tx.execute(_IDENTIFIERS[tagged], place)]
 
 
 def parents(tx: Transaction, repository: Repository, digest: str) -> list[str]:
     """Digests of the indexes that list a manifest."""
-    statement = (
-        select(manifests.c.digest)
-        .join(manifest_references, manifest_references.c.manifest_id == manifests.c.id)
-        .where(manifest_references.c.repository_id == repository.id, manifest_references.c.digest == digest)
-        .where(manifest_references.c.is_manifest)
-        .order_by(manifests.c.id)
-        .limit(100)
-    )
-    return list(tx.execute(statement).scalars())
+    return list(tx.execute(_PARENTS, {"repository_id": repository.id, "digest": digest}).scalars())
 
 
 def referrers(
     tx: Transaction, repository: Repository, subject: str, after: int, limit: int, artifact_type: str | None = None
 ) -> list[Image]:
     """Up to `limit` images whose subject is a digest, in the order of their push, beginning after one."""
-    conditions: list[ColumnElement[bool]] = [
-        manifests.c.repository_id == repository.id,
-        manifests.c.subject == subject,
-        manifests.c.id > after,
-    ]
-    if artifact_type is not None:
-        conditions.append(func.coalesce(manifests.c.artifact_type, manifests.c.config_media_type) == artifact_type)
-    statement = select(manifests).where(*conditions).order_by(manifests.c.id).limit(limit)
-    return [_image(row) for row in tx.execute(statement).mappings()]
+    place: dict[str, object] = {"repository_id": repository.id, "subject": subject, "after": after, "limit": limit}
+    if artifact_type is None:
+        return [_image(row) for row in tx.execute(_REFERRERS, place).mappings()]
+    place["artifact_type"] = artifact_type
+    return [_image(row) for row in tx.execute(_REFERRERS_OF_TYPE, place).mappings()]
 
 
 def untag(tx: Transaction, repository: Repository, tag: str) -> bool:
     """Remove a tag; False if there is none of that name."""
-    statement = delete(tags).where(tags.c.repository_id == repository.id, tags.c.name == tag)
-    return tx.execute(statement).rowcount == 1
+    return tx.execute(_DELETE_TAG, {"repository_id": repository.id, "tag": tag}).rowcount == 1
 
 
 def remove(tx: Transaction, image: Image) -> None:

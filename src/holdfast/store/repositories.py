@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy import delete as delete_from
-from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from holdfast.model.errors import RepositoryNotFound
@@ -17,15 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from sqlalchemy import RowMapping, Select
+    from sqlalchemy import RowMapping
 
     from holdfast.store.database import Transaction
 
 
+_HERE = (registries.c.account_id == bindparam("account_id"), registries.c.region == bindparam("region"))
+_FIND = select(repositories).join(registries).where(*_HERE, repositories.c.name == bindparam("name"))
+_AFTER = (*_HERE, repositories.c.name > bindparam("after"))
+_PAGE = select(repositories).join(registries).where(*_AFTER).order_by(repositories.c.name).limit(bindparam("limit"))
+_NAMES = (
+    select(repositories.c.name).join(registries).where(*_AFTER).order_by(repositories.c.name).limit(bindparam("limit"))
+)
+
+
 def find(tx: Transaction, at: RepositoryRef) -> Repository | None:
     """A repository by name."""
-    statement = _select(at.registry).where(repositories.c.name == at.name)
-    row = tx.execute(statement).mappings().first()
+    place = {"account_id": at.registry.account_id, "region": at.registry.region, "name": at.name}
+    row = tx.execute(_FIND, place).mappings().first()
     return _repository(row, at.registry) if row else None
 
 
@@ -39,21 +48,13 @@ def get(tx: Transaction, at: RepositoryRef) -> Repository:
 
 def page(tx: Transaction, registry: Registry, after: str, limit: int) -> list[Repository]:
     """Up to `limit` repositories in the order of their names, beginning after one."""
-    statement = _select(registry).where(repositories.c.name > after).order_by(repositories.c.name).limit(limit)
-    return [_repository(row, registry) for row in tx.execute(statement).mappings()]
+    rows = tx.execute(_PAGE, _place(registry, after, limit)).mappings()
+    return [_repository(row, registry) for row in rows]
 
 
 def names(tx: Transaction, registry: Registry, after: str, limit: int) -> list[str]:
     """Up to `limit` repository names in order, beginning after one."""
-    statement = (
-        select(repositories.c.name)
-        .join(registries)
-        .where(registries.c.account_id == registry.account_id, registries.c.region == registry.region)
-        .where(repositories.c.name > after)
-        .order_by(repositories.c.name)
-        .limit(limit)
-    )
-    return list(tx.execute(statement).scalars())
+    return list(tx.execute(_NAMES, _place(registry, after, limit)).scalars())
 
 
 def insert_new(
@@ -103,7 +104,7 @@ def resource_tags(tx: Transaction, repository: Repository) -> dict[str, str]:
         .where(repository_tags.c.repository_id == repository.id)
         .order_by(repository_tags.c.key)
     )
-    return dict(tx.execute(statement).tuples().all())
+    return dict(tx.execute(statement).all())
 
 
 def set_resource_tags(tx: Transaction, repository: Repository, tags: Mapping[str, str]) -> None:
@@ -123,12 +124,8 @@ def remove_resource_tags(tx: Transaction, repository: Repository, keys: Collecti
     )
 
 
-def _select(registry: Registry) -> Select[tuple[object, ...]]:
-    return (
-        select(repositories)
-        .join(registries)
-        .where(registries.c.account_id == registry.account_id, registries.c.region == registry.region)
-    )
+def _place(registry: Registry, after: str, limit: int) -> dict[str, object]:
+    return {"account_id": registry.account_id, "region": registry.region, "after": after, "limit": limit}
 
 
 def _repository(row: RowMapping, registry: Registry) -> Repository:

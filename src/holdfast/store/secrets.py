@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def find_all(tx: Transaction, name: str) -> dict[int, bytes]:
     """Every version of a secret, still sealed."""
     statement = select(secrets.c.version, secrets.c.sealed).where(secrets.c.name == name)
-    return dict(tx.execute(statement).tuples().all())
+    return dict(tx.execute(statement).all())
 
 
 def add(tx: Transaction, name: str, version: int, sealed: bytes, now: datetime) -> None:

@@ -210,6 +210,7 @@ manifest_references = Table(
     Column("digest", String(140), primary_key=True),
     Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
     Column("is_manifest", Boolean, nullable=False),
+    Column("media_type", Text, nullable=False),
     Index("ix_manifest_references_repository_id_digest", "repository_id", "digest"),
 )
 

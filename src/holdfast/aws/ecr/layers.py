@@ -32,11 +32,14 @@ def batch_check_layer_availability(call: Call, request: Shape) -> Shape:
     """Say which layers a repository holds."""
     at = the_repository(call, request)
     wanted = list(dict.fromkeys(request["layerDigests"]))
-    sizes = registry.layers.sizes(call.on, at, [digest for digest in wanted if digests.is_digest(digest)])
+    known = registry.layers.describe(call.on, at, [digest for digest in wanted if digests.is_digest(digest)])
     layers, failures = [], []
     for digest in wanted:
-        if digest in sizes:
-            layers.append({"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": sizes[digest]})
+        if digest in known:
+            size, kind = known[digest]
+            layers.append(
+                {"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": size, "mediaType": kind}
+            )
         elif service_models.matches(LAYER_DIGEST_PATTERN, digest):
             layers.append({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"})
         else:

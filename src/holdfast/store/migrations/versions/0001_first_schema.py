@@ -165,6 +165,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=140), nullable=False),
         sa.Column("repository_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("is_manifest", sa.Boolean(), nullable=False),
+        sa.Column("media_type", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["manifest_id"], ["manifests.id"], name="fk_manifest_references_manifest_id", ondelete="CASCADE"
         ),
