@@ -160,7 +160,7 @@ def assert_nothing_is_left_over(product) -> None:
     object.__setattr__(on, "clock", lambda: datetime.now(UTC) + timedelta(days=30))
     while registry.cleaning.sweep(on):
         pass
-    with on.database.snapshot() as tx:
+    with on.database.migration() as tx:
         kept = set(tx.execute(text("SELECT object_key FROM blobs")).scalars())
         known = set(tx.execute(text("SELECT key FROM objects")).scalars())
         uploads = tx.execute(text("SELECT count(*) FROM uploads")).scalar_one()

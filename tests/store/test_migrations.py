@@ -22,7 +22,7 @@ def database(tmp_path):
 def test_the_steps_lead_to_the_tables(database):
     migrate(database)
 
-    with database.snapshot() as tx:
+    with database.migration() as tx:
         assert compare_metadata(MigrationContext.configure(tx), metadata) == []
     assert is_current(database)
 
@@ -34,7 +34,7 @@ def test_a_second_run_finds_nothing_to_do(database):
 
 def test_an_older_program_refuses_a_newer_schema(database):
     migrate(database)
-    with database.transaction() as tx:
+    with database.migration() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999_from_the_future'"))
 
     with pytest.raises(SchemaTooNew, match="9999_from_the_future"):
@@ -49,14 +49,14 @@ def test_a_failed_step_changes_nothing(database, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         migrate(database)
 
-    with database.snapshot() as tx:
+    with database.migration() as tx:
         assert tx.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one() == 0
 
 
 def test_ids_are_never_given_twice(database):
     migrate(database)
 
-    with database.transaction() as tx:
+    with database.migration() as tx:
         tables = tx.execute(text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")).scalars().all()
 
     assert set(tables) == {"repositories", "blobs", "manifests"}

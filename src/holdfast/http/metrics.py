@@ -20,22 +20,30 @@ def prepare(folder: Path) -> None:
 
 
 class Metrics:
-    """This worker's counters; every label has a bounded set of values."""
+    """This worker's counters; every label has a bounded set of values.
+
+    Requests are counted in plain numbers and handed to the library once a second: it takes 5 µs for each.
+    """
 
     def __init__(self) -> None:
         from prometheus_client import Counter, Gauge
 
         requests = Counter("holdfast_requests", "Requests answered", ["method", "status"])
-        self._children = {
-            (method, status): requests.labels(method, f"{status}xx")
-            for method in (*METHODS, "OTHER")
-            for status in range(1, 6)
-        }
+        kinds = [(method, status) for method in (*METHODS, "OTHER") for status in range(1, 6)]
+        self._counters = {kind: requests.labels(kind[0], f"{kind[1]}xx") for kind in kinds}
+        self._counts = dict.fromkeys(kinds, 0)
         self.connections = Gauge("holdfast_connections", "Open client connections", multiprocess_mode="livesum")
 
     def answered(self, method: str, status: int) -> None:
         """Count one answer."""
-        self._children[method if method in METHODS else "OTHER", status // 100].inc()
+        self._counts[method if method in METHODS else "OTHER", status // 100] += 1
+
+    def publish(self) -> None:
+        """Hand the counts to the library; on the event loop, where they are counted."""
+        for kind, count in self._counts.items():
+            if count:
+                self._counters[kind].inc(count)
+                self._counts[kind] = 0
 
     def exposition(self) -> tuple[str, bytes]:
         """Content type and text of all workers' numbers together."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,8 @@ class Server:
             )
             for listener, tls in listeners
         ]
+        gc.freeze()  # what is here now stays: the collector need not look at it again
+        gc.set_threshold(20_000, 20, 20)
         timekeeper = asyncio.create_task(self._keep_time())
         ready()
         await stop.wait()
@@ -98,6 +101,7 @@ class Server:
             for connection in tuple(self.connections):
                 connection.check_deadline(now)
             self.metrics.connections.set(len(self.connections))
+            self.metrics.publish()
             if background is None or background.done():
                 background = self.loop.run_in_executor(self._background_thread, self._background)
 

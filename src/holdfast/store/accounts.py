@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, delete, func, select, update
 
 from holdfast.model.callers import AccessKey
+from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import access_keys, accounts, registries
 
 if TYPE_CHECKING:
@@ -16,91 +16,95 @@ if TYPE_CHECKING:
     from holdfast.model.names import Registry
     from holdfast.store.database import Transaction
 
+_the_key = access_keys.c.id == bindparam("key_id")
+_FIND = Statement(select(accounts.c.id).where(accounts.c.id == bindparam("account_id")))
+_INSERT = insertion(accounts)
+_LIST = Statement(
+    select(accounts.c.id, func.count(access_keys.c.id).label("keys"))
+    .outerjoin(access_keys, access_keys.c.account_id == accounts.c.id)
+    .group_by(accounts.c.id)
+    .order_by(accounts.c.id)
+)
+_FIND_REGISTRY = Statement(
+    select(registries.c.id)
+    .where(registries.c.account_id == bindparam("account_id"))
+    .where(registries.c.region == bindparam("region"))
+)
+_INSERT_REGISTRY = insertion(registries)
+_FIND_KEY = Statement(select(access_keys).where(_the_key))
+_INSERT_KEY = insertion(access_keys)
+_LIST_KEYS = select(*(column for column in access_keys.c if column.name != "sealed_secret")).order_by(
+    access_keys.c.account_id, access_keys.c.created_at
+)
+_KEYS = Statement(_LIST_KEYS)
+_KEYS_OF_ACCOUNT = Statement(_LIST_KEYS.where(access_keys.c.account_id == bindparam("account_id")))
+_SET_ACTIVE = Statement(update(access_keys).where(_the_key).values(is_active=bindparam("active")))
+_DELETE_KEY = Statement(delete(access_keys).where(_the_key))
+
 
 def ensure(tx: Transaction, account_id: str, now: datetime) -> bool:
     """Make an account; whether it was new."""
-    if tx.execute(select(accounts.c.id).where(accounts.c.id == account_id)).scalar() is not None:
+    if exists(tx, account_id):
         return False
-    tx.execute(insert(accounts).values(id=account_id, created_at=now))
+    tx.run(_INSERT, id=account_id, created_at=now)
     return True
 
 
 def exists(tx: Transaction, account_id: str) -> bool:
     """Whether there is such an account."""
-    return tx.execute(select(accounts.c.id).where(accounts.c.id == account_id)).scalar() is not None
+    return tx.first(_FIND, account_id=account_id) is not None
 
 
 def list_all(tx: Transaction) -> list[tuple[str, int]]:
     """Every account with the number of its access keys."""
-    statement = (
-        select(accounts.c.id, func.count(access_keys.c.id))
-        .outerjoin(access_keys, access_keys.c.account_id == accounts.c.id)
-        .group_by(accounts.c.id)
-        .order_by(accounts.c.id)
-    )
-    return [(account_id, keys) for account_id, keys in tx.execute(statement)]
+    return [(row["id"], row["keys"]) for row in tx.all(_LIST)]
 
 
 def registry_id(tx: Transaction, registry: Registry, now: datetime) -> int:
     """The row of a registry, which comes into being when first used."""
-    found = find_registry(tx, registry)
-    if found is not None:
-        return found
-    values = {"account_id": registry.account_id, "region": registry.region, "created_at": now}
-    return int(tx.execute(insert(registries).values(values).returning(registries.c.id)).scalar_one())
-
-
-def find_registry(tx: Transaction, registry: Registry) -> int | None:
-    """The row of a registry, if it was ever used."""
-    statement = select(registries.c.id).where(
-        registries.c.account_id == registry.account_id, registries.c.region == registry.region
-    )
-    return tx.execute(statement).scalar()
+    found = tx.value(_FIND_REGISTRY, account_id=registry.account_id, region=registry.region)
+    if found is None:
+        place = {"account_id": registry.account_id, "region": registry.region}
+        found = tx.value(_INSERT_REGISTRY, **place, created_at=now)
+    return int(found)
 
 
 def add_key(tx: Transaction, key: AccessKey, sealed_secret: bytes) -> bool:
     """Keep an access key; False if its id is taken."""
-    values = {
-        "id": key.id,
-        "account_id": key.account_id,
-        "sealed_secret": sealed_secret,
-        "is_active": key.is_active,
-        "description": key.description,
-        "created_at": key.created_at,
-    }
-    try:
-        with tx.begin_nested():
-            tx.execute(insert(access_keys).values(values))
-    except IntegrityError:
+    if tx.first(_FIND_KEY, key_id=key.id) is not None:
         return False
+    tx.run(
+        _INSERT_KEY,
+        id=key.id,
+        account_id=key.account_id,
+        sealed_secret=sealed_secret,
+        is_active=key.is_active,
+        description=key.description,
+        created_at=key.created_at,
+    )
     return True
 
 
 def find_key(tx: Transaction, access_key_id: str) -> tuple[AccessKey, bytes] | None:
     """An access key and its sealed secret."""
-    row = tx.execute(select(access_keys).where(access_keys.c.id == access_key_id)).mappings().first()
+    row = tx.first(_FIND_KEY, key_id=access_key_id)
     if row is None:
         return None
-    values = dict(row)
-    sealed: bytes = values.pop("sealed_secret")
-    return AccessKey(**values), sealed
+    sealed: bytes = row.pop("sealed_secret")
+    return AccessKey(**row), sealed
 
 
 def list_keys(tx: Transaction, account_id: str | None = None) -> list[AccessKey]:
     """Access keys of one account, or of all."""
-    columns = [column for column in access_keys.c if column.name != "sealed_secret"]
-    statement = select(*columns).order_by(access_keys.c.account_id, access_keys.c.created_at)
-    if account_id is not None:
-        statement = statement.where(access_keys.c.account_id == account_id)
-    return [AccessKey(**row) for row in tx.execute(statement).mappings()]
+    rows = tx.all(_KEYS) if account_id is None else tx.all(_KEYS_OF_ACCOUNT, account_id=account_id)
+    return [AccessKey(**row) for row in rows]
 
 
 def set_key_active(tx: Transaction, access_key_id: str, *, is_active: bool) -> bool:
     """Switch a key on or off; False if there is no such key."""
-    statement = update(access_keys).where(access_keys.c.id == access_key_id).values(is_active=is_active)
-    return tx.execute(statement).rowcount == 1
+    return tx.run(_SET_ACTIVE, key_id=access_key_id, active=is_active) == 1
 
 
 def delete_key(tx: Transaction, access_key_id: str) -> bool:
     """Forget a key; False if there is no such key."""
-    return tx.execute(delete(access_keys).where(access_keys.c.id == access_key_id)).rowcount == 1
+    return tx.run(_DELETE_KEY, key_id=access_key_id) == 1

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from holdfast.model.images import Blob
+from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import EPOCH, blobs, manifest_references, objects, repository_blobs, upload_parts
 
 if TYPE_CHECKING:
@@ -30,51 +31,53 @@ _in_scope = (
 _in_uploads = select(upload_parts.c.object_key)
 _the_object = objects.c.key == bindparam("object_key")
 
-_ANNOUNCE = insert(objects)
-_FIND = (
+_ANNOUNCE = insertion(objects)
+_FIND = Statement(
     select(blobs.c.digest, blobs.c.size_bytes, blobs.c.object_key)
     .join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id)
     .where(_in_repository, repository_blobs.c.digest == bindparam("digest"))
 )
-_SIZES = (
+_SIZES = Statement(
     select(repository_blobs.c.digest, blobs.c.size_bytes)
     .join(blobs, blobs.c.id == repository_blobs.c.blob_id)
     .where(_in_repository, repository_blobs.c.digest.in_(bindparam("digests", expanding=True)))
 )
-_FIND_IN_SCOPE = select(blobs.c.id, blobs.c.size_bytes, blobs.c.object_key).where(*_in_scope)
-_INSERT = insert(blobs).returning(blobs.c.id)
-_REPLACE = (
+_FIND_IN_SCOPE = Statement(select(blobs.c.id, blobs.c.size_bytes, blobs.c.object_key).where(*_in_scope))
+_INSERT = insertion(blobs)
+_REPLACE = Statement(
     update(blobs)
     .where(blobs.c.id == bindparam("blob_id"))
     .values(object_key=bindparam("new_key"), size_bytes=bindparam("new_size"))
 )
-_HOLD = update(objects).where(_the_object, objects.c.expires_at > EPOCH).values(expires_at=None)
-_IS_LINKED = select(repository_blobs.c.blob_id).where(_in_repository, repository_blobs.c.digest == bindparam("digest"))
-_LINK = insert(repository_blobs)
-_UNLINK = delete(repository_blobs).where(_in_repository, repository_blobs.c.digest == bindparam("digest"))
-_REFERENCE = (
+_HOLD = Statement(update(objects).where(_the_object, objects.c.expires_at > EPOCH).values(expires_at=None))
+_IS_LINKED = Statement(
+    select(repository_blobs.c.blob_id).where(_in_repository, repository_blobs.c.digest == bindparam("digest"))
+)
+_LINK = insertion(repository_blobs)
+_UNLINK = Statement(delete(repository_blobs).where(_in_repository, repository_blobs.c.digest == bindparam("digest")))
+_REFERENCE = Statement(
     select(manifest_references.c.manifest_id)
     .where(manifest_references.c.repository_id == bindparam("repository_id"))
     .where(manifest_references.c.digest == bindparam("digest"))
     .limit(1)
 )
-_MEDIA_TYPES = (
-    select(manifest_references.c.digest, func.max(manifest_references.c.media_type))
+_MEDIA_TYPES = Statement(
+    select(manifest_references.c.digest, func.max(manifest_references.c.media_type).label("media_type"))
     .where(manifest_references.c.repository_id == bindparam("repository_id"))
     .where(manifest_references.c.digest.in_(bindparam("digests", expanding=True)))
     .group_by(manifest_references.c.digest)
 )
-_EXPIRED = (
+_EXPIRED = Statement(
     select(objects.c.key)
     .where(objects.c.expires_at < bindparam("now"), objects.c.key.not_in(_in_uploads))
     .limit(bindparam("limit"))
 )
-_DOOM = (
+_DOOM = Statement(
     update(objects)
     .where(_the_object, objects.c.expires_at.is_not(None), objects.c.key.not_in(_in_uploads))
     .values(expires_at=EPOCH)
 )
-_FORGET = delete(objects).where(_the_object, objects.c.expires_at == EPOCH)
+_FORGET = Statement(delete(objects).where(_the_object, objects.c.expires_at == EPOCH))
 
 
 class ObjectDoomed(Exception):
@@ -83,12 +86,12 @@ class ObjectDoomed(Exception):
 
 def announce_object(tx: Transaction, key: str, expires_at: datetime) -> None:
     """Record a key before its first byte is written, so that a crash leaves nothing that nobody knows of."""
-    tx.execute(_ANNOUNCE, {"key": key, "expires_at": expires_at})
+    tx.run(_ANNOUNCE, key=key, expires_at=expires_at)
 
 
 def find(tx: Transaction, repository: Repository, digest: str) -> Blob | None:
     """A blob that a repository holds."""
-    row = tx.execute(_FIND, {"repository_id": repository.id, "digest": digest}).mappings().first()
+    row = tx.first(_FIND, repository_id=repository.id, digest=digest)
     return Blob(**row) if row else None
 
 
@@ -97,15 +100,15 @@ def sizes(tx: Transaction, repository: Repository, digests: Collection[str]) -> 
     found: dict[str, int] = {}
     wanted = list(digests)
     for start in range(0, len(wanted), BATCH):
-        parameters = {"repository_id": repository.id, "digests": wanted[start : start + BATCH]}
-        found.update(tx.execute(_SIZES, parameters).all())
+        rows = tx.all(_SIZES, repository_id=repository.id, digests=wanted[start : start + BATCH])
+        found.update({row["digest"]: row["size_bytes"] for row in rows})
     return found
 
 
 def media_types(tx: Transaction, repository: Repository, digests: Collection[str]) -> dict[str, str]:
     """What the images of a repository say that some blobs are; at most as many as one statement takes."""
-    parameters = {"repository_id": repository.id, "digests": list(digests)[:BATCH]}
-    return dict(tx.execute(_MEDIA_TYPES, parameters).all())
+    rows = tx.all(_MEDIA_TYPES, repository_id=repository.id, digests=list(digests)[:BATCH])
+    return {row["digest"]: row["media_type"] for row in rows}
 
 
 def keep(
@@ -118,16 +121,15 @@ def keep(
     """
     scope = repository.encryption.key_scope
     place = {"registry_id": repository.registry_id, "scope": scope, "digest": blob.digest}
-    existing = tx.execute(_FIND_IN_SCOPE, place).first()
-    if existing is not None and is_sound(Blob(blob.digest, existing.size_bytes, existing.object_key)):
-        _link(tx, repository, blob.digest, existing.id, now)
+    existing = tx.first(_FIND_IN_SCOPE, **place)
+    if existing is not None and is_sound(Blob(blob.digest, existing["size_bytes"], existing["object_key"])):
+        _link(tx, repository, blob.digest, existing["id"], now)
         return False
-    if tx.execute(_HOLD, {"object_key": blob.object_key}).rowcount != 1:
+    if tx.run(_HOLD, object_key=blob.object_key) != 1:
         raise ObjectDoomed(blob.object_key)
     if existing is not None:
-        new = {"new_key": blob.object_key, "new_size": blob.size_bytes}
-        tx.execute(_REPLACE, {"blob_id": existing.id, **new})
-        _link(tx, repository, blob.digest, existing.id, now)
+        tx.run(_REPLACE, blob_id=existing["id"], new_key=blob.object_key, new_size=blob.size_bytes)
+        _link(tx, repository, blob.digest, existing["id"], now)
         return True
     values = {
         "registry_id": repository.registry_id,
@@ -137,7 +139,7 @@ def keep(
         "object_key": blob.object_key,
         "created_at": now,
     }
-    _link(tx, repository, blob.digest, tx.execute(_INSERT, values).scalar_one(), now)
+    _link(tx, repository, blob.digest, tx.value(_INSERT, **values), now)
     return True
 
 
@@ -145,7 +147,7 @@ def mount(tx: Transaction, source: Repository, target: Repository, digest: str, 
     """Link a blob of one repository to another; False unless both lie in one registry and key scope."""
     if source.registry_id != target.registry_id or source.encryption.key_scope != target.encryption.key_scope:
         return False
-    blob_id = tx.execute(_IS_LINKED, {"repository_id": source.id, "digest": digest}).scalar()
+    blob_id = tx.value(_IS_LINKED, repository_id=source.id, digest=digest)
     if blob_id is None:
         return False
     _link(tx, target, digest, blob_id, now)
@@ -154,17 +156,17 @@ def mount(tx: Transaction, source: Repository, target: Repository, digest: str, 
 
 def is_referenced(tx: Transaction, repository: Repository, digest: str) -> bool:
     """Whether a manifest of the repository needs a digest."""
-    return tx.execute(_REFERENCE, {"repository_id": repository.id, "digest": digest}).first() is not None
+    return tx.first(_REFERENCE, repository_id=repository.id, digest=digest) is not None
 
 
 def unlink(tx: Transaction, repository: Repository, digest: str) -> bool:
     """Take a blob out of a repository; the bytes stay until a collector proves that nobody needs them."""
-    return tx.execute(_UNLINK, {"repository_id": repository.id, "digest": digest}).rowcount == 1
+    return tx.run(_UNLINK, repository_id=repository.id, digest=digest) == 1
 
 
 def expired_objects(tx: Transaction, now: datetime, limit: int) -> list[str]:
     """Keys that were announced, never became a blob, and belong to no living upload."""
-    return list(tx.execute(_EXPIRED, {"now": now, "limit": limit}).scalars())
+    return tx.column(_EXPIRED, now=now, limit=limit)
 
 
 def doom_object(tx: Transaction, key: str) -> bool:
@@ -172,15 +174,14 @@ def doom_object(tx: Transaction, key: str) -> bool:
 
     From the commit on, nothing can hold it any more, so its bytes may go, and then its row.
     """
-    return tx.execute(_DOOM, {"object_key": key}).rowcount == 1
+    return tx.run(_DOOM, object_key=key) == 1
 
 
 def forget_object(tx: Transaction, key: str) -> None:
     """Forget a doomed key whose bytes are gone."""
-    tx.execute(_FORGET, {"object_key": key})
+    tx.run(_FORGET, object_key=key)
 
 
 def _link(tx: Transaction, repository: Repository, digest: str, blob_id: int, now: datetime) -> None:
-    place = {"repository_id": repository.id, "digest": digest}
-    if tx.execute(_IS_LINKED, place).scalar() is None:
-        tx.execute(_LINK, {**place, "blob_id": blob_id, "added_at": now})
+    if tx.first(_IS_LINKED, repository_id=repository.id, digest=digest) is None:
+        tx.run(_LINK, repository_id=repository.id, digest=digest, blob_id=blob_id, added_at=now)

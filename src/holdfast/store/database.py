@@ -1,4 +1,4 @@
-"""The engine and its transactions, and what differs between the databases."""
+"""The database: its transactions, and what is peculiar to SQLite."""
 
 from __future__ import annotations
 
@@ -7,36 +7,66 @@ import os
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool
 
 from holdfast.model.errors import StorageFull
 from holdfast.store.hot import HotReads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from sqlalchemy.engine import Engine
-
-Transaction = sqlalchemy.Connection
+    from holdfast.store.statements import Row, Statement
 
 BUSY_SECONDS = 30
-CONNECTIONS = 32
-PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-8000")
+PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY")
+
+
+class Transaction:
+    """An open transaction, in which statements are run."""
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+
+    def run(self, statement: Statement, **parameters: Any) -> int:
+        """Run a statement; how many rows it changed."""
+        return self._driver.execute(*statement.bound(parameters)).rowcount
+
+    def run_each(self, statement: Statement, rows: Sequence[Row]) -> None:
+        """Run a statement once for each row of parameters."""
+        text = statement.bound(rows[0])[0]
+        self._driver.executemany(text, [statement.bound(row)[1] for row in rows])
+
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+        """Every row that a statement finds."""
+        return statement.rows(self._driver.execute(*statement.bound(parameters)).fetchall())
+
+    def first(self, statement: Statement, **parameters: Any) -> Row | None:
+        """The first row that a statement finds."""
+        found = self._driver.execute(*statement.bound(parameters)).fetchone()
+        return statement.rows([found])[0] if found else None
+
+    def column(self, statement: Statement, **parameters: Any) -> list[Any]:
+        """The first value of every row."""
+        return [next(iter(row.values())) for row in self.all(statement, **parameters)]
+
+    def value(self, statement: Statement, **parameters: Any) -> Any:
+        """The first value of the first row, or None."""
+        row = self.first(statement, **parameters)
+        return next(iter(row.values())) if row else None
 
 
 class Database:
-    """An open database. Cheap to make; it connects on first use, so a process may fork after making one."""
+    """An open database. Cheap to make; each thread connects on first use, so a process may fork after making one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._engine = _sqlite_engine(path)
         self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
         self._turn = _Turn(path)
         self._log = _WriteAheadLog(path)
 
@@ -48,12 +78,10 @@ class Database:
         perhaps not that of the machine: enough for work in progress that a client will simply begin again.
         """
         try:
-            with self._turn, self._engine.connect() as connection:
-                connection.info["begin"] = "BEGIN IMMEDIATE"
-                with connection.begin():
-                    yield connection
-        except OperationalError as fault:
-            if "full" in str(fault.orig):
+            with self._turn, self._begun("BEGIN IMMEDIATE") as tx:
+                yield tx
+        except sqlite3.OperationalError as fault:
+            if "full" in str(fault):
                 raise StorageFull from fault
             raise
         if durable:
@@ -62,22 +90,59 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """One read transaction: everything seen is of the same moment."""
-        with self._engine.connect() as connection:
-            connection.info["begin"] = "BEGIN"
-            with connection.begin():
-                yield connection
+        with self._begun("BEGIN") as tx:
+            yield tx
+
+    @contextmanager
+    def _begun(self, begin: str) -> Iterator[Transaction]:
+        driver: sqlite3.Connection | None = getattr(self._local, "driver", None)
+        if driver is None:
+            driver = self._local.driver = self._connect()
+        driver.execute(begin)
+        try:
+            yield Transaction(driver)
+            driver.execute("COMMIT")
+        except BaseException:
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def migration(self) -> Iterator[sqlalchemy.Connection]:
+        """A write transaction for changes of the schema, in the words of the migration tool."""
+        engine = sqlalchemy.create_engine("sqlite://", creator=lambda: _connect(self._path), poolclass=NullPool)
+        # pysqlite commits before it changes a schema unless transactions are begun by hand.
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        with self._turn, engine.begin() as connection:
+            yield connection
 
     @property
     def hot(self) -> HotReads:
         """This thread's read-only connection for the few reads that decide how fast a pull is."""
         reads: HotReads | None = getattr(self._local, "hot", None)
         if reads is None:
-            reads = self._local.hot = HotReads(_connect(self._path))
+            reads = self._local.hot = HotReads(self._connect())
         return reads
 
     def close(self) -> None:
-        """Close every pooled connection."""
-        self._engine.dispose()
+        """Close every connection; a thread that goes on opens another."""
+        self._local = threading.local()
+        while self._opened:
+            self._opened.pop().close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = _connect(self._path)
+        self._opened.append(connection)
+        return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
 
 
 class _Turn:
@@ -144,37 +209,11 @@ class _WriteAheadLog:
         if self._fd < 0 or os.fstat(self._fd).st_nlink == 0:
             if self._fd >= 0:
                 os.close(self._fd)
+                self._fd = -1
             self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            os.fsync(folder)
-            os.close(folder)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         return self._fd
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
-    )
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
-
-
-def _sqlite_engine(path: Path) -> Engine:
-    engine = sqlalchemy.create_engine(
-        "sqlite://",
-        creator=lambda: _connect(path),
-        poolclass=QueuePool,
-        pool_size=CONNECTIONS,
-        max_overflow=CONNECTIONS,
-        pool_reset_on_return=None,  # a transaction always ends before its connection goes back
-    )
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Transaction) -> None:
-        # pysqlite opens transactions late and as readers; two readers that both want to write cannot (SQLITE_BUSY).
-        driver = connection.connection.dbapi_connection
-        assert isinstance(driver, sqlite3.Connection)
-        driver.execute(connection.info.get("begin", "BEGIN IMMEDIATE"))
-
-    return engine

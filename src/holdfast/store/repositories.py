@@ -4,37 +4,51 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy import delete as delete_from
-from sqlalchemy.exc import IntegrityError
 
 from holdfast.model.errors import RepositoryNotFound
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Encryption, Mutability, Repository, TagMutability
+from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import registries, repositories, repository_tags
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from sqlalchemy import RowMapping
-
     from holdfast.store.database import Transaction
+    from holdfast.store.statements import Row
 
 
 _HERE = (registries.c.account_id == bindparam("account_id"), registries.c.region == bindparam("region"))
-_FIND = select(repositories).join(registries).where(*_HERE, repositories.c.name == bindparam("name"))
+_FIND = Statement(select(repositories).join(registries).where(*_HERE, repositories.c.name == bindparam("name")))
 _AFTER = (*_HERE, repositories.c.name > bindparam("after"))
-_PAGE = select(repositories).join(registries).where(*_AFTER).order_by(repositories.c.name).limit(bindparam("limit"))
-_NAMES = (
+_PAGE = Statement(
+    select(repositories).join(registries).where(*_AFTER).order_by(repositories.c.name).limit(bindparam("limit"))
+)
+_NAMES = Statement(
     select(repositories.c.name).join(registries).where(*_AFTER).order_by(repositories.c.name).limit(bindparam("limit"))
 )
+
+_INSERT = insertion(repositories)
+_SET_MUTABILITY = Statement(
+    update(repositories)
+    .where(repositories.c.id == bindparam("which"))
+    .values(mutability=bindparam("setting"), mutability_filters=bindparam("filters"))
+)
+_DELETE = Statement(delete_from(repositories).where(repositories.c.id == bindparam("which")))
+_of_repository = repository_tags.c.repository_id == bindparam("which")
+_TAGS = Statement(
+    select(repository_tags.c.key, repository_tags.c.value).where(_of_repository).order_by(repository_tags.c.key)
+)
+_INSERT_TAG = insertion(repository_tags)
+_DELETE_TAG = Statement(delete_from(repository_tags).where(_of_repository, repository_tags.c.key == bindparam("key")))
 
 
 def find(tx: Transaction, at: RepositoryRef) -> Repository | None:
     """A repository by name."""
-    place = {"account_id": at.registry.account_id, "region": at.registry.region, "name": at.name}
-    row = tx.execute(_FIND, place).mappings().first()
+    row = tx.first(_FIND, account_id=at.registry.account_id, region=at.registry.region, name=at.name)
     return _repository(row, at.registry) if row else None
 
 
@@ -48,13 +62,12 @@ def get(tx: Transaction, at: RepositoryRef) -> Repository:
 
 def page(tx: Transaction, registry: Registry, after: str, limit: int) -> list[Repository]:
     """Up to `limit` repositories in the order of their names, beginning after one."""
-    rows = tx.execute(_PAGE, _place(registry, after, limit)).mappings()
-    return [_repository(row, registry) for row in rows]
+    return [_repository(row, registry) for row in tx.all(_PAGE, **_place(registry, after, limit))]
 
 
 def names(tx: Transaction, registry: Registry, after: str, limit: int) -> list[str]:
     """Up to `limit` repository names in order, beginning after one."""
-    return list(tx.execute(_NAMES, _place(registry, after, limit)).scalars())
+    return tx.column(_NAMES, **_place(registry, after, limit))
 
 
 def insert_new(
@@ -68,67 +81,57 @@ def insert_new(
     now: datetime,
 ) -> Repository | None:
     """Make a repository; None if the name is taken."""
-    values = {
-        "registry_id": registry_id,
-        "name": at.name,
-        "created_at": now,
-        "mutability": mutability.setting.value,
-        "mutability_filters": list(mutability.filters),
-        "scan_on_push": scan_on_push,
-        "encryption_type": encryption.type,
-        "kms_key": encryption.kms_key,
-    }
-    try:
-        with tx.begin_nested():
-            tx.execute(insert(repositories).values(values))
-    except IntegrityError:
+    if find(tx, at) is not None:
         return None
+    tx.run(
+        _INSERT,
+        registry_id=registry_id,
+        name=at.name,
+        created_at=now,
+        mutability=mutability.setting.value,
+        mutability_filters=list(mutability.filters),
+        scan_on_push=scan_on_push,
+        encryption_type=encryption.type,
+        kms_key=encryption.kms_key,
+    )
     return find(tx, at)
 
 
 def set_mutability(tx: Transaction, repository: Repository, mutability: TagMutability) -> None:
     """Change which tags may be moved from now on."""
-    values = {"mutability": mutability.setting.value, "mutability_filters": list(mutability.filters)}
-    tx.execute(update(repositories).where(repositories.c.id == repository.id).values(values))
+    filters = list(mutability.filters)
+    tx.run(_SET_MUTABILITY, which=repository.id, setting=mutability.setting.value, filters=filters)
 
 
 def delete(tx: Transaction, repository: Repository) -> None:
     """Remove a repository's row and all that hangs on it."""
-    tx.execute(delete_from(repositories).where(repositories.c.id == repository.id))
+    tx.run(_DELETE, which=repository.id)
 
 
 def resource_tags(tx: Transaction, repository: Repository) -> dict[str, str]:
     """The resource tags of a repository, by key."""
-    statement = (
-        select(repository_tags.c.key, repository_tags.c.value)
-        .where(repository_tags.c.repository_id == repository.id)
-        .order_by(repository_tags.c.key)
-    )
-    return dict(tx.execute(statement).all())
+    return {row["key"]: row["value"] for row in tx.all(_TAGS, which=repository.id)}
 
 
 def set_resource_tags(tx: Transaction, repository: Repository, tags: Mapping[str, str]) -> None:
     """Add resource tags or overwrite those of the same keys."""
-    remove_resource_tags(tx, repository, tags.keys())
     if tags:
+        remove_resource_tags(tx, repository, tags.keys())
         rows = [{"repository_id": repository.id, "key": key, "value": value} for key, value in tags.items()]
-        tx.execute(insert(repository_tags), rows)
+        tx.run_each(_INSERT_TAG, rows)
 
 
 def remove_resource_tags(tx: Transaction, repository: Repository, keys: Collection[str]) -> None:
     """Remove resource tags; an absent key is no fault."""
-    tx.execute(
-        delete_from(repository_tags).where(
-            repository_tags.c.repository_id == repository.id, repository_tags.c.key.in_(keys)
-        )
-    )
+    for key in keys:
+        tx.run(_DELETE_TAG, which=repository.id, key=key)
 
 
 def _place(registry: Registry, after: str, limit: int) -> dict[str, object]:
     return {"account_id": registry.account_id, "region": registry.region, "after": after, "limit": limit}
 
 
-def _repository(row: RowMapping, registry: Registry) -> Repository:
+def _repository(row: Row, registry: Registry) -> Repository:
     return Repository(
         id=row["id"],
         registry_id=row["registry_id"],

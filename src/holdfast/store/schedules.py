@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, select, update
 
+from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import schedules
 
 if TYPE_CHECKING:
@@ -13,14 +14,15 @@ if TYPE_CHECKING:
 
     from holdfast.store.database import Transaction
 
+_DUE = Statement(select(schedules.c.due_at).where(schedules.c.name == bindparam("which")))
+_INSERT = insertion(schedules)
+_POSTPONE = Statement(update(schedules).where(schedules.c.name == bindparam("which")).values(due_at=bindparam("next")))
+
 
 def claim(tx: Transaction, name: str, now: datetime, every: timedelta) -> bool:
     """Whether the caller shall do it now; nobody else is told so until it is due again."""
-    due_at = tx.execute(select(schedules.c.due_at).where(schedules.c.name == name)).scalar()
+    due_at = tx.value(_DUE, which=name)
     if due_at is None:
-        tx.execute(insert(schedules).values(name=name, due_at=now + every))
+        tx.run(_INSERT, name=name, due_at=now + every)
         return True
-    if due_at > now:
-        return False
-    tx.execute(update(schedules).where(schedules.c.name == name).values(due_at=now + every))
-    return True
+    return bool(due_at <= now and tx.run(_POSTPONE, which=name, next=now + every) == 1)

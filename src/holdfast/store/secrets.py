@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, select
 
+from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import secrets
 
 if TYPE_CHECKING:
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 
     from holdfast.store.database import Transaction
 
+_FIND = Statement(select(secrets.c.version, secrets.c.sealed).where(secrets.c.name == bindparam("name")))
+_INSERT = insertion(secrets)
+
 
 def find_all(tx: Transaction, name: str) -> dict[int, bytes]:
     """Every version of a secret, still sealed."""
-    statement = select(secrets.c.version, secrets.c.sealed).where(secrets.c.name == name)
-    return dict(tx.execute(statement).all())
+    return {row["version"]: row["sealed"] for row in tx.all(_FIND, name=name)}
 
 
 def add(tx: Transaction, name: str, version: int, sealed: bytes, now: datetime) -> None:
     """Keep a new version of a secret."""
-    tx.execute(insert(secrets).values(name=name, version=version, sealed=sealed, created_at=now))
+    tx.run(_INSERT, name=name, version=version, sealed=sealed, created_at=now)

@@ -26,7 +26,7 @@ def migrate(database: Database) -> list[str]:
     Several programs may start at once: the write lock lets one migrate, and the others find it done.
     """
     scripts = ScriptDirectory.from_config(_config())
-    with database.transaction() as tx:
+    with database.migration() as tx:
         current = MigrationContext.configure(tx).get_current_heads()
         known = {script.revision: script for script in scripts.walk_revisions()}
         unknown = [revision for revision in current if revision not in known]
@@ -45,7 +45,7 @@ def migrate(database: Database) -> list[str]:
 
 def is_current(database: Database) -> bool:
     """Whether the database has this program's schema."""
-    with database.snapshot() as tx:
+    with database.migration() as tx:
         return set(MigrationContext.configure(tx).get_current_heads()) == set(
             ScriptDirectory.from_config(_config()).get_heads()
         )

@@ -1,0 +1,70 @@
+"""SQL that SQLAlchemy writes once and the database's driver runs.
+
+SQLAlchemy knows the tables, the types and the dialects; but building a statement costs 80 µs and running a built one
+20 µs, against 3 µs in the driver, and a push runs a dozen of them. So each is compiled once, with the conversions of
+its parameters and results, and is then handed to the driver as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sqlalchemy import Table
+    from sqlalchemy.sql import ClauseElement
+
+DIALECT = sqlite.dialect(paramstyle="named")
+_EXPANDING = re.compile(r"\(__\[POSTCOMPILE_(\w+)\]\)")
+
+Row = dict[str, Any]
+
+
+class Statement:
+    """A statement with named parameters; a parameter of an `in_` takes a list, an insert names its columns."""
+
+    def __init__(self, clause: ClauseElement, columns: Sequence[str] | None = None) -> None:
+        compiled: Any = clause.compile(dialect=DIALECT, column_keys=columns)
+        self._template = str(compiled)
+        self._lists = tuple(_EXPANDING.findall(self._template))
+        self._fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        self._binders = tuple(compiled._bind_processors.items())  # noqa: SLF001 - there is no public way to these
+        results = [(entry.keyname, entry.type) for entry in compiled._result_columns]  # noqa: SLF001 - likewise
+        self._columns = tuple(name for name, _ in results)
+        readers = ((name, kind.dialect_impl(DIALECT).result_processor(DIALECT, None)) for name, kind in results)
+        self._readers: tuple[tuple[str, Callable[[Any], Any]], ...] = tuple((n, read) for n, read in readers if read)
+
+    def bound(self, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The text and the values for the driver."""
+        values = {**self._fixed, **parameters}
+        for name, bind in self._binders:
+            if name in values and name not in self._lists:
+                values[name] = bind(values[name])
+        text = self._template
+        for name in self._lists:
+            items = values.pop(name)
+            names = [f"{name}_{number}" for number in range(len(items))]
+            values.update(zip(names, items, strict=True))
+            text = text.replace(f"__[POSTCOMPILE_{name}]", ", ".join(f":{item}" for item in names))
+        return text, values
+
+    def rows(self, found: Iterable[tuple[Any, ...]]) -> list[Row]:
+        """What the driver found, by column and in the program's types."""
+        rows = [dict(zip(self._columns, values, strict=True)) for values in found]
+        for name, read in self._readers:
+            for row in rows:
+                row[name] = read(row[name])
+        return rows
+
+
+def insertion(table: Table) -> Statement:
+    """Insert a row into a table; a key that the database counts is returned instead of given."""
+    counted = table.autoincrement_column
+    clause = sqlalchemy.insert(table)
+    names = [column.name for column in table.c if column is not counted]
+    return Statement(clause if counted is None else clause.returning(counted), names)
