@@ -274,7 +274,6 @@ class Wire:
 @contextmanager
 def secrets_of(product: Any, **limits: timedelta) -> Iterator[Tokens]:
     """Make tokens as a started product would, but with other lifetimes: some are over when they are made."""
-    # Raises SADeprecationWarning as long as the store calls Result.tuples().
     on = boot.open_backends(settings.read({"data": str(product.data)}, {}))
     try:
         yield Tokens(replace(on, limits=replace(on.limits, **limits)))

@@ -79,6 +79,9 @@ def test_what_is_not_there_is_not_found(product, path):
 # ---- Numbers
 
 
+DELETES = 'holdfast_requests_total{method="DELETE",status="4xx"}'
+
+
 def number(product, name):
     """A number of /metrics."""
     text = Http(product.address)("GET", "/metrics").body.decode()
@@ -88,25 +91,25 @@ def number(product, name):
 
 def test_requests_are_counted_over_every_worker(start):
     product = start("--workers", "3")
-    before = number(product, 'holdfast_requests_total{method="DELETE",status="4xx"}')
+    before = number(product, DELETES)
 
     answers = [Http(product.address)("DELETE", "/nonsense").status for _ in range(60)]
 
-    after = number(product, 'holdfast_requests_total{method="DELETE",status="4xx"}')
     assert set(answers) == {405}
-    assert after - before == 60
+    until(lambda: number(product, DELETES) - before == 60, "sixty requests are counted")
     assert len(list((product.data / "metrics").glob("counter_*.db"))) == 3
 
 
 def test_numbers_survive_the_worker_that_counted_them(start):
     product = start("--workers", "2")
     [Http(product.address)("DELETE", "/nonsense") for _ in range(20)]
+    until(lambda: number(product, DELETES) == 20, "twenty requests are counted")
 
     for pid in workers(product):
         os.kill(pid, signal.SIGKILL)
     until(lambda: product.log.read_text().count("ended with status -9") == 2, "both workers are replaced")
 
-    assert number(product, 'holdfast_requests_total{method="DELETE",status="4xx"}') == 20
+    assert number(product, DELETES) == 20
 
 
 def test_open_connections_are_shown(start):

@@ -349,7 +349,7 @@ def check(settings: Settings) -> list[tuple[str, str | None]]:
     except Exception as fault:  # noqa: BLE001 - the point is to tell what is wrong
         results.append(("database", str(fault)))
     try:
-        registry.uploads.probe(on)
+        registry.objects.probe(on)
         results.append(("blobs", None))
     except Exception as fault:  # noqa: BLE001 - likewise
         results.append(("blobs", str(fault) or type(fault).__name__))

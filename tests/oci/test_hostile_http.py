@@ -121,6 +121,15 @@ def test_exactly_one_host_is_needed(wire, hosts):
     assert statuses(wire.answers()) == [400]
 
 
+def test_an_unknown_transfer_coding_is_refused(registry, wire, authorization):
+    location = registry.begin_upload()
+
+    wire.send(head("PATCH", location, authorization)[:-2], SMUGGLED["unknown coding"])
+    wire.finish()
+
+    assert statuses(wire.answers()) == [501]
+
+
 SMUGGLED = {
     "length and chunks": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "chunks and length": b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
@@ -169,8 +178,7 @@ def test_a_message_whose_end_is_in_doubt_is_never_followed_by_another(registry, 
     assert all(answer.status >= 400 for answer in answers)
 
 
-# Fails: the server hangs up without a word once the request's body has begun.
-@pytest.mark.parametrize("shape", [shape for shape in SMUGGLED if shape.startswith("chunk ")] + ["unknown coding"])
+@pytest.mark.parametrize("shape", [shape for shape in SMUGGLED if shape.startswith("chunk ")])
 def test_a_broken_body_is_answered_with_a_refusal(registry, wire, authorization, shape):
     location = registry.begin_upload()
 
@@ -180,7 +188,6 @@ def test_a_broken_body_is_answered_with_a_refusal(registry, wire, authorization,
     assert statuses(wire.answers()) == [400]
 
 
-# Fails: "gzip, chunked" is taken for "chunked", and the layer is kept as it was compressed for the way.
 def test_a_transfer_coding_that_is_not_understood_is_refused(registry, wire, authorization):
     location = registry.begin_upload()
 
@@ -246,7 +253,6 @@ def test_a_pipelined_large_body_waits_its_turn(registry, wire, authorization):
     assert statuses(wire.answers()) == [200, 201, 200]
 
 
-# Fails: the server hangs up, or answers 400, without answering what had come before.
 @pytest.mark.parametrize("first", ["quick", "slow"])
 def test_what_came_before_garbage_is_answered(registry, wire, authorization, first):
     begin = PING if first == "quick" else head("GET", f"{registry.base}/tags/list", authorization)
@@ -256,7 +262,6 @@ def test_what_came_before_garbage_is_answered(registry, wire, authorization, fir
     assert statuses(wire.answers()) == [200, 400]
 
 
-# Fails: the request is not answered, because the bytes after it are taken for a fault of it.
 @pytest.mark.parametrize("first", ["quick", "slow"])
 def test_what_follows_a_request_to_close_is_ignored(registry, wire, authorization, first):
     begin = LAST_PING if first == "quick" else head(
@@ -285,7 +290,6 @@ def test_http_1_0_is_answered_and_closed(registry, wire, authorization, path):
     assert answers[0].headers["connection"] == "close"
 
 
-# Fails: health checks of old load balancers speak HTTP/1.0, which knows no Host header, and get 400.
 def test_http_1_0_needs_no_host(wire):
     wire.send(b"GET /healthz HTTP/1.0\r\n\r\n")
 
@@ -378,7 +382,6 @@ def test_a_large_upload_that_is_refused_early_can_read_the_refusal(product, wire
     assert answers[0].code == "NAME_UNKNOWN"
 
 
-# Fails: a second answer, 400, follows the refusal.
 def test_a_body_that_breaks_after_its_refusal_gets_no_second_answer(wire, authorization):
     wire.send(head("PATCH", "/v2/not/there/blobs/uploads/x", authorization, b"Transfer-Encoding: chunked"))
     first = wire.answer()
@@ -465,7 +468,7 @@ def test_no_path_leads_to_files(product, wire, authorization, path):
     wire.send(head("GET", path, authorization, b"Connection: close"))
     answer = wire.answer()
 
-    assert answer.status in {400, 401, 404}
+    assert answer.status in {400, 401, 403, 404}
     assert b"aws_secret_access_key" not in answer.body
     assert b"root:" not in answer.body
 

@@ -101,7 +101,6 @@ def test_a_login_that_nobody_was_given_is_challenged(product, authorization):
     assert answer.body == b"Not Authorized\n"
 
 
-# Fails: registry/accounts.py lets the ValueError of base64.b64decode fly, and the door answers 500.
 def test_a_login_of_other_than_ascii_letters_is_challenged(product):
     answer = product.http("")("GET", "/v2/", authorization=b"Basic \xe9\xff")
 

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from holdfast.blobs.interface import ObjectDamaged
 from holdfast.blobs.keys import WrongKey
+from holdfast.blobs.memory import MemoryReader, MemoryWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,18 @@ class SealedStore:
     def create(self, key: str, watch: Callable[[memoryview], object] | None = None) -> SealedWriter:
         """Begin an object; `watch` is shown its plaintext, segment by segment."""
         return SealedWriter(self._store.create(key), key, self._keys, watch)
+
+    def seal(self, key: str, data: bytes, watch: Callable[[memoryview], object]) -> bytes:
+        """A whole object that is kept elsewhere."""
+        target = MemoryWriter()
+        writer = SealedWriter(target, key, self._keys, watch)
+        writer.write(data)
+        writer.close()
+        return target.value()
+
+    def open_sealed(self, key: str, size_bytes: int, sealed: bytes) -> SealedReader:
+        """Open what `seal` made. Raises `ObjectDamaged`."""
+        return SealedReader(MemoryReader(sealed), key, size_bytes, self._keys)
 
     def open(self, key: str, size_bytes: int) -> SealedReader:
         """Open an object of a known plaintext size. Raises `ObjectMissing` and `ObjectDamaged`."""

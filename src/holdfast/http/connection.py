@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 20.0  # for a request's head, once begun
 IDLE_SECONDS = 75.0  # between requests
+TOO_LARGE = "The request's line and headers are too large."
 LINGER_SECONDS = 10.0  # for a client that still sends what was refused
 LINGER_BYTES = 64 * 1024 * 1024
 PIPELINED = 16
@@ -61,9 +62,12 @@ class Connection(asyncio.BufferedProtocol):
         self._arriving: Exchange | None = None  # its body is still on the way
         self._current: Exchange | None = None  # it is being answered
         self._delivery: Delivery | None = None
-        self._head_bytes = 0
+        self._head_bytes = 0  # received since the last head or piece of a body ended
+        self._head_size = 0  # of the head that is being parsed
         self._lingering = 0
         self._is_closing = False
+        self._is_deaf = False  # what the client sends makes no sense any more
+        self._last_word = b""
         self._is_in_head = True
         self._is_full = False  # the transport holds more than the client took
         self._target = b""
@@ -97,6 +101,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes from the client."""
+        if self._is_deaf:
+            return
         if self._lingering:
             self._lingering += nbytes
             if self._lingering > LINGER_BYTES:
@@ -106,7 +112,7 @@ class Connection(asyncio.BufferedProtocol):
         self._parse(self._server.buffer[:nbytes])
         self._pass_on()
         if self._head_bytes > HEAD_BYTES:
-            self._refuse_bytes(431, "The request's line and headers are too large.")
+            self._refuse_bytes(431, TOO_LARGE)
         self._advance()
 
     def _parse(self, data: memoryview) -> None:
@@ -148,6 +154,7 @@ class Connection(asyncio.BufferedProtocol):
         """A request begins."""
         self._headers = []
         self._target = b""
+        self._head_size = 0
         self._is_in_head = True
         if self._current is None:
             self._deadline = self._loop.time() + HEAD_SECONDS
@@ -155,17 +162,22 @@ class Connection(asyncio.BufferedProtocol):
     def on_url(self, url: bytes) -> None:
         """The request's target, perhaps in pieces."""
         self._target += url
+        self._head_size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; trailers come here too and are of no interest."""
         if self._is_in_head:
+            self._head_size += len(name) + len(value) + 4
             self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         """The head is here: the request may begin while its body travels."""
         self._head_bytes = 0
         self._is_in_head = False
-        if self._lingering or self._is_closing:
+        if self._lingering or self._is_deaf:
+            return
+        if self._head_size > HEAD_BYTES:
+            self._refuse_bytes(431, TOO_LARGE)
             return
         method = self._parser.get_method().decode("latin-1")
         keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
@@ -173,13 +185,20 @@ class Connection(asyncio.BufferedProtocol):
         if not path.startswith("/"):
             path = (httptools.parse_url(self._target).path or b"/").decode("latin-1")
         names = [name for name, _ in self._headers]
-        if names.count("host") != 1:
+        hosts = names.count("host")
+        if hosts > 1 or (hosts == 0 and self._parser.get_http_version() != "1.0"):
             raise ValueError("exactly one Host header is required")  # RFC 9112, section 3.2
+        if "transfer-encoding" in names and not self._is_chunked():
+            self._refuse_bytes(501, "The only transfer coding that this server knows is chunked.")
+            return
         request = Request(method, path, query, self._headers, peer=self._peer, is_secure=self._is_secure)
         exchange = Exchange(request, Feed(self._server, self._resume), keep_alive=keep_alive)
         self._arriving = exchange
         if "content-length" in names or "transfer-encoding" in names:
             self._waiting.append(exchange)
+
+    def _is_chunked(self) -> bool:
+        return [value.strip().lower() for name, value in self._headers if name == "transfer-encoding"] == ["chunked"]
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -312,6 +331,10 @@ class Connection(asyncio.BufferedProtocol):
         if not exchange.keep_alive:
             self._hang_up(linger=self._arriving is exchange)
             return
+        if self._is_deaf and not self._waiting:
+            self._transport.write(self._last_word)
+            self._hang_up(linger=False)
+            return
         self._deadline = self._loop.time() + (HEAD_SECONDS if self._head_bytes else IDLE_SECONDS)
         if self._is_full:
             self._deadline = self._loop.time() + STALL_SECONDS  # for the client to take what it asked for
@@ -349,11 +372,21 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.resume_reading()
 
     def _refuse_bytes(self, status: int, text: str) -> None:
-        """Answer what is not a request, and hang up."""
-        if self._is_closing:
+        """Answer what is not a request, and hang up; after the answers to the requests before it."""
+        if self._is_closing or self._is_deaf:
+            return
+        self._is_deaf = True
+        whole = [exchange for exchange in (self._current, *self._waiting) if exchange not in {None, self._arriving}]
+        if whole:
+            last = whole[-1]
+            assert last is not None
+            while self._waiting and self._waiting[-1] is not last:
+                self._waiting.pop()
+            self._last_word = wire.plain(status, text)
+            self._transport.pause_reading()
             return
         self._is_closing = True
-        if self._current is None and not self._waiting:
+        if not self._lingering:
             self._transport.write(wire.plain(status, text))
         self._transport.close()
 

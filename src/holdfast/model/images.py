@@ -41,3 +41,4 @@ class Blob:
     digest: str
     size_bytes: int
     object_key: str
+    sealed: bytes | None = field(default=None, repr=False)  # of a small one that is not in the database yet

@@ -13,6 +13,7 @@ PART_BYTES = 10 * MIB  # what InitiateLayerUpload advises, as ECR does
 MINIMUM_PART_BYTES = 5 * MIB  # of every part but the last, through the ECR API
 MAXIMUM_LAYER_BYTES = 52_000 * MIB
 MAXIMUM_PARTS = 10_000
+SMALL_BYTES = 32 * 1024  # an object of this size or less lies in the database
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Part:
     size_bytes: int
     object_key: str
     sha256: str
+    sealed: bytes | None = field(default=None, repr=False)  # of a small one that is not in the database yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Door:
         """Answer a request."""
         try:
             if request.path.startswith("/layers/"):
-                return blobs.pull_signed(self._on, self._tokens, request)
+                return self._answer_signed(request)
             return self._answer(request)
         except Refusal as refusal:
             return self.refuse(request, refusal)
@@ -59,6 +59,13 @@ class Door:
             return self.refuse(request, fault)
         log.error("request %s failed: %s %s", request.id, request.method, request.path, exc_info=fault)
         return errors.error(request, 500, "UNKNOWN", "The registry failed to answer; its log has the request id")
+
+    def _answer_signed(self, request: Request) -> Answer:
+        """Serve what a signed address names; nobody is asked for credentials there."""
+        try:
+            return blobs.pull_signed(self._on, self._tokens, request)
+        except (Unauthenticated, TokenExpired):
+            return errors.error(request, 403, "DENIED", "The address is not one that was given, or it has expired")
 
     def _answer(self, request: Request) -> Answer:
         login = self._tokens.login(request.header("authorization"))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from holdfast.http import Answer
     from holdfast.oci.call import Call
-    from holdfast.registry.uploads import PartWriter
+    from holdfast.registry.objects import PartWriter
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """What can be done: one function a use case, one transaction each. The only floor that decides."""
 
-from holdfast.registry import access, accounts, cleaning, images, layers, repositories, uploads
+from holdfast.registry import access, accounts, cleaning, images, layers, objects, repositories, uploads
 from holdfast.registry.backends import Backends, Limits
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "cleaning",
     "images",
     "layers",
+    "objects",
     "repositories",
     "uploads",
 ]

@@ -210,7 +210,7 @@ class Tokens:
             raise Unauthenticated
         try:
             user, _, password = base64.b64decode(encoded.strip(), validate=True).decode("ascii").partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise Unauthenticated from None
         if user != "AWS" or not password.startswith(TOKEN_PREFIX):
             raise Unauthenticated

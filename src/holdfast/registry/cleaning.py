@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.registry import uploads
+from holdfast.registry import objects
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -27,7 +27,7 @@ def sweep(on: Backends) -> int:
     with on.database.snapshot() as tx:
         keys = store.blobs.expired_objects(tx, now, AT_ONCE)
     for key in keys:
-        uploads.drop(on, key)
+        objects.drop(on, key)
     if keys:
         log.info("%d objects of abandoned uploads removed", len(keys))
     return len(keys)

@@ -15,6 +15,7 @@ from holdfast.model.errors import (
     LayersNotFound,
     RepositoryNotFound,
 )
+from holdfast.registry import objects
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -49,7 +50,7 @@ def open_blob(on: Backends, at: RepositoryRef, digest: str) -> SealedReader:
     """The bytes of a blob; damaged ones are never served."""
     size_bytes, key = _find(on, at, digest)
     try:
-        return on.blobs.open(key, size_bytes)
+        return objects.open_object(on, key, size_bytes)
     except (ObjectMissing, ObjectDamaged):
         log.critical("blob %s of %s: the object %s is missing or damaged", digest, at.name, key)
         raise BytesDamaged(digest) from None

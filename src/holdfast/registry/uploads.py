@@ -10,88 +10,21 @@ part, as clients send them, becomes the blob as it lies. Only several parts are 
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.blobs import ObjectDamaged, ObjectMissing, OutOfSpace
 from holdfast.model import digests
-from holdfast.model.errors import (
-    BytesDamaged,
-    DigestInvalid,
-    LayerAlreadyExists,
-    LayerTooLarge,
-    RangeInvalid,
-    StorageFull,
-    UploadNotFound,
-)
+from holdfast.model.errors import BytesDamaged, DigestInvalid, LayerTooLarge, RangeInvalid, UploadNotFound
 from holdfast.model.images import Blob
 from holdfast.model.uploads import MAXIMUM_PARTS, Part, Upload
+from holdfast.registry import objects
+from holdfast.registry.objects import PartWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
-
-
-log = logging.getLogger(__name__)
-
-
-class PartWriter:
-    """Bytes of a layer on their way to an object; nobody sees them before they are appended or committed."""
-
-    def __init__(self, on: Backends, first_byte: int) -> None:
-        self._on = on
-        self._first_byte = first_byte
-        self._sha256 = hashlib.sha256()
-        self.key = on.random_bytes(16).hex()
-        with on.database.transaction(durable=False) as tx:
-            store.blobs.announce_object(tx, self.key, on.clock() + 3 * on.limits.upload_lifetime)
-        with _space(self.discard):
-            self._writer = on.blobs.create(self.key, self._sha256.update)
-
-    @property
-    def size_bytes(self) -> int:
-        """How many bytes came so far."""
-        return self._writer.size_bytes
-
-    def write(self, data: bytes) -> None:
-        """Take more bytes. Raises `LayerTooLarge` and `StorageFull`."""
-        limit = self._on.limits.layer_bytes
-        if self._first_byte + self._writer.size_bytes + len(data) > limit:
-            raise LayerTooLarge(limit)
-        with _space(self.discard):
-            self._writer.write(data)
-
-    def close(self) -> Part:
-        """Make the bytes durable."""
-        with _space(self.discard):
-            self._writer.close()
-        return Part(self._first_byte, self._writer.size_bytes, self.key, self._sha256.hexdigest())
-
-    def discard(self) -> None:
-        """Forget the bytes, written or half-written."""
-        if hasattr(self, "_writer"):
-            self._writer.discard()
-        drop(self._on, self.key)
-
-
-class _space:  # noqa: N801 - reads as a statement
-    """Turn a full store into a refusal, and leave nothing behind."""
-
-    def __init__(self, give_up: Callable[[], None]) -> None:
-        self._give_up = give_up
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
-        if isinstance(fault, OutOfSpace):
-            self._give_up()
-            raise StorageFull from fault
 
 
 def begin(on: Backends, at: RepositoryRef) -> str:
@@ -137,7 +70,7 @@ def append(on: Backends, at: RepositoryRef, upload: Upload, writer: PartWriter) 
     with on.database.transaction(durable=False) as tx:
         continued = store.uploads.append(tx, upload, part, on.clock() + on.limits.upload_lifetime)
     if not continued:
-        drop(on, part.object_key)
+        writer.discard()
         now = get(on, at, upload.id)  # gone altogether, or continued by somebody else meanwhile
         raise RangeInvalid(
             f"First byte of the layer part is {part.first_byte} instead of {now.received_bytes}", received=now
@@ -151,7 +84,7 @@ def cancel(on: Backends, at: RepositoryRef, upload_id: str) -> None:
     with on.database.transaction(durable=False) as tx:
         store.uploads.end(tx, upload, on.clock())
     for part in upload.parts:
-        drop(on, part.object_key)
+        objects.drop(on, part.object_key)
 
 
 def complete(
@@ -168,6 +101,9 @@ def complete(
     except DigestInvalid:
         cancel_quietly(on, upload, parts)
         raise
+    except BytesDamaged:
+        get(on, at, upload.id)  # perhaps somebody else completed it meanwhile, and its parts are gone
+        raise
     _commit(on, at, blob, upload, parts)
     return blob
 
@@ -178,7 +114,7 @@ def complete_whole(on: Backends, at: RepositoryRef, writer: PartWriter, digest: 
     try:
         blob = _prove(on, (part,), (digest,))
     except DigestInvalid:
-        drop(on, part.object_key)
+        objects.drop(on, part.object_key)
         raise
     _commit(on, at, blob, None, (part,))
     return blob
@@ -197,32 +133,28 @@ def cancel_quietly(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:
     with on.database.transaction(durable=False) as tx:
         store.uploads.end(tx, upload, on.clock())
     for part in parts:
-        drop(on, part.object_key)
+        objects.drop(on, part.object_key)
 
 
 def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, parts: Sequence[Part]) -> None:
     """Make a proved object visible in the transaction that ends its upload; then drop what nothing holds."""
-    superfluous = {blob.object_key, *(part.object_key for part in parts)}
+    superfluous = {part.object_key for part in parts if part.sealed is None}
+    if blob.sealed is None:
+        superfluous.add(blob.object_key)
+
+    def sound(known: Blob) -> bool:
+        return objects.is_sound(on, known.object_key, known.size_bytes)
+
     try:
         with on.database.transaction() as tx:
             repository = store.repositories.get(tx, at)
             if upload is not None and not store.uploads.end(tx, upload, on.clock()):
                 raise UploadNotFound(at, upload.id)
-            if store.blobs.keep(tx, repository, blob, on.clock(), is_sound=partial(_is_sound, on)):
+            if store.blobs.keep(tx, repository, blob, on.clock(), is_sound=sound):
                 superfluous.discard(blob.object_key)
     finally:
         for key in superfluous:
-            drop(on, key)
-
-
-def _is_sound(on: Backends, blob: Blob) -> bool:
-    """Whether the object of a blob that is there already can be opened; if not, a new push heals it."""
-    try:
-        on.blobs.open(blob.object_key, blob.size_bytes).close()
-    except (ObjectMissing, ObjectDamaged):
-        log.critical("blob %s: the object %s is missing or damaged; a push replaces it", blob.digest, blob.object_key)
-        return False
-    return True
+            objects.drop(on, key)
 
 
 def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str]) -> Blob:
@@ -234,9 +166,9 @@ def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str]) -> Blob:
         whole, found = _join(on, parts, algorithms)
     for digest in wanted:
         if any(digests.same(digest, proof) for proof in found):
-            return Blob(digest, whole.size_bytes, whole.object_key)
+            return Blob(digest, whole.size_bytes, whole.object_key, whole.sealed)
     if whole not in parts:
-        drop(on, whole.object_key)
+        objects.drop(on, whole.object_key)
     raise DigestInvalid(f"The uploaded bytes have the digest '{found[0]}' instead of '{wanted[0]}'")
 
 
@@ -246,7 +178,7 @@ def _join(on: Backends, parts: Sequence[Part], algorithms: Iterable[str]) -> tup
     writer = PartWriter(on, 0) if len(parts) != 1 else None  # a single part is read for its other digest only
     try:
         for part in parts:
-            for data in read(on, part.object_key, part.size_bytes):
+            for data in objects.read(on, part):
                 piece = bytes(data)
                 for proof in proofs.values():
                     proof.update(piece)
@@ -258,50 +190,3 @@ def _join(on: Backends, parts: Sequence[Part], algorithms: Iterable[str]) -> tup
             writer.discard()
         raise
     return whole, [f"{name}:{proof.hexdigest()}" for name, proof in proofs.items()]
-
-
-def read(on: Backends, key: str, size_bytes: int) -> Iterator[memoryview]:
-    """The plaintext of an object, segment by segment."""
-    try:
-        reader = on.blobs.open(key, size_bytes)
-    except ObjectMissing:
-        raise BytesDamaged(key) from None
-    try:
-        position = 0
-        while position < size_bytes:
-            view = reader.read(position)
-            yield view
-            position += len(view)
-    finally:
-        reader.close()
-
-
-def drop(on: Backends, key: str) -> None:
-    """Delete an object that nothing holds: decide, delete the bytes, forget. A crash in between is swept up later.
-
-    The decision is on disk before the bytes go: else a power cut could bring back an upload whose bytes are gone.
-    """
-    with on.database.transaction() as tx:
-        doomed = store.blobs.doom_object(tx, key)
-    if doomed:
-        on.blobs.delete(key)
-        with on.database.transaction(durable=False) as tx:
-            store.blobs.forget_object(tx, key)
-
-
-def already_there(on: Backends, at: RepositoryRef, digest: str) -> None:
-    """Refuse with `LayerAlreadyExists` if a repository holds a layer, as the ECR API does."""
-    if on.database.hot.blob(at, digest) is not None:
-        raise LayerAlreadyExists(at, digest)
-
-
-def probe(on: Backends) -> None:
-    """Write a few bytes, read them back and delete them: the store works, or says why not."""
-    writer = PartWriter(on, 0)
-    try:
-        writer.write(b"probe")
-        part = writer.close()
-        if b"".join(read(on, part.object_key, part.size_bytes)) != b"probe":
-            raise BytesDamaged(part.object_key)
-    finally:
-        writer.discard()

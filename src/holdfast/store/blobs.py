@@ -86,7 +86,12 @@ class ObjectDoomed(Exception):
 
 def announce_object(tx: Transaction, key: str, expires_at: datetime) -> None:
     """Record a key before its first byte is written, so that a crash leaves nothing that nobody knows of."""
-    tx.run(_ANNOUNCE, key=key, expires_at=expires_at)
+    tx.run(_ANNOUNCE, key=key, expires_at=expires_at, sealed=None)
+
+
+def add_object(tx: Transaction, key: str, sealed: bytes, expires_at: datetime | None) -> None:
+    """Keep a small object; for good if a blob holds it, which has no expiry."""
+    tx.run(_ANNOUNCE, key=key, expires_at=expires_at, sealed=sealed)
 
 
 def find(tx: Transaction, repository: Repository, digest: str) -> Blob | None:
@@ -125,7 +130,9 @@ def keep(
     if existing is not None and is_sound(Blob(blob.digest, existing["size_bytes"], existing["object_key"])):
         _link(tx, repository, blob.digest, existing["id"], now)
         return False
-    if tx.run(_HOLD, object_key=blob.object_key) != 1:
+    if blob.sealed is not None:
+        add_object(tx, blob.object_key, blob.sealed, None)
+    elif tx.run(_HOLD, object_key=blob.object_key) != 1:
         raise ObjectDoomed(blob.object_key)
     if existing is not None:
         tx.run(_REPLACE, blob_id=existing["id"], new_key=blob.object_key, new_size=blob.size_bytes)

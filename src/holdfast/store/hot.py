@@ -35,6 +35,7 @@ _REPOSITORY = """
 SELECT r.id FROM registries g JOIN repositories r ON r.registry_id = g.id AND r.name = ?
  WHERE g.account_id = ? AND g.region = ?
 """
+_SEALED = "SELECT sealed FROM objects WHERE key = ?"
 _KEY = "SELECT account_id FROM access_keys WHERE id = ? AND is_active"
 
 
@@ -66,6 +67,11 @@ class HotReads:
             _BLOB, (at.name, digest, at.registry.account_id, at.registry.region)
         ).fetchone()
         return row
+
+    def sealed(self, object_key: str) -> bytes | None:
+        """The bytes of a small object; None if it lies in the blob store."""
+        row = self._execute(_SEALED, (object_key,)).fetchone()
+        return row[0] if row else None
 
     def has_repository(self, at: RepositoryRef) -> bool:
         """Whether a repository of that name exists."""

@@ -132,6 +132,7 @@ objects = Table(  # every key ever written to the blob store, recorded before it
     metadata,
     Column("key", String(64), primary_key=True),
     Column("expires_at", Instant, index=True),  # null once a blob keeps it; until then it is swept after this
+    Column("sealed", LargeBinary),  # the bytes themselves, if they are few
 )
 
 blobs = Table(

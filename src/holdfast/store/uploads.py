@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy import delete as delete_from
 
 from holdfast.model.uploads import Part, Upload
+from holdfast.store import blobs
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import EPOCH, objects, upload_parts, uploads
 
@@ -59,6 +60,8 @@ def append(tx: Transaction, upload: Upload, part: Part, expires_at: datetime) ->
     before, after = part.first_byte, part.first_byte + part.size_bytes
     if tx.run(_MOVE_ON, upload_id=upload.id, before=before, after=after, until=expires_at) != 1:
         return False
+    if part.sealed is not None:
+        blobs.add_object(tx, part.object_key, part.sealed, expires_at)
     tx.run(
         _ADD_PART,
         upload_id=upload.id,

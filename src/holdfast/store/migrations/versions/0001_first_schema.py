@@ -19,6 +19,7 @@ def upgrade() -> None:
         "objects",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("sealed", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("key", name="pk_objects"),
     )
     op.create_index("ix_objects_expires_at", "objects", ["expires_at"], unique=False)

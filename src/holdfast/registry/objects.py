@@ -1,0 +1,155 @@
+"""Objects: bytes under a key of their own, from which blobs are made. Small ones lie in the database.
+
+    a large one   announced ─► written, flushed ─► held by a part or a blob ─► doomed ─► bytes deleted ─► forgotten
+    a small one   held by a part or a blob ─► doomed ─► forgotten
+
+An object is known to the database before its first byte is written, and its bytes are on disk before anything holds it.
+A small one is written with what holds it, in one transaction: a configuration of a few kilobytes needs one flush
+instead of three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.blobs import ObjectDamaged, ObjectMissing, OutOfSpace
+from holdfast.model.errors import BytesDamaged, LayerTooLarge, StorageFull
+from holdfast.model.uploads import SMALL_BYTES, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from holdfast.blobs import SealedReader, SealedWriter
+    from holdfast.registry.backends import Backends
+
+log = logging.getLogger(__name__)
+
+
+class PartWriter:
+    """Bytes of a layer on their way to an object; nobody sees them before something holds it."""
+
+    def __init__(self, on: Backends, first_byte: int) -> None:
+        self._on = on
+        self._first_byte = first_byte
+        self._sha256 = hashlib.sha256()
+        self._key = on.random_bytes(16).hex()
+        self._small: list[bytes] = []
+        self._writer: SealedWriter | None = None
+        self.size_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Take more bytes. Raises `LayerTooLarge` and `StorageFull`."""
+        limit = self._on.limits.layer_bytes
+        self.size_bytes += len(data)
+        if self._first_byte + self.size_bytes > limit:
+            raise LayerTooLarge(limit)
+        if self._writer is None and self.size_bytes <= SMALL_BYTES:
+            self._small.append(data)
+            return
+        with _space(self.discard):
+            if self._writer is None:
+                self._writer = self._begin()
+                for piece in self._small:
+                    self._writer.write(piece)
+            self._writer.write(data)
+
+    def _begin(self) -> SealedWriter:
+        with self._on.database.transaction(durable=False) as tx:
+            store.blobs.announce_object(tx, self._key, self._on.clock() + 3 * self._on.limits.upload_lifetime)
+        return self._on.blobs.create(self._key, self._sha256.update)
+
+    def close(self) -> Part:
+        """Make the bytes durable; or, if they are few, ready to be."""
+        sealed = None
+        if self._writer is None:
+            sealed = self._on.blobs.seal(self._key, b"".join(self._small), self._sha256.update)
+        else:
+            with _space(self.discard):
+                self._writer.close()
+        return Part(self._first_byte, self.size_bytes, self._key, self._sha256.hexdigest(), sealed)
+
+    def discard(self) -> None:
+        """Forget the bytes, written or half-written, unless something holds them."""
+        if self._writer is not None:
+            self._writer.discard()
+            drop(self._on, self._key)
+        self._small.clear()
+
+
+class _space:  # noqa: N801 - reads as a statement
+    """Turn a full store into a refusal, and leave nothing behind."""
+
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        self._give_up = give_up
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        if isinstance(fault, OutOfSpace):
+            self._give_up()
+            raise StorageFull from fault
+
+
+def open_object(on: Backends, key: str, size_bytes: int) -> SealedReader:
+    """The plaintext of an object of a known size. Raises `ObjectMissing` and `ObjectDamaged`."""
+    sealed = on.database.hot.sealed(key) if size_bytes <= SMALL_BYTES else None
+    return on.blobs.open(key, size_bytes) if sealed is None else on.blobs.open_sealed(key, size_bytes, sealed)
+
+
+def is_sound(on: Backends, key: str, size_bytes: int) -> bool:
+    """Whether an object can be opened; what is inside proves itself when it is read."""
+    try:
+        open_object(on, key, size_bytes).close()
+    except (ObjectMissing, ObjectDamaged):
+        log.critical("the object %s is missing or damaged", key)
+        return False
+    return True
+
+
+def read(on: Backends, part: Part) -> Iterator[memoryview]:
+    """The plaintext of a part, segment by segment."""
+    try:
+        if part.sealed is None:
+            reader = open_object(on, part.object_key, part.size_bytes)
+        else:
+            reader = on.blobs.open_sealed(part.object_key, part.size_bytes, part.sealed)
+    except (ObjectMissing, ObjectDamaged):
+        raise BytesDamaged(part.object_key) from None
+    try:
+        position = 0
+        while position < part.size_bytes:
+            view = reader.read(position)
+            yield view
+            position += len(view)
+    finally:
+        reader.close()
+
+
+def drop(on: Backends, key: str) -> None:
+    """Delete an object that nothing holds: decide, delete the bytes, forget. A crash in between is swept up later.
+
+    The decision is on disk before the bytes go: else a power cut could bring back an upload whose bytes are gone.
+    """
+    with on.database.transaction() as tx:
+        doomed = store.blobs.doom_object(tx, key)
+    if doomed:
+        on.blobs.delete(key)
+        with on.database.transaction(durable=False) as tx:
+            store.blobs.forget_object(tx, key)
+
+
+def probe(on: Backends) -> None:
+    """Write an object, read it back and delete it: the store works, or says why not."""
+    writer = PartWriter(on, 0)
+    data = bytes(2 * SMALL_BYTES)
+    try:
+        writer.write(data)
+        part = writer.close()
+        if b"".join(read(on, part)) != data:
+            raise BytesDamaged(part.object_key)
+    finally:
+        writer.discard()
