@@ -42,9 +42,9 @@ class Exchange:
 
     __slots__ = ("expects_continue", "feed", "head_only", "keep_alive", "request")
 
-    def __init__(self, request: Request, feed: Feed, *, keep_alive: bool) -> None:
+    def __init__(self, request: Request, feed: Feed | None, *, keep_alive: bool) -> None:
         self.request = request
-        self.feed = feed
+        self.feed = feed  # None if the request has no body
         self.keep_alive = keep_alive
         self.head_only = request.method == "HEAD"
         self.expects_continue = (request.header("expect") or "").lower() == "100-continue"
@@ -89,7 +89,7 @@ class Connection(asyncio.BufferedProtocol):
         """The client is gone, or we hung up."""
         self._server.connections.discard(self)
         self._is_closing = True
-        if self._arriving is not None:
+        if self._arriving is not None and self._arriving.feed is not None:
             self._arriving.feed.break_off()
         self._waiting.clear()
         if self._delivery is not None:
@@ -192,9 +192,10 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse_bytes(501, "The only transfer coding that this server knows is chunked.")
             return
         request = Request(method, path, query, self._headers, peer=self._peer, is_secure=self._is_secure)
-        exchange = Exchange(request, Feed(self._server, self._resume), keep_alive=keep_alive)
-        self._arriving = exchange
-        if "content-length" in names or "transfer-encoding" in names:
+        has_body = "content-length" in names or "transfer-encoding" in names
+        feed = Feed(self._server, self._resume) if has_body else None
+        self._arriving = exchange = Exchange(request, feed, keep_alive=keep_alive)
+        if has_body:
             self._waiting.append(exchange)
 
     def _is_chunked(self) -> bool:
@@ -213,7 +214,8 @@ class Connection(asyncio.BufferedProtocol):
         exchange, self._arriving = self._arriving, None
         if exchange is None:
             return
-        exchange.feed.end()
+        if exchange.feed is not None:
+            exchange.feed.end()
         if exchange is self._current:
             self._deadline = math.inf
         elif exchange not in self._waiting:
@@ -228,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
         self._head_bytes = 0
         pieces, self._pieces = self._pieces, []
         exchange = self._arriving
-        if exchange is not None and exchange.feed.put(pieces):
+        if exchange is not None and exchange.feed is not None and exchange.feed.put(pieces):
             self._transport.pause_reading()
             self._deadline = math.inf  # now the client waits for us
         else:
@@ -272,10 +274,14 @@ class Connection(asyncio.BufferedProtocol):
         if isinstance(answer, Response):
             self._answer_soon(exchange, answer)
             return
-        if exchange.expects_continue and not exchange.feed.is_complete:
+        feed = exchange.feed
+        if feed is None:
+            feed = Feed(self._server, self._resume)
+            feed.end()
+        if exchange.expects_continue and not feed.is_complete:
             self._server.soon(self._say_continue)
         sink = collect(answer, exchange.request, application) if isinstance(answer, ReadBody) else answer.sink
-        exchange.feed.pour_into(sink, lambda response: self._answer_soon(exchange, response))
+        feed.pour_into(sink, lambda response: self._answer_soon(exchange, response))
 
     def _say_continue(self) -> None:
         if not self._is_closing:
@@ -302,7 +308,8 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._arriving is exchange:  # answered before its body was here: what still comes is discarded
             exchange.keep_alive = False
-            exchange.feed.close()
+            if exchange.feed is not None:
+                exchange.feed.close()
         exchange.keep_alive = exchange.keep_alive and not self._server.is_draining
         length: int | None = body.length if isinstance(body, Stream) else len(body)
         if response.status in {204, 304} or (exchange.head_only and not body):

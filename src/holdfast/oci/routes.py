@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -53,6 +54,7 @@ for _route in ROUTES:
     _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
 
 
+@lru_cache(maxsize=4096)  # asked twice a request, and clients ask for the same things
 def match(path: str) -> tuple[dict[str, Route], str, str] | None:
     """The rows of a path by method, the repository's name and the reference; None if it is no endpoint."""
     if "%" in path:

@@ -49,7 +49,7 @@ _DELETE_TAG = Statement(delete_from(repository_tags).where(_of_repository, repos
 def find(tx: Transaction, at: RepositoryRef) -> Repository | None:
     """A repository by name."""
     row = tx.first(_FIND, account_id=at.registry.account_id, region=at.registry.region, name=at.name)
-    return _repository(row, at.registry) if row else None
+    return _repository(row, at) if row else None
 
 
 def get(tx: Transaction, at: RepositoryRef) -> Repository:
@@ -62,7 +62,8 @@ def get(tx: Transaction, at: RepositoryRef) -> Repository:
 
 def page(tx: Transaction, registry: Registry, after: str, limit: int) -> list[Repository]:
     """Up to `limit` repositories in the order of their names, beginning after one."""
-    return [_repository(row, registry) for row in tx.all(_PAGE, **_place(registry, after, limit))]
+    rows = tx.all(_PAGE, **_place(registry, after, limit))
+    return [_repository(row, RepositoryRef(registry, row["name"])) for row in rows]
 
 
 def names(tx: Transaction, registry: Registry, after: str, limit: int) -> list[str]:
@@ -131,11 +132,11 @@ def _place(registry: Registry, after: str, limit: int) -> dict[str, object]:
     return {"account_id": registry.account_id, "region": registry.region, "after": after, "limit": limit}
 
 
-def _repository(row: Row, registry: Registry) -> Repository:
+def _repository(row: Row, ref: RepositoryRef) -> Repository:
     return Repository(
         id=row["id"],
         registry_id=row["registry_id"],
-        ref=RepositoryRef(registry, row["name"]),
+        ref=ref,
         created_at=row["created_at"],
         mutability=TagMutability(Mutability(row["mutability"]), tuple(row["mutability_filters"])),
         scan_on_push=row["scan_on_push"],
