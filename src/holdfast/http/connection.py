@@ -19,6 +19,7 @@ import httptools
 
 from holdfast.http import wire
 from holdfast.http.delivery import STALL_SECONDS, Delivery
+from holdfast.http.exchange import Exchange
 from holdfast.http.messages import ReadBody, Request, Response, Stream
 from holdfast.http.transfer import Feed, collect
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CONNECTIONS = 10_000  # of one worker; more are cut
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 20.0  # for a request's head, once begun
 IDLE_SECONDS = 75.0  # between requests
@@ -35,19 +37,6 @@ TOO_LARGE = "The request's line and headers are too large."
 LINGER_SECONDS = 10.0  # for a client that still sends what was refused
 LINGER_BYTES = 64 * 1024 * 1024
 PIPELINED = 16
-
-
-class Exchange:
-    """A request and what has become of it."""
-
-    __slots__ = ("expects_continue", "feed", "head_only", "keep_alive", "request")
-
-    def __init__(self, request: Request, feed: Feed | None, *, keep_alive: bool) -> None:
-        self.request = request
-        self.feed = feed  # None if the request has no body
-        self.keep_alive = keep_alive
-        self.head_only = request.method == "HEAD"
-        self.expects_continue = (request.header("expect") or "").lower() == "100-continue"
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -84,6 +73,8 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else "local"
         self._server.connections.add(self)
+        if len(self._server.connections) > CONNECTIONS:
+            self._transport.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The client is gone, or we hung up."""
@@ -280,7 +271,10 @@ class Connection(asyncio.BufferedProtocol):
             feed.end()
         if exchange.expects_continue and not feed.is_complete:
             self._server.soon(self._say_continue)
-        sink = collect(answer, exchange.request, application) if isinstance(answer, ReadBody) else answer.sink
+        if isinstance(answer, ReadBody):
+            sink = collect(answer, exchange.request, application, self._server.collected)
+        else:
+            sink = answer.sink
         feed.pour_into(sink, lambda response: self._answer_soon(exchange, response))
 
     def _say_continue(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import uvloop
 
 from holdfast.http.connection import Connection
+from holdfast.http.transfer import Budget
 
 if TYPE_CHECKING:
     import socket
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-THREADS = 16  # for requests: most wait for the disk or the database
+THREADS = 8  # for requests: more of them only wait for each other
 BYTE_THREADS = 8  # for streams: each has two megabytes of buffers
+COLLECTED_BYTES = 256 * 1024 * 1024  # of small bodies that are waited for, of all connections
 READ_BYTES = 512 * 1024  # at most, from one connection at a time
 TLS_GOODBYE_SECONDS = 1.0  # for an idle client to agree that the connection ends
 DRAIN_SECONDS = 25.0  # the contract gives 30 for all
@@ -40,6 +42,7 @@ class Server:
         self.metrics = metrics
         self.connections: set[Connection] = set()
         self.is_draining = False
+        self.collected = Budget(COLLECTED_BYTES)
         self.buffer = memoryview(bytearray(READ_BYTES))
         self._background = background
         self._threads = ThreadPoolExecutor(THREADS, "request")

@@ -28,6 +28,9 @@ def stat(call: Call) -> Response:
     """Say how long a blob is."""
     _check(call)
     size = registry.layers.size(call.on, call.at, call.reference)
+    wanted = call.request.header("if-none-match")
+    if wanted is not None and matches(wanted, f'"{call.reference}"'):
+        return Response(304, _headers(call.reference))
     return Response(200, [*_headers(call.reference), ("Content-Length", str(size))])
 
 

@@ -69,7 +69,7 @@ _MEDIA_TYPES = Statement(
 )
 _EXPIRED = Statement(
     select(objects.c.key)
-    .where(objects.c.expires_at < bindparam("now"), objects.c.key.not_in(_in_uploads))
+    .where(objects.c.expires_at <= bindparam("now"), objects.c.key.not_in(_in_uploads))
     .limit(bindparam("limit"))
 )
 _DOOM = Statement(
