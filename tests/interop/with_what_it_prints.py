@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.interop import clients
 from tests.interop.places import expect
 from tests.interop.report import Checks, Unable
 from tests.interop.with_containerd import APP as IMPORTED
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from tests.interop.places import Place
 
 CHECKS = Checks()
-KNOWS_ENDPOINT_VARIABLE = (2, 13)
 
 
 @CHECKS.add("printed: trust for podman", "skopeo", only="TLS")
@@ -86,12 +84,10 @@ def trust_containerd(at: Place) -> None:
 
 
 def script(at: Place) -> str:
-    """The printed commands that log in and create a repository."""
-    lines = re.findall(r"^  ((?:export|aws) .*)", at.log().partition("To trust it:")[0], re.MULTILINE)
-    text = "\n".join(lines)
-    if clients.version(at.found["aws"]) < KNOWS_ENDPOINT_VARIABLE:
-        text = text.replace("aws ecr ", 'aws --endpoint-url "$AWS_ENDPOINT_URL" ecr ')
-    return text
+    """The printed commands that make aws trust us, create a repository and log in."""
+    trusting = re.findall(r"^  aws, boto3 +(export .*)", at.log(), re.MULTILINE)
+    commands = re.findall(r"^  ((?:export|aws) .*)", at.log().partition("Log in and create")[2], re.MULTILINE)
+    return "\n".join([*trusting, *commands])
 
 
 def hello(at: Place) -> str:
