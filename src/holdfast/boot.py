@@ -146,7 +146,10 @@ def prepare(settings: Settings, on: registry.Backends) -> Path:
         except registry.accounts.KeyExists:
             raise BadSetting("HOLDFAST_ROOT_ACCESS_KEY_ID is a key of another account; choose another id") from None
     elif not registry.accounts.exists(on, settings.account):
-        registry.accounts.ensure_root(on, settings.account, *_root_credentials(path, settings, on))
+        pair = _root_credentials(path, settings, on)
+        if _account_of(path) not in {settings.account, None}:
+            raise BadSetting(f"{path} was made for another account by a start at the same time; start again")
+        registry.accounts.ensure_root(on, settings.account, *pair)
     return path
 
 

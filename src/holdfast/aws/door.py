@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JSON = "application/x-amz-json-1.1"
-FORM_BYTES = 64 * 1024
+FORM_BYTES = 8 * 1024
 BODY_BYTES = 32 * 1024 * 1024  # a part of 20 MiB in base64, and the largest manifest with every character escaped
 
 # Refusals whose names are not AWS's: status and code on this door.

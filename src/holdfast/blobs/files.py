@@ -46,9 +46,13 @@ class FileStore:
     def delete(self, key: str) -> None:
         """Remove an object, finished or not."""
         path = self._path(key)
+        is_gone = False
         for name in (path, f"{path}.partial"):
             with suppress(FileNotFoundError):
                 os.unlink(name)
+                is_gone = True
+        if is_gone:
+            _fsync_folder(os.path.dirname(path))  # it must not come back when nobody knows of it any more
 
     def _path(self, key: str) -> str:
         if not key.isalnum():  # keys are ours, but a path is built from one

@@ -41,6 +41,7 @@ SALT_BYTES = 32
 PREFIX_BYTES = 7
 STREAM_HEADER_BYTES = 1 + SALT_BYTES + PREFIX_BYTES
 TAG_BYTES = 16
+SMALL_PIECE_BYTES = 4096
 SEGMENT_BYTES = 1024 * 1024
 PLAIN_BYTES = SEGMENT_BYTES - TAG_BYTES
 FIRST_PLAIN_BYTES = PLAIN_BYTES - STREAM_HEADER_BYTES
@@ -91,7 +92,7 @@ class SealedWriter:
         wrapped = keys.wrap(data_key, _context(key))
         header = MAGIC + struct.pack(">H", len(wrapped)) + wrapped + _commitment(data_key)
         self._start = header + bytes([STREAM_HEADER_BYTES]) + salt + self._prefix
-        self._pending: list[bytes | memoryview] = []
+        self._pending: list[bytearray | memoryview] = []
         self._pending_bytes = 0
         self._room = FIRST_PLAIN_BYTES
         self._segment = 0
@@ -108,7 +109,13 @@ class SealedWriter:
             self._seal(last=False)
             view = view[taken:]
         if view:
-            self._pending.append(view)
+            last = self._pending[-1] if self._pending else None
+            if len(view) >= SMALL_PIECE_BYTES:
+                self._pending.append(view)
+            elif isinstance(last, bytearray):
+                last += view  # a client that sends single bytes must not cost a hundred for each
+            else:
+                self._pending.append(bytearray(view))
             self._pending_bytes += len(view)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ tls/ca.key    signs server certificates      tls/tls.key   its key
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import os
 import ssl
@@ -41,6 +42,15 @@ def ensure(folder: Path, names: Sequence[str], now: datetime) -> bool:
     The authority is made once and kept, so that clients need to be told of it once. True if a certificate was made.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two servers may start at once
+        return _ensure(folder, names, now)
+    finally:
+        os.close(lock)
+
+
+def _ensure(folder: Path, names: Sequence[str], now: datetime) -> bool:
     if not (folder / "ca.crt").exists():
         _make_authority(folder, now)
     if _is_good(folder, names, now):

@@ -36,7 +36,8 @@ IDLE_SECONDS = 75.0  # between requests
 TOO_LARGE = "The request's line and headers are too large."
 LINGER_SECONDS = 10.0  # for a client that still sends what was refused
 LINGER_BYTES = 64 * 1024 * 1024
-PIPELINED = 16
+COLLECT_SECONDS = 300.0  # for a body that is waited for as a whole
+PIPELINED = 64
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -57,6 +58,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_closing = False
         self._is_deaf = False  # what the client sends makes no sense any more
         self._last_word = b""
+        self._collect_until = math.inf
         self._is_in_head = True
         self._is_full = False  # the transport holds more than the client took
         self._target = b""
@@ -209,10 +211,10 @@ class Connection(asyncio.BufferedProtocol):
             exchange.feed.end()
         if exchange is self._current:
             self._deadline = math.inf
-        elif exchange not in self._waiting:
+        elif exchange.feed is None:
             self._waiting.append(exchange)  # one without a body waits until it is whole
             if len(self._waiting) > PIPELINED:
-                self._transport.pause_reading()
+                self._refuse_bytes(429, "Too many requests are sent without waiting for answers.")
 
     def _pass_on(self) -> None:
         """Hand over the pieces of the body that came together: clients send chunks of 32 KiB and less."""
@@ -220,6 +222,10 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._head_bytes = 0
         pieces, self._pieces = self._pieces, []
+        if self._lingering:
+            return
+        if len(pieces) > 64:
+            pieces = [b"".join(pieces)]  # tiny chunks, each of which would cost more than it holds
         exchange = self._arriving
         if exchange is not None and exchange.feed is not None and exchange.feed.put(pieces):
             self._transport.pause_reading()
@@ -272,6 +278,7 @@ class Connection(asyncio.BufferedProtocol):
         if exchange.expects_continue and not feed.is_complete:
             self._server.soon(self._say_continue)
         if isinstance(answer, ReadBody):
+            self._collect_until = self._loop.time() + COLLECT_SECONDS
             sink = collect(answer, exchange.request, application, self._server.collected)
         else:
             sink = answer.sink
@@ -327,6 +334,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _finish(self, exchange: Exchange) -> None:
         self._current = self._delivery = None
+        self._collect_until = math.inf
         if self._is_closing:
             return
         if not exchange.keep_alive:
@@ -347,19 +355,21 @@ class Connection(asyncio.BufferedProtocol):
         """To what waits, and once that is little, to what the client sends."""
         if self._waiting:
             self._loop.call_soon(self._advance)
-        if len(self._waiting) <= PIPELINED:
-            self._transport.resume_reading()
+        self._transport.resume_reading()
 
     # ---- the end
 
     def check_deadline(self, now: float) -> None:
         """Cut a connection that does not move."""
-        if now > (self._deadline if self._delivery is None else self._delivery.deadline):
+        deadline = self._deadline if self._delivery is None else self._delivery.deadline
+        if now > min(deadline, self._collect_until if self._arriving is not None else math.inf):
             self._transport.abort()
 
     def drain(self) -> None:
         """Hang up if idle; else after the answers under way."""
-        if self._current is None and self._arriving is None and not self._waiting:
+        if self._lingering:
+            self._transport.abort()
+        elif self._current is None and self._arriving is None and not self._waiting:
             self._hang_up(linger=False)
 
     def _hang_up(self, *, linger: bool) -> None:

@@ -139,6 +139,9 @@ class Parent:
                 return True
             index = self._workers.pop(pid)
             self._when_ended(pid)
+            if os.waitstatus_to_exitcode(status) == os.EX_IOERR:
+                log.critical("worker %d could not write to the disk; stopping. Check the disk, then start again", index)
+                return False
             now = time.monotonic()
             recent = [death for death in self._deaths.get(index, ()) if now - death < CRASH_SECONDS]
             self._deaths[index] = [*recent, now]

@@ -232,7 +232,7 @@ class _Collector:
         self._budget = budget
         self._request = request
         self._application = application
-        self._pieces: list[bytes] = []
+        self._data = bytearray()
         self._size = 0
 
     def write(self, pieces: list[bytes]) -> None:
@@ -243,12 +243,13 @@ class _Collector:
         if not self._budget.take(size):
             raise Busy
         self._size += size
-        self._pieces += pieces
+        for piece in pieces:
+            self._data += piece
 
     def finish(self) -> Response:
         """Ask again, with the whole body."""
         try:
-            return self._wish.then(b"".join(self._pieces))
+            return self._wish.then(bytes(self._data))
         finally:
             self._release()
 

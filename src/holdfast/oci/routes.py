@@ -47,6 +47,8 @@ ROUTES = (  # read from top to bottom, this is the protocol
     Route("DELETE", "/v2/{name}/blobs/uploads/{reference}", uploads.cancel, "ecr:InitiateLayerUpload"),
 )
 
+SHORT_PATH = 600  # longer ones are nobody's names, and are not remembered
+
 # What follows a repository's name. Names contain slashes, so a path is read from its right end.
 _TAILS = ("/blobs/uploads/", "/blobs/", "/manifests/", "/referrers/", "/tags/")
 _BY_PATH: dict[str, dict[str, Route]] = {}
@@ -54,9 +56,12 @@ for _route in ROUTES:
     _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
 
 
-@lru_cache(maxsize=4096)  # asked twice a request, and clients ask for the same things
 def match(path: str) -> tuple[dict[str, Route], str, str] | None:
     """The rows of a path by method, the repository's name and the reference; None if it is no endpoint."""
+    return _match_short(path) if len(path) <= SHORT_PATH else _match(path)
+
+
+def _match(path: str) -> tuple[dict[str, Route], str, str] | None:
     if "%" in path:
         path = unquote(path)
     if path in {"/v2/", "/v2"}:
@@ -74,3 +79,6 @@ def match(path: str) -> tuple[dict[str, Route], str, str] | None:
                 return None
             return rows, head[4:], reference
     return None
+
+
+_match_short = lru_cache(maxsize=4096)(_match)  # asked twice a request, and clients ask for the same things

@@ -122,7 +122,7 @@ def _finish(call: Call, upload: Upload, digest: str, last: PartWriter | None = N
 
 def _repeat(call: Call, digest: str) -> Response:
     """Answer a client that repeats what was done, since the answer was lost; or it never was, or came to nothing."""
-    if registry.layers.sizes(call.on, call.at, [digest]):
+    if registry.uploads.confirm(call.on, call.at, digest):
         return _created(call, digest)
     raise UploadNotFound(call.at, call.reference)
 

@@ -104,8 +104,9 @@ def ensure_root(on: Backends, account_id: str, key_id: str, secret: str) -> None
     """
     key = AccessKey(key_id, account_id, True, "root", on.clock())
     with on.database.transaction() as tx:
-        if store.accounts.ensure(tx, account_id, key.created_at):
-            store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), _key_context(key_id)))
+        sealed = on.keys.wrap(secret.encode(), _key_context(key_id))
+        if store.accounts.ensure(tx, account_id, key.created_at) and not store.accounts.add_key(tx, key, sealed):
+            raise KeyExists(key_id)
 
 
 def ensure_given_root(on: Backends, account_id: str, key_id: str, secret: str) -> None:

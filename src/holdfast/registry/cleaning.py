@@ -27,7 +27,10 @@ def sweep(on: Backends) -> int:
     with on.database.snapshot() as tx:
         keys = store.blobs.expired_objects(tx, now, AT_ONCE)
     for key in keys:
-        objects.drop(on, key)
+        try:
+            objects.drop(on, key)
+        except Exception:
+            log.exception("the object %s cannot be removed; the others are, and it is tried again", key)
     if keys:
         log.info("%d objects of abandoned uploads removed", len(keys))
     return len(keys)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from holdfast.store.hot import StoredManifest
 
 
+BATCH_BYTES = 64 * 1024 * 1024  # of the manifests that one call may ask for
+
+
 @dataclass(frozen=True, slots=True)
 class Put:
     """What a push of a manifest changed."""
@@ -104,14 +107,18 @@ def get(
     """Manifests by digest, tag or both; what cannot be had is told one by one."""
     found: list[tuple[ImageId, Image, bytes]] = []
     failures: list[Failure] = []
+    total = 0
     with on.database.snapshot() as tx:
         repository = store.repositories.get(tx, at)
         for id_ in ids:
             image = store.images.find(tx, repository, digest=id_.digest, tag=id_.tag)
             if image is None:
                 failures.append(_missing(tx, repository, id_))
-            else:
-                found.append((ImageId(image.digest, id_.tag), image, store.images.body(tx, image)))
+                continue
+            total += image.manifest_bytes
+            if total > BATCH_BYTES:
+                raise LimitExceeded("The manifests of one call have too many bytes; ask for fewer images at once")
+            found.append((ImageId(image.digest, id_.tag), image, store.images.body(tx, image)))
     return found, failures
 
 
@@ -159,8 +166,7 @@ def referrers(
     """Images whose subject is a digest, beginning after one, and whether there are more."""
     with on.database.snapshot() as tx:
         repository = store.repositories.get(tx, at)
-        found = store.images.referrers(tx, repository, subject, after, limit + 1, artifact_type)
-    return found[:limit], len(found) > limit
+        return store.images.referrers(tx, repository, subject, after, limit, artifact_type)
 
 
 def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[list[ImageId], list[Failure]]:

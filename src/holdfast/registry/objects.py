@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from holdfast.blobs import SealedReader, SealedWriter
+    from holdfast.model.images import Blob
     from holdfast.registry.backends import Backends
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class PartWriter:
             self._writer.write(data)
 
     def _begin(self) -> SealedWriter:
-        with self._on.database.transaction(durable=False) as tx:
+        with self._on.database.transaction() as tx:  # on disk before the first byte is, or a power cut would hide it
             store.blobs.announce_object(tx, self._key, self._on.clock() + 3 * self._on.limits.upload_lifetime)
         return self._on.blobs.create(self._key, self._sha256.update)
 
@@ -100,12 +101,13 @@ def open_object(on: Backends, key: str, size_bytes: int) -> SealedReader:
     return on.blobs.open(key, size_bytes) if sealed is None else on.blobs.open_sealed(key, size_bytes, sealed)
 
 
-def is_sound(on: Backends, key: str, size_bytes: int) -> bool:
-    """Whether an object can be opened; what is inside proves itself when it is read."""
+def is_sound(on: Backends, blob: Blob) -> bool:
+    """Whether every byte of a blob's object proves itself."""
     try:
-        open_object(on, key, size_bytes).close()
-    except (ObjectMissing, ObjectDamaged):
-        log.critical("the object %s is missing or damaged", key)
+        for _ in read(on, Part(0, blob.size_bytes, blob.object_key, "")):
+            pass
+    except (BytesDamaged, ObjectDamaged):
+        log.critical("blob %s: the object %s is missing or damaged", blob.digest, blob.object_key)
         return False
     return True
 

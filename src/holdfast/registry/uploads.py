@@ -141,20 +141,37 @@ def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, 
     superfluous = {part.object_key for part in parts if part.sealed is None}
     if blob.sealed is None:
         superfluous.add(blob.object_key)
-
-    def sound(known: Blob) -> bool:
-        return objects.is_sound(on, known.object_key, known.size_bytes)
-
+    damaged = _damaged(on, at, blob.digest)
     try:
         with on.database.transaction() as tx:
             repository = store.repositories.get(tx, at)
             if upload is not None and not store.uploads.end(tx, upload, on.clock()):
                 raise UploadNotFound(at, upload.id)
-            if store.blobs.keep(tx, repository, blob, on.clock(), is_sound=sound):
-                superfluous.discard(blob.object_key)
+            is_kept = store.blobs.keep(tx, repository, blob, on.clock(), instead_of=damaged)
+        if is_kept:
+            superfluous.discard(blob.object_key)
     finally:
         for key in superfluous:
             objects.drop(on, key)
+
+
+def _damaged(on: Backends, at: RepositoryRef, digest: str) -> str | None:
+    """The key of the object that the registry has for a digest, if it is damaged: then a new push heals it.
+
+    It is read to its end before the new bytes are thrown away. That costs something only when a client sends what is
+    there already, which clients ask before they do.
+    """
+    with on.database.snapshot() as tx:
+        known = store.blobs.find_in_scope(tx, store.repositories.get(tx, at), digest)
+    return None if known is None or objects.is_sound(on, known) else known.object_key
+
+
+def confirm(on: Backends, at: RepositoryRef, digest: str) -> bool:
+    """Whether a repository holds a blob for sure: on disk, whoever pushed it."""
+    with on.database.snapshot() as tx:
+        found = store.blobs.find(tx, store.repositories.get(tx, at), digest)
+    on.database.flush()
+    return found is not None
 
 
 def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str]) -> Blob:

@@ -14,7 +14,7 @@ from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import EPOCH, blobs, manifest_references, objects, repository_blobs, upload_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
     from datetime import datetime
 
     from holdfast.model.repositories import Repository
@@ -116,18 +116,20 @@ def media_types(tx: Transaction, repository: Repository, digests: Collection[str
     return {row["digest"]: row["media_type"] for row in rows}
 
 
-def keep(
-    tx: Transaction, repository: Repository, blob: Blob, now: datetime, *, is_sound: Callable[[Blob], bool]
-) -> bool:
+def find_in_scope(tx: Transaction, repository: Repository, digest: str) -> Blob | None:
+    """A blob of the registry and key scope of a repository, whether or not the repository holds it."""
+    row = tx.first(_FIND_IN_SCOPE, **_scope(repository, digest))
+    return Blob(digest, row["size_bytes"], row["object_key"]) if row else None
+
+
+def keep(tx: Transaction, repository: Repository, blob: Blob, now: datetime, *, instead_of: str | None = None) -> bool:
     """Make an object a blob of a repository's registry and link it; False if another object was first.
 
-    The first committer wins: the loser's object stays announced and is swept. But one that is not sound gives way to
-    the new one; its bytes stay for whoever examines it.
+    The first committer wins: the loser's object stays announced and is swept. But an object that was found damaged,
+    `instead_of`, gives way to the new one; its bytes stay for whoever examines it.
     """
-    scope = repository.encryption.key_scope
-    place = {"registry_id": repository.registry_id, "scope": scope, "digest": blob.digest}
-    existing = tx.first(_FIND_IN_SCOPE, **place)
-    if existing is not None and is_sound(Blob(blob.digest, existing["size_bytes"], existing["object_key"])):
+    existing = tx.first(_FIND_IN_SCOPE, **_scope(repository, blob.digest))
+    if existing is not None and existing["object_key"] != instead_of:
         _link(tx, repository, blob.digest, existing["id"], now)
         return False
     if blob.sealed is not None:
@@ -140,7 +142,7 @@ def keep(
         return True
     values = {
         "registry_id": repository.registry_id,
-        "key_scope": scope,
+        "key_scope": repository.encryption.key_scope,
         "digest": blob.digest,
         "size_bytes": blob.size_bytes,
         "object_key": blob.object_key,
@@ -187,6 +189,10 @@ def doom_object(tx: Transaction, key: str) -> bool:
 def forget_object(tx: Transaction, key: str) -> None:
     """Forget a doomed key whose bytes are gone."""
     tx.run(_FORGET, object_key=key)
+
+
+def _scope(repository: Repository, digest: str) -> dict[str, object]:
+    return {"registry_id": repository.registry_id, "scope": repository.encryption.key_scope, "digest": digest}
 
 
 def _link(tx: Transaction, repository: Repository, digest: str, blob_id: int, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.store.statements import Row, Statement
+
+log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY")
@@ -86,6 +89,10 @@ class Database:
             raise
         if durable:
             self._log.flush()
+
+    def flush(self) -> None:
+        """Return when everything that was committed is on disk."""
+        self._log.flush()
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
@@ -200,8 +207,14 @@ class _WriteAheadLog:
                 return
             covered = self._asked
             # Without a log there is nothing to do: SQLite flushed all of it when the last connection closed.
-            with suppress(FileNotFoundError):
-                os.fdatasync(self._open())
+            try:
+                with suppress(FileNotFoundError):
+                    os.fdatasync(self._open())
+            except OSError:
+                # The system reports a failed write once and then forgets it: nothing that follows can be trusted.
+                log.critical("the log of the database cannot be flushed; this process ends at once", exc_info=True)
+                logging.shutdown()
+                os._exit(os.EX_IOERR)
             self._done = covered
 
     def _open(self) -> int:

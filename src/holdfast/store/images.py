@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import bindparam, delete, exists, func, or_, select, update
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BATCH = 500  # bound parameters of one statement
+REFERRER_BYTES = 4 * 1024 * 1024  # what a client must take of a list (distribution-spec, "Listing Referrers")
 
 _repository_id: Any = bindparam("repository_id")
 _limit: Any = bindparam("limit")
@@ -33,8 +35,10 @@ _the_tag = (tags.c.repository_id == _repository_id, tags.c.name == bindparam("ta
 _has_tag = exists().where(tags.c.manifest_id == manifests.c.id)
 _is_tagged = {None: (), True: (_has_tag,), False: (~_has_tag,)}
 
-_BY_DIGEST = Statement(select(manifests).where(_here, manifests.c.digest == bindparam("digest")))
-_by_tag = select(manifests).join(tags, tags.c.manifest_id == manifests.c.id).where(*_the_tag)
+# Annotations may be megabytes, and only lists of referrers show them.
+_columns = [column for column in manifests.c if column is not manifests.c.annotations]
+_BY_DIGEST = Statement(select(*_columns).where(_here, manifests.c.digest == bindparam("digest")))
+_by_tag = select(*_columns).join(tags, tags.c.manifest_id == manifests.c.id).where(*_the_tag)
 _BY_TAG = Statement(_by_tag)
 _BY_BOTH = Statement(_by_tag.where(manifests.c.digest == bindparam("digest")))
 _BODY = Statement(select(manifest_bodies.c.body).where(manifest_bodies.c.manifest_id == bindparam("manifest_id")))
@@ -68,7 +72,7 @@ _TAG_NAMES = Statement(
 )
 _PAGES = {
     tagged: Statement(
-        select(manifests).where(_here, manifests.c.id > _after, *wish).order_by(manifests.c.id).limit(_limit)
+        select(*_columns).where(_here, manifests.c.id > _after, *wish).order_by(manifests.c.id).limit(_limit)
     )
     for tagged, wish in _is_tagged.items()
 }
@@ -97,15 +101,17 @@ _PARENTS = Statement(
     .order_by(manifests.c.id)
     .limit(100)
 )
-_referrers = (
-    select(manifests)
-    .where(_here, manifests.c.subject == bindparam("subject"), manifests.c.id > _after)
-    .order_by(manifests.c.id)
-    .limit(_limit)
-)
 _kind = func.coalesce(manifests.c.artifact_type, manifests.c.config_media_type)
-_REFERRERS = Statement(_referrers)
-_REFERRERS_OF_TYPE = Statement(_referrers.where(_kind == bindparam("artifact_type")))
+_is_referrer = (_here, manifests.c.subject == bindparam("subject"), manifests.c.id > _after)
+_of_kind = {False: _is_referrer, True: (*_is_referrer, _kind == bindparam("artifact_type"))}
+_REFERRER_SIZES = {
+    typed: Statement(select(manifests.c.manifest_bytes).where(*wish).order_by(manifests.c.id).limit(_limit))
+    for typed, wish in _of_kind.items()
+}
+_REFERRERS = {
+    typed: Statement(select(manifests).where(*wish).order_by(manifests.c.id).limit(_limit))
+    for typed, wish in _of_kind.items()
+}
 _DELETE = Statement(delete(manifests).where(manifests.c.id == bindparam("manifest_id")))
 _DELETE_TAGS = Statement(delete(tags).where(tags.c.manifest_id == bindparam("manifest_id")))
 _DELETE_ALL = Statement(delete(manifests).where(_here))
@@ -219,12 +225,19 @@ def parents(tx: Transaction, repository: Repository, digest: str) -> list[str]:
 
 def referrers(
     tx: Transaction, repository: Repository, subject: str, after: int, limit: int, artifact_type: str | None = None
-) -> list[Image]:
-    """Up to `limit` images whose subject is a digest, in the order of their push, beginning after one."""
-    place: dict[str, Any] = {"repository_id": repository.id, "subject": subject, "after": after, "limit": limit}
-    if artifact_type is None:
-        return [_image(row) for row in tx.all(_REFERRERS, **place)]
-    return [_image(row) for row in tx.all(_REFERRERS_OF_TYPE, **place, artifact_type=artifact_type)]
+) -> tuple[list[Image], bool]:
+    """Images whose subject is a digest, in the order of their push, beginning after one, and whether there are more.
+
+    There are up to `limit`, and no more than have manifests of `REFERRER_BYTES` together: their annotations are shown.
+    """
+    place: dict[str, Any] = {"repository_id": repository.id, "subject": subject, "after": after}
+    if artifact_type is not None:
+        place["artifact_type"] = artifact_type
+    typed = artifact_type is not None
+    sizes = tx.column(_REFERRER_SIZES[typed], **place, limit=limit + 1)
+    count = sum(total <= REFERRER_BYTES for total in accumulate(sizes[:limit])) or min(len(sizes), 1)
+    rows = tx.all(_REFERRERS[typed], **place, limit=count) if count else []
+    return [_image(row) for row in rows], count < len(sizes)
 
 
 def untag(tx: Transaction, repository: Repository, tag: str) -> bool:
@@ -250,4 +263,5 @@ def _batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
 
 def _image(row: Row) -> Image:
     del row["repository_id"]
+    row.setdefault("annotations", {})
     return Image(**row)

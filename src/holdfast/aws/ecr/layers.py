@@ -117,10 +117,10 @@ def complete_layer_upload(call: Call, request: Shape) -> Shape:
 def _refuse_known(call: Call, at: RepositoryRef, upload: Upload, wanted: list[str]) -> None:
     """Tell that a layer is there already, when the upload has its bytes; the upload is over either way."""
     if len(upload.parts) > 1 or f"sha256:{upload.parts[0].sha256}" in wanted:
-        known = registry.layers.sizes(call.on, at, wanted)
+        known = [digest for digest in wanted if registry.uploads.confirm(call.on, at, digest)]
         if known:
             registry.uploads.cancel(call.on, at, upload.id)
-            raise LayerAlreadyExists(at, next(iter(known)))
+            raise LayerAlreadyExists(at, known[0])
 
 
 @operation(on=the_repository)
