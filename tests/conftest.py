@@ -172,4 +172,5 @@ def start(tmp_path):
 @pytest.fixture
 def name(request):
     """A repository name that is this test's own."""
-    return "t/" + re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[-200:]
+    test = f"{request.module.__name__} {request.node.name}".lower()
+    return "t/" + re.sub(r"[^a-z0-9]+", "-", test).strip("-")[-200:].strip("-")

@@ -70,7 +70,7 @@ def test_the_api_tells_of_a_full_disk(start):
     assert files(product) == []
 
 
-def test_a_flipped_bit_cuts_the_connection_rather_than_being_served(start):
+def test_a_flipped_bit_cuts_the_connection_until_the_layer_is_pushed_again(start):
     product = start()
     repository = product.registry("some/thing")
     data = bytes(3 * MIB)
@@ -81,9 +81,11 @@ def test_a_flipped_bit_cuts_the_connection_rather_than_being_served(start):
     file.write_bytes(raw)
 
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
-        repository("GET", f"/blobs/{digest}")
+        product.http()("GET", f"/v2/some/thing/blobs/{digest}")
 
     assert "ObjectDamaged" in product.log.read_text()
+    repository.push_blob(data)
+    assert repository("GET", f"/blobs/{digest}").body == data
 
 
 def test_a_lost_file_is_an_error_until_the_layer_is_pushed_again(start):

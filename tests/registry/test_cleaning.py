@@ -200,3 +200,26 @@ def test_recurring_work_is_claimed_once_a_period(on, clock):
 
     assert claim == [True, False, False]
     assert registry.cleaning.claim(on, "sweep", timedelta(minutes=1))
+
+
+def test_recurring_work_goes_on_when_the_clock_was_set_back(on, clock):
+    registry.cleaning.claim(on, "sweep", timedelta(minutes=1))
+
+    clock.pass_(days=-365)
+
+    assert registry.cleaning.claim(on, "sweep", timedelta(minutes=1))
+
+
+def test_one_object_that_cannot_be_removed_does_not_keep_the_others(on, clock, tmp_path, monkeypatch):
+    for _ in range(3):
+        writer = registry.uploads.receive_whole(on)
+        writer.write(LARGE)
+        writer.close()
+    stubborn = files(tmp_path)[0]
+    delete = on.blobs.delete
+    monkeypatch.setattr(on.blobs, "delete", lambda key: 1 / 0 if key == stubborn else delete(key))
+
+    clock.pass_(days=4)
+    registry.cleaning.sweep(on)
+
+    assert files(tmp_path) == [stubborn]
