@@ -67,7 +67,6 @@ class Parent:
         self._workers: dict[int, int] = {}
         self._deaths: dict[int, list[float]] = {}
         self._waiting = set(range(count))
-        self._stopping = False
 
     def run(self) -> int:
         """Until told to stop; the exit status."""

@@ -99,11 +99,6 @@ class Manifest:
         """What ECR calls the image's size: config and layers as stored, compressed."""
         return sum(layer.size for layer in self.layers)
 
-    @property
-    def referrer_type(self) -> str | None:
-        """The artifact type under which a referrers list shows it (distribution-spec, "Listing Referrers")."""
-        return self.artifact_type or self.config_media_type
-
 
 def parse(body: bytes, media_type: str | None, algorithm: str = "sha256") -> Manifest:
     """Read and check a manifest; `media_type` is what the client declared beside it, if anything.

@@ -141,29 +141,32 @@ def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, 
     superfluous = {part.object_key for part in parts if part.sealed is None}
     if blob.sealed is None:
         superfluous.add(blob.object_key)
-    damaged = _damaged(on, at, blob.digest)
     try:
         with on.database.transaction() as tx:
             repository = store.repositories.get(tx, at)
             if upload is not None and not store.uploads.end(tx, upload, on.clock()):
                 raise UploadNotFound(at, upload.id)
-            is_kept = store.blobs.keep(tx, repository, blob, on.clock(), instead_of=damaged)
-        if is_kept:
+            is_kept = store.blobs.keep(tx, repository, blob, on.clock())
+        if is_kept or _healed(on, at, blob):
             superfluous.discard(blob.object_key)
     finally:
         for key in superfluous:
             objects.drop(on, key)
 
 
-def _damaged(on: Backends, at: RepositoryRef, digest: str) -> str | None:
-    """The key of the object that the registry has for a digest, if it is damaged: then a new push heals it.
+def _healed(on: Backends, at: RepositoryRef, blob: Blob) -> bool:
+    """Let new bytes replace those that the registry had for their digest, if those are damaged.
 
-    It is read to its end before the new bytes are thrown away. That costs something only when a client sends what is
-    there already, which clients ask before they do.
+    The old ones are read to their end before the new ones are thrown away. That costs something only when a client
+    sends what is there already, which clients ask before they do.
     """
     with on.database.snapshot() as tx:
-        known = store.blobs.find_in_scope(tx, store.repositories.get(tx, at), digest)
-    return None if known is None or objects.is_sound(on, known) else known.object_key
+        known = store.blobs.find_in_scope(tx, store.repositories.get(tx, at), blob.digest)
+    if known is None or objects.is_sound(on, known):
+        return False
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, at)
+        return store.blobs.keep(tx, repository, blob, on.clock(), instead_of=known.object_key)
 
 
 def confirm(on: Backends, at: RepositoryRef, digest: str) -> bool:
