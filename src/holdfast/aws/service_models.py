@@ -25,6 +25,9 @@ CORRECTIONS = {
     r"\u10000-\u10FFFF": r"\U00010000-\U0010FFFF",
 }
 
+# The model has it for single digests, not for those of a batch, which are refused one by one in its words.
+DIGEST_PATTERN = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"
+
 
 class Service:
     """One service: its operations, and the words by which requests name it."""

@@ -40,12 +40,6 @@ def describe(on: Backends, at: RepositoryRef, digests: Collection[str]) -> dict[
     return {digest: (size, kinds.get(digest) or None) for digest, size in found.items()}
 
 
-def sizes(on: Backends, at: RepositoryRef, digests: Collection[str]) -> dict[str, int]:
-    """The sizes in bytes of those digests that a repository holds."""
-    with on.database.snapshot() as tx:
-        return store.blobs.sizes(tx, store.repositories.get(tx, at), digests)
-
-
 def open_blob(on: Backends, at: RepositoryRef, digest: str) -> SealedReader:
     """The bytes of a blob; damaged ones are never served."""
     size_bytes, key = _find(on, at, digest)

@@ -81,10 +81,7 @@ def append(on: Backends, at: RepositoryRef, upload: Upload, writer: PartWriter) 
 def cancel(on: Backends, at: RepositoryRef, upload_id: str) -> None:
     """Give an upload up."""
     upload = get(on, at, upload_id)
-    with on.database.transaction(durable=False) as tx:
-        store.uploads.end(tx, upload, on.clock())
-    for part in upload.parts:
-        objects.drop(on, part.object_key)
+    _end(on, upload, upload.parts)
 
 
 def complete(
@@ -99,7 +96,7 @@ def complete(
     try:
         blob = _prove(on, parts, wanted)
     except DigestInvalid:
-        cancel_quietly(on, upload, parts)
+        _end(on, upload, parts)  # nobody can continue it to anything right
         raise
     except BytesDamaged:
         get(on, at, upload.id)  # perhaps somebody else completed it meanwhile, and its parts are gone
@@ -128,8 +125,8 @@ def mount(on: Backends, at: RepositoryRef, source: RepositoryRef, digest: str) -
         return origin is not None and store.blobs.mount(tx, origin, target, digest, on.clock())
 
 
-def cancel_quietly(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:
-    """End an upload whose bytes proved wrong: nobody can continue it to anything right."""
+def _end(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:
+    """End an upload that comes to nothing, and delete its bytes."""
     with on.database.transaction(durable=False) as tx:
         store.uploads.end(tx, upload, on.clock())
     for part in parts:

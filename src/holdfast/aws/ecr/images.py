@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast import registry
-from holdfast.aws import pages
+from holdfast.aws import pages, service_models
 from holdfast.aws.operations import Call, Shape, operation, the_repository
+from holdfast.aws.service_models import DIGEST_PATTERN
 from holdfast.model import digests, manifests
 from holdfast.model.errors import (
     ImageAlreadyExists,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 IMAGE_TAG_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,299}"
 IMAGE_TAG = re.compile(IMAGE_TAG_PATTERN, re.ASCII)
-IMAGE_DIGEST_PATTERN = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"  # as AWS prints it
-IMAGE_DIGEST = re.compile(r"[a-zA-Z0-9\-_+.]+:[a-fA-F0-9]+", re.ASCII)
 TAG_STATUS = {"TAGGED": True, "UNTAGGED": False, "ANY": None}
 
 
@@ -97,16 +96,11 @@ def batch_delete_image(call: Call, request: Shape) -> Shape:
 def list_images(call: Call, request: Shape) -> Shape:
     """Digest and tag of every tag, and the digest of every untagged image."""
     at, wish = the_repository(call, request), request.get("filter", {})
-    found, more = registry.images.identifiers(
-        call.on,
-        at,
-        pages.after(request, (0, "")),
-        pages.size(request),
-        tagged=TAG_STATUS[wish.get("tagStatus", "ANY")],
-    )
+    after, tagged = pages.after(request, (0, "")), TAG_STATUS[wish.get("tagStatus", "ANY")]
     if _wants_archived(wish):
         registry.repositories.get(call.on, at)
         return {"imageIds": []}
+    found, more = registry.images.identifiers(call.on, at, after, pages.size(request), tagged=tagged)
     return {
         "imageIds": [_rendered_id(ImageId(digest, tag)) for _, digest, tag in found],
         "nextToken": pages.token((found[-1][0], found[-1][2] or "")) if more else None,
@@ -147,8 +141,8 @@ def _identifiers(request: Shape) -> tuple[list[ImageId], list[Failure]]:
         if id_ == ImageId():
             text = "Invalid request parameters: both tag and digest cannot be null"
             failures.append(Failure(id_, "MissingDigestAndTag", text))
-        elif id_.digest is not None and not IMAGE_DIGEST.fullmatch(id_.digest):
-            text = f"Invalid request parameters: image digest should satisfy the regex '{IMAGE_DIGEST_PATTERN}'"
+        elif id_.digest is not None and not service_models.matches(DIGEST_PATTERN, id_.digest):
+            text = f"Invalid request parameters: image digest should satisfy the regex '{DIGEST_PATTERN}'"
             failures.append(Failure(id_, "InvalidImageDigest", text))
         elif id_.tag is not None and not IMAGE_TAG.fullmatch(id_.tag):
             text = f"Invalid request parameters: image tag should satisfy the regex '{IMAGE_TAG_PATTERN}'"

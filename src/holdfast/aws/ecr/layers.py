@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast import registry
 from holdfast.aws import service_models
 from holdfast.aws.operations import Call, Shape, operation, the_repository
+from holdfast.aws.service_models import DIGEST_PATTERN
 from holdfast.model import digests
 from holdfast.model.errors import (
     DigestInvalid,
@@ -24,8 +25,6 @@ from holdfast.model.uploads import MINIMUM_PART_BYTES, PART_BYTES, Upload
 if TYPE_CHECKING:
     from holdfast.model.names import RepositoryRef
 
-LAYER_DIGEST_PATTERN = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"  # the model has it for single digests, not for those of a batch
-
 
 @operation(on=the_repository)
 def batch_check_layer_availability(call: Call, request: Shape) -> Shape:
@@ -40,7 +39,7 @@ def batch_check_layer_availability(call: Call, request: Shape) -> Shape:
             layers.append(
                 {"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": size, "mediaType": kind}
             )
-        elif service_models.matches(LAYER_DIGEST_PATTERN, digest):
+        elif service_models.matches(DIGEST_PATTERN, digest):
             layers.append({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"})
         else:
             code = "InvalidLayerDigest" if digest else "MissingLayerDigest"
