@@ -33,6 +33,14 @@ def until(condition, what):
     raise AssertionError(f"after {PATIENCE_SECONDS} s still not: {what}")
 
 
+def is_running(pid):
+    """Whether a process runs; one that ended and was not yet waited for has no command line."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except (FileNotFoundError, ProcessLookupError):  # it may go between the opening and the reading
+        return False
+
+
 def refuses(product):
     """Whether new connections are refused."""
     host, _, port = product.address.rpartition(":")
@@ -313,7 +321,7 @@ def test_no_worker_outlives_its_parent(start):
     product.process.kill()
     product.process.wait()
 
-    until(lambda: not [pid for pid in orphans if Path(f"/proc/{pid}/cmdline").exists()], "the workers are gone")
+    until(lambda: not any(map(is_running, orphans)), "the workers are gone")
     assert len(orphans) == 2
     assert refuses(product)
 
