@@ -22,7 +22,7 @@ from holdfast.http.server import Server
 from holdfast.settings import BadSetting, Listen
 from holdfast.store import Database
 from holdfast.store.migrations import SchemaTooNew, is_current, migrate
-from holdfast.worker import Timetable
+from holdfast.worker import Runner
 
 if TYPE_CHECKING:
     import socket
@@ -219,8 +219,10 @@ def serve(settings: Settings) -> int:
         close_listeners(keep=index)
         mine = [(sockets[index], tls) for sockets, tls in listeners]
         numbers = metrics.Metrics()
-        timetable = Timetable(on)
-        Server(Application(settings, on, numbers), numbers, background=timetable.tick).run(mine, ready)
+        runner = Runner(on)
+        server = Server(Application(settings, on, numbers), numbers, background=runner.tick)
+        runner.is_stopping = lambda: server.is_draining
+        server.run(mine, ready)
 
     addresses = [(sockets[0].getsockname(), tls is not None) for sockets, tls in listeners]
     return processes.Parent(
@@ -241,10 +243,11 @@ def work(settings: Settings) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    timetable = Timetable(on)
+    runner = Runner(on)
+    runner.is_stopping = stop.is_set
     log.info("working in the background on %s", settings.data)
     while not stop.wait(1):
-        timetable.tick()
+        runner.tick()
     return 0
 
 

@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from holdfast import registry
-from holdfast.blobs import FileStore, KeyRing, SealedStore
 from holdfast.model.errors import BytesDamaged, DigestInvalid, RangeInvalid, UploadNotFound
-from holdfast.model.names import Registry, RepositoryRef
-from holdfast.model.repositories import Encryption, TagMutability
 from holdfast.model.uploads import SMALL_BYTES
-from holdfast.registry import Backends
-from holdfast.store import Database
-from holdfast.store.migrations import migrate
 from tests import builders
+from tests.registry.ground import AT
 
-AT = RepositoryRef(Registry("000000000000", "us-east-1"), "some/repository")
 SMALL = b"small"
 LARGE = bytes(SMALL_BYTES + 1)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2030, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **time: int) -> None:
-        self.now += timedelta(**time)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def on(tmp_path, clock):
-    keys = KeyRing({1: bytes(32)})
-    database = Database(tmp_path / "holdfast.db")
-    migrate(database)
-    backends = Backends(database, SealedStore(FileStore(tmp_path / "objects"), keys), keys, clock)
-    registry.accounts.create(backends, AT.registry.account_id)
-    registry.repositories.create(
-        backends, AT, mutability=TagMutability(), scan_on_push=False, encryption=Encryption(), tags={}
-    )
-    yield backends
-    database.close()
 
 
 def files(tmp_path):
@@ -191,23 +153,6 @@ def test_a_missing_object_is_told_and_a_new_push_heals_it(on, tmp_path):
     reader = registry.layers.open_blob(on, AT, builders.digest(LARGE))
     assert bytes(reader.read(0)) == LARGE
     reader.close()
-
-
-def test_recurring_work_is_claimed_once_a_period(on, clock):
-    claim = [registry.cleaning.claim(on, "sweep", timedelta(minutes=1)) for _ in range(3)]
-
-    clock.pass_(seconds=61)
-
-    assert claim == [True, False, False]
-    assert registry.cleaning.claim(on, "sweep", timedelta(minutes=1))
-
-
-def test_recurring_work_goes_on_when_the_clock_was_set_back(on, clock):
-    registry.cleaning.claim(on, "sweep", timedelta(minutes=1))
-
-    clock.pass_(days=-365)
-
-    assert registry.cleaning.claim(on, "sweep", timedelta(minutes=1))
 
 
 def test_one_object_that_cannot_be_removed_does_not_keep_the_others(on, clock, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.model.errors import InvalidParameter
+from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import repository_of_arn
 
@@ -70,6 +71,14 @@ def the_registry(call: Call, request: Shape) -> Registry:
 def the_repository(call: Call, request: Shape) -> RepositoryRef:
     """The repository a request names."""
     return RepositoryRef(the_registry(call, request), request["repositoryName"])
+
+
+def the_image(request: Shape) -> ImageId:
+    """The one image that a request names by digest, tag or both."""
+    id_ = ImageId(request["imageId"].get("imageDigest"), request["imageId"].get("imageTag"))
+    if id_ == ImageId():
+        raise InvalidParameter("imageId", "both tag and digest cannot be null")
+    return id_
 
 
 def the_tagged(call: Call, request: Shape) -> RepositoryRef:

@@ -17,6 +17,10 @@ class ImageId:
     tag: str | None = None
 
 
+ACTIVE, ARCHIVED, ACTIVATING = "ACTIVE", "ARCHIVED", "ACTIVATING"  # ECR's imageStatus
+STATUSES = (ACTIVE, ARCHIVED, ACTIVATING)
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """A stored manifest and what is known about it, without its bytes."""
@@ -31,6 +35,11 @@ class Image:
     size_bytes: int
     annotations: dict[str, str]
     pushed_at: datetime
+    pulled_at: datetime | None = None  # by people and workloads; it may lag behind
+    status: str = ACTIVE
+    archived_at: datetime | None = None
+    activated_at: datetime | None = None  # when it came back from the archive
+    is_tagged: bool = False
     tags: tuple[str, ...] = field(default=())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from holdfast.model.errors import NameInvalid, TagInvalid
+from holdfast.model.errors import InvalidParameter, NameInvalid, TagInvalid
 
 ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 REGION = re.compile(r"[0-9a-z-]{2,25}", re.ASCII)
@@ -14,6 +14,7 @@ REPOSITORY_NAME_PATTERN = (
 )
 REPOSITORY_NAME = re.compile(REPOSITORY_NAME_PATTERN, re.ASCII)
 OCI_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)  # distribution-spec, "Pulling manifests"
+ROLE_ARN = re.compile(r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:role(/[\w+=,.@-]+)+", re.ASCII)
 REGISTRY_HOST = re.compile(
     r"(?P<account>[0-9]{12})\.(?P<kind>dkr[.-]ecr(?:-fips)?)\.(?P<region>[0-9a-z-]{2,25})\.(?P<domain>[a-z0-9.-]+)",
     re.ASCII,
@@ -62,6 +63,13 @@ def check_oci_tag(tag: str) -> str:
     if not OCI_TAG.fullmatch(tag):
         raise TagInvalid(tag)
     return tag
+
+
+def check_role_arn(field: str, arn: str) -> str:
+    """Return the ARN of an IAM role, or refuse it."""
+    if not ROLE_ARN.fullmatch(arn):
+        raise InvalidParameter(field, "must be the ARN of an IAM role")
+    return arn
 
 
 def registry_of_host(host: str) -> Registry | None:

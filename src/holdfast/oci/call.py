@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
+from holdfast import registry
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.profiles import Profile
 
@@ -36,6 +37,10 @@ class Call:
         """The repository of a call that names one."""
         assert self.repository is not None, "only routes with a name ask for it"
         return self.repository
+
+    def ensure_repository(self) -> None:
+        """Let the repository of a push be there; a template may make it."""
+        registry.repositories.ensure_for_push(self.on, self.caller, self.at)
 
     @property
     def is_strict(self) -> bool:

@@ -49,9 +49,9 @@ def referrers(call: Call) -> Response:
     digests.check_digest(call.reference)
     kind = call.query("artifactType")
     after = call.query("last") or "0"
-    found, more = registry.images.referrers(
-        call.on, call.at, call.reference, int(after) if after.isdecimal() and len(after) < 19 else 0, PAGE, kind
-    )
+    place = int(after) if after.isdecimal() and len(after) < 19 else 0
+    kinds = [kind] if kind is not None else []
+    found, more = registry.referrers.page(call.on, call.at, call.reference, place, PAGE, kinds=kinds)
     document = {
         "schemaVersion": 2,
         "mediaType": manifests.OCI_INDEX,

@@ -32,7 +32,8 @@ def pull(call: Call) -> Response:
     if not (OCI_TAG.fullmatch(reference) if by_tag else digests.is_digest(reference)):
         registry.repositories.require(call.on, call.at)
         raise ImageNotFound(call.at, None if by_tag else reference, reference if by_tag else None)
-    found = registry.images.find_stored(call.on, call.at, reference, by_tag=by_tag)
+    puller = call.caller.arn if call.request.method == "GET" else None
+    found = registry.images.find_stored(call.on, call.at, reference, by_tag=by_tag, puller=puller)
     body, media_type, digest = found.body, found.media_type, found.digest
     if by_tag and call.is_strict:
         converted = manifests.convert(body, media_type, _accepted(call))
@@ -69,7 +70,7 @@ def push(call: Call) -> ReadBody:
             raise TagInvalid(f"more than {MAXIMUM_TAGS_AT_ONCE} tags")
     else:
         tags = [check_oci_tag(reference)]
-    registry.repositories.require(call.on, call.at)
+    registry.repositories.require_for_push(call.on, call.at)
 
     def too_long() -> Response:
         return errors.refuse(call.request, ManifestTooLarge(manifests.MAXIMUM_BYTES), strict=call.is_strict)
@@ -79,6 +80,8 @@ def push(call: Call) -> ReadBody:
         manifest = _parse(call, body, algorithm)
         if wanted is not None and not digests.same(manifest.digest, wanted):
             raise ImageDigestDoesNotMatch(call.at, wanted)
+        if not (manifest.needed_blobs or manifest.needed_manifests):  # a new repository has no parts for others
+            call.ensure_repository()
         registry.images.put(call.on, call.at, manifest, tags)
         headers = [("Docker-Content-Digest", manifest.digest), API_VERSION]
         if not call.is_strict:

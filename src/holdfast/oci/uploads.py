@@ -38,15 +38,17 @@ CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d{1,18})-(\d{1,18})(?:/.*)?", re.AS
 
 def begin(call: Call) -> Answer:
     """Open an upload; or mount a blob that is there; or take a whole blob at once."""
-    registry.repositories.require(call.on, call.at)
     mounted, digest = call.query("mount"), call.query("digest")
+    whole = digest if mounted is None and not call.is_strict else None
+    if whole is not None:
+        digests.check_digest(whole)
+        _check_length(call, 0)
+    call.ensure_repository()
     if mounted is not None and _mount(call, mounted):
         return _created(call, mounted)
-    if digest is not None and mounted is None and not call.is_strict:
-        digests.check_digest(digest)
-        _check_length(call, 0)
+    if whole is not None:
         writer = registry.uploads.receive_whole(call.on)
-        return Receive(_Sink(call, writer, lambda: _whole(call, writer, digest)))
+        return Receive(_Sink(call, writer, lambda: _whole(call, writer, whole)))
     upload_id = registry.uploads.begin(call.on, call.at)
     return Response(202, _progress(call, upload_id, 0))
 
@@ -54,8 +56,8 @@ def begin(call: Call) -> Answer:
 def _mount(call: Call, digest: str) -> bool:
     """Whether a blob could be mounted from where the caller may read it; if not, he uploads it."""
     source = call.query("from")
-    if source is None or not digests.is_digest(digest) or call.is_strict:
-        return False  # ECR's account setting BLOB_MOUNTING is off unless somebody enables it
+    if source is None or not digests.is_digest(digest):
+        return False
     try:
         origin = RepositoryRef(call.registry, source)
     except NameInvalid:

@@ -1,4 +1,4 @@
-"""Forget uploads that nobody continued, and bytes that were announced and never became a blob."""
+"""Forget what is over: abandoned uploads, bytes that never became a blob, old events, previews and backfills."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from holdfast import store
 from holdfast.registry import objects
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime
 
     from holdfast.registry.backends import Backends
+    from holdfast.registry.work import Job
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 200  # of each kind in one run, so that a run stays short
+ROWS_AT_ONCE = 2000
+
+
+def sweep_uploads(on: Backends, _job: Job) -> datetime | None:
+    """Do a bounded share of the sweeping; the next one at once if there is more."""
+    return on.clock() if sweep(on) >= AT_ONCE else None
 
 
 def sweep(on: Backends) -> int:
-    """Do a bounded share of the cleaning; how many objects went."""
+    """End uploads that nobody continued, and remove bytes that nothing holds; how many objects went."""
     now = on.clock()
     with on.database.transaction(durable=False) as tx:
         for upload in store.uploads.expired(tx, now, AT_ONCE):
@@ -36,7 +43,11 @@ def sweep(on: Backends) -> int:
     return len(keys)
 
 
-def claim(on: Backends, name: str, every: timedelta) -> bool:
-    """Whether this process shall do a piece of recurring work now."""
+def forget_the_past(on: Backends, job: Job) -> datetime | None:
+    """Remove a bounded share of what is older than it is kept; the next one at once if there is more."""
+    now = on.clock()
     with on.database.transaction(durable=False) as tx:
-        return store.schedules.claim(tx, name, on.clock(), every)
+        job.step(tx)
+        gone = store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE)
+        gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))
+    return now if gone >= ROWS_AT_ONCE else None

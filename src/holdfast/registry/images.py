@@ -15,7 +15,8 @@ from holdfast.model.errors import (
     ReferencedImagesNotFound,
     RepositoryNotFound,
 )
-from holdfast.model.images import ImageId
+from holdfast.model.images import ACTIVE, ImageId
+from holdfast.registry import arrivals, quotas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,17 +53,26 @@ class Failure:
 
 
 def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str] = ()) -> Put:
-    """Keep a manifest and point tags at it; every part that it needs must be in the repository."""
+    """Keep a manifest and point tags at it; every part that it needs must be in the repository.
+
+    An archived image is restored by being pushed again.
+    """
     now = on.clock()
+    tags = list(dict.fromkeys(tags))
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
         image = store.images.find(tx, repository, digest=manifest.digest)
         is_new = image is None
         if image is None:
             size_bytes = _require_parts(tx, repository, manifest)
-            image = store.images.add(tx, repository, manifest, size_bytes, now)
-        moved = [_point(on, tx, repository, tag, image, now) for tag in dict.fromkeys(tags)]
-    return Put(image, is_new, any(moved))
+            image = store.images.add(tx, repository, manifest, size_bytes, now, is_tagged=bool(tags))
+            quotas.check_images(on, repository, store.images.count(tx, repository, 1))
+        is_restored = image.status != ACTIVE
+        if is_restored:
+            store.images.activate(tx, image, now)
+        moved = [tag for tag in tags if _point(on, tx, repository, tag, image, now)]
+        arrivals.pushed(on, tx, repository, image, moved, is_new=is_new, is_restored=is_restored)
+    return Put(image, is_new or is_restored, bool(moved))
 
 
 def _require_parts(tx: Transaction, repository: Repository, manifest: Manifest) -> int:
@@ -84,17 +94,23 @@ def _point(on: Backends, tx: Transaction, repository: Repository, tag: str, imag
         return False
     if holder is not None and not repository.mutability.may_move(tag):
         raise ImageTagAlreadyExists(repository.ref, tag)
-    if store.images.tag_count(tx, image) >= on.limits.tags_per_image:
-        raise LimitExceeded(f"The image cannot have more than {on.limits.tags_per_image} tags")
-    store.images.set_tag(tx, repository, tag, image, now, is_new=holder is None)
+    quotas.check_tags(on, store.tags.count(tx, image) + 1)
+    store.tags.point(tx, repository, tag, image, now, holder=holder)
     return True
 
 
-def find_stored(on: Backends, at: RepositoryRef, reference: str, *, by_tag: bool) -> StoredManifest:
-    """The exact bytes that a tag or digest names: the read that a pull waits for."""
+def find_stored(
+    on: Backends, at: RepositoryRef, reference: str, *, by_tag: bool, puller: str | None = None
+) -> StoredManifest:
+    """The exact bytes that a tag or digest names: the read that a pull waits for.
+
+    A puller's ARN lets the read count as a use of the image.
+    """
     hot = on.database.hot
     found = hot.manifest(at, reference, by_tag=by_tag)
     if found is not None:
+        if puller is not None:
+            on.pulls.note(at.registry, found.id, puller, on.clock(), found.pulled_us)
         return found
     if not hot.has_repository(at):
         raise RepositoryNotFound(at)
@@ -102,7 +118,7 @@ def find_stored(on: Backends, at: RepositoryRef, reference: str, *, by_tag: bool
 
 
 def get(
-    on: Backends, at: RepositoryRef, ids: Sequence[ImageId]
+    on: Backends, at: RepositoryRef, ids: Sequence[ImageId], *, puller: str
 ) -> tuple[list[tuple[ImageId, Image, bytes]], list[Failure]]:
     """Manifests by digest, tag or both; what cannot be had is told one by one."""
     found: list[tuple[ImageId, Image, bytes]] = []
@@ -115,10 +131,15 @@ def get(
             if image is None:
                 failures.append(_missing(tx, repository, id_))
                 continue
+            if image.status != ACTIVE:
+                failures.append(Failure(id_, "ImageInaccessible", f"Requested image is {image.status.lower()}"))
+                continue
             total += image.manifest_bytes
             if total > BATCH_BYTES:
                 raise LimitExceeded("The manifests of one call have too many bytes; ask for fewer images at once")
             found.append((ImageId(image.digest, id_.tag), image, store.images.body(tx, image)))
+    for _, image, _ in found:
+        on.pulls.note(at.registry, image.id, puller, on.clock(), None)
     return found, failures
 
 
@@ -132,41 +153,40 @@ def describe(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> list[Im
             if image is None:
                 raise ImageNotFound(at, id_.digest, id_.tag)
             images[image.id] = image
-        return store.images.with_tags(tx, images.values())
+        return store.tags.of_images(tx, images.values())
 
 
 def page(
-    on: Backends, at: RepositoryRef, after: int, limit: int, *, tagged: bool | None = None
+    on: Backends, at: RepositoryRef, after: int, limit: int, *, tagged: bool | None = None, status: str = ACTIVE
 ) -> tuple[list[Image], bool]:
     """Images in the order of their push, beginning after one, and whether there are more."""
     with on.database.snapshot() as tx:
-        found = store.images.page(tx, store.repositories.get(tx, at), after, limit + 1, tagged=tagged)
+        repository = store.repositories.get(tx, at)
+        found = store.lists.page(tx, repository, after, limit + 1, tagged=tagged, status=status)
     return found[:limit], len(found) > limit
 
 
 def identifiers(
-    on: Backends, at: RepositoryRef, after: tuple[int, str], limit: int, *, tagged: bool | None = None
+    on: Backends,
+    at: RepositoryRef,
+    after: tuple[int, str],
+    limit: int,
+    *,
+    tagged: bool | None = None,
+    status: str = ACTIVE,
 ) -> tuple[list[tuple[int, str, str | None]], bool]:
     """Row, digest and tag of each tag and untagged image, beginning after one, and whether there are more."""
     with on.database.snapshot() as tx:
-        found = store.images.identifiers(tx, store.repositories.get(tx, at), after, limit + 1, tagged=tagged)
+        repository = store.repositories.get(tx, at)
+        found = store.lists.identifiers(tx, repository, after, limit + 1, tagged=tagged, status=status)
     return found[:limit], len(found) > limit
 
 
 def tag_names(on: Backends, at: RepositoryRef, after: str, limit: int) -> tuple[list[str], bool]:
     """Tags in order, beginning after one, and whether there are more."""
     with on.database.snapshot() as tx:
-        found = store.images.tag_names(tx, store.repositories.get(tx, at), after, limit + 1)
+        found = store.lists.tag_names(tx, store.repositories.get(tx, at), after, limit + 1)
     return found[:limit], len(found) > limit
-
-
-def referrers(
-    on: Backends, at: RepositoryRef, subject: str, after: int, limit: int, artifact_type: str | None = None
-) -> tuple[list[Image], bool]:
-    """Images whose subject is a digest, beginning after one, and whether there are more."""
-    with on.database.snapshot() as tx:
-        repository = store.repositories.get(tx, at)
-        return store.images.referrers(tx, repository, subject, after, limit, artifact_type)
 
 
 def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[list[ImageId], list[Failure]]:
@@ -184,18 +204,19 @@ def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[lis
             if image is None:
                 failures.append(_missing(tx, repository, id_))
                 continue
-            image = store.images.with_tags(tx, [image])[0]
+            image = store.tags.of_images(tx, [image])[0]
             whole = id_.tag is None or image.tags == (id_.tag,)
             holders = store.images.parents(tx, repository, image.digest) if whole else []
             if holders:
                 refusal = ImageReferencedByManifestList(holders)
                 failures.append(Failure(id_, "ImageReferencedByManifestList", refusal.message))
             elif whole:
-                store.images.remove(tx, image)
+                _remove(on, tx, repository, image)
                 removed += [ImageId(image.digest, tag) for tag in image.tags] or [ImageId(image.digest)]
             else:
                 assert id_.tag is not None
-                store.images.untag(tx, repository, id_.tag)
+                store.tags.remove(tx, repository, id_.tag, image)
+                arrivals.untagged(on, tx, repository, image, id_.tag)
                 removed.append(ImageId(image.digest, id_.tag))
     return removed, failures
 
@@ -210,8 +231,8 @@ def delete_manifest(on: Backends, at: RepositoryRef, digest: str) -> Image:
         holders = store.images.parents(tx, repository, digest)
         if holders:
             raise ImageReferencedByManifestList(holders)
-        image = store.images.with_tags(tx, [image])[0]
-        store.images.remove(tx, image)
+        image = store.tags.of_images(tx, [image])[0]
+        _remove(on, tx, repository, image)
     return image
 
 
@@ -222,8 +243,14 @@ def delete_tag(on: Backends, at: RepositoryRef, tag: str) -> Image:
         image = store.images.find(tx, repository, tag=tag)
         if image is None:
             raise ImageNotFound(at, None, tag)
-        store.images.untag(tx, repository, tag)
+        store.tags.remove(tx, repository, tag, image)
+        arrivals.untagged(on, tx, repository, image, tag)
     return replace(image, tags=(tag,))
+
+
+def _remove(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+    store.images.remove(tx, repository, image)
+    arrivals.removed(on, tx, repository, image)
 
 
 def _missing(tx: Transaction, repository: Repository, id_: ImageId) -> Failure:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model.errors import Kms, RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
 from holdfast.model.repositories import check_resource_tags
+from holdfast.model.templates import Purpose
+from holdfast.registry import access, lifecycle, quotas, templates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from holdfast.model.callers import Caller
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.repositories import Encryption, Repository, TagMutability
+    from holdfast.model.templates import TemplateSettings
     from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
+
+log = logging.getLogger(__name__)
 
 
 def create(
@@ -26,6 +34,20 @@ def create(
     tags: Mapping[str, str],
 ) -> Repository:
     """Make a repository."""
+    with on.database.transaction() as tx:
+        return _create(on, tx, at, mutability=mutability, scan_on_push=scan_on_push, encryption=encryption, tags=tags)
+
+
+def _create(
+    on: Backends,
+    tx: Transaction,
+    at: RepositoryRef,
+    *,
+    mutability: TagMutability,
+    scan_on_push: bool,
+    encryption: Encryption,
+    tags: Mapping[str, str],
+) -> Repository:
     check_resource_tags(tags)
     if encryption.type != "AES256":
         raise Kms(
@@ -33,19 +55,64 @@ def create(
             "KMSNotConfiguredException",
         )
     now = on.clock()
+    repository = store.repositories.insert_new(
+        tx,
+        store.accounts.registry_id(tx, at.registry, now),
+        at,
+        mutability=mutability,
+        scan_on_push=scan_on_push,
+        encryption=encryption,
+        now=now,
+    )
+    if repository is None:
+        raise RepositoryAlreadyExists(at)
+    quotas.check_repositories(on, at.registry, store.repositories.count(tx, repository.registry_id, 1))
+    store.repositories.set_resource_tags(tx, repository, tags)
+    return repository
+
+
+def ensure_for_push(on: Backends, caller: Caller, at: RepositoryRef) -> None:
+    """Let the repository of a push be there: made by a template for that, or `RepositoryNotFound`."""
+    if on.database.hot.has_repository(at):
+        return
     with on.database.transaction() as tx:
-        repository = store.repositories.insert_new(
-            tx,
-            store.accounts.registry_id(tx, at.registry, now),
-            at,
-            mutability=mutability,
-            scan_on_push=scan_on_push,
-            encryption=encryption,
-            now=now,
-        )
-        if repository is None:
-            raise RepositoryAlreadyExists(at)
-        store.repositories.set_resource_tags(tx, repository, tags)
+        if store.repositories.find(tx, at) is not None:
+            return
+        template = templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH)
+        if template is None:
+            raise RepositoryNotFound(at)
+        access.require(caller, "ecr:CreateRepository", at)
+        if template.settings.lacks_role:
+            log.warning("repository %s is not created: the template '%s' sets tags or KMS but no customRoleArn",
+                        at.name, template.prefix)  # fmt: skip
+            raise RepositoryNotFound(at)
+        create_by_template(on, tx, at, template.settings)
+
+
+def require_for_push(on: Backends, at: RepositoryRef) -> None:
+    """Refuse with `RepositoryNotFound` what `ensure_for_push` would not make."""
+    if on.database.hot.has_repository(at):
+        return
+    with on.database.snapshot() as tx:
+        if templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH) is None:
+            raise RepositoryNotFound(at)
+
+
+def create_by_template(on: Backends, tx: Transaction, at: RepositoryRef, settings: TemplateSettings) -> Repository:
+    """Make a repository that gets what a template says, in the transaction of what needs it."""
+    repository = _create(
+        on,
+        tx,
+        at,
+        mutability=settings.mutability,
+        scan_on_push=False,
+        encryption=settings.encryption,
+        tags=dict(settings.resource_tags),
+    )
+    if settings.repository_policy is not None:
+        store.repositories.set_policy(tx, repository, settings.repository_policy)
+    if settings.lifecycle_policy is not None:
+        lifecycle.store_policy(on, tx, repository, settings.lifecycle_policy)
     return repository
 
 
@@ -79,6 +146,12 @@ def set_mutability(on: Backends, at: RepositoryRef, mutability: TagMutability) -
     """Say which tags may be moved from now on."""
     with on.database.transaction() as tx:
         store.repositories.set_mutability(tx, store.repositories.get(tx, at), mutability)
+
+
+def set_scan_on_push(on: Backends, at: RepositoryRef, is_on_push: bool) -> None:
+    """Say whether images are scanned when they come, where the registry has no rules."""
+    with on.database.transaction() as tx:
+        store.repositories.set_scan_on_push(tx, store.repositories.get(tx, at), is_on_push)
 
 
 def delete(on: Backends, at: RepositoryRef, *, force: bool = False) -> Repository:

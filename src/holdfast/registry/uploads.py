@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model import digests
+from holdfast.model.account_settings import BLOB_MOUNTING
 from holdfast.model.errors import BytesDamaged, DigestInvalid, LayerTooLarge, RangeInvalid, UploadNotFound
 from holdfast.model.images import Blob
+from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_PARTS, Part, Upload
-from holdfast.registry import objects
+from holdfast.registry import account_settings, objects
 from holdfast.registry.objects import PartWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from holdfast.model.names import RepositoryRef
+    from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
 
 
 def begin(on: Backends, at: RepositoryRef) -> str:
@@ -122,7 +126,15 @@ def mount(on: Backends, at: RepositoryRef, source: RepositoryRef, digest: str) -
     with on.database.transaction() as tx:
         target = store.repositories.get(tx, at)
         origin = store.repositories.find(tx, source)
-        return origin is not None and store.blobs.mount(tx, origin, target, digest, on.clock())
+        if origin is None or (on.profile is Profile.ECR_STRICT and not _may_mount(tx, origin, digest)):
+            return False
+        return store.blobs.mount(tx, origin, target, digest, on.clock())
+
+
+def _may_mount(tx: Transaction, origin: Repository, digest: str) -> bool:
+    """Whether ECR would: an account setting lets it, and an image has the blob (containers-roadmap 2860)."""
+    is_enabled = account_settings.value(tx, origin.registry, BLOB_MOUNTING) == "ENABLED"
+    return is_enabled and store.blobs.is_referenced(tx, origin, digest)
 
 
 def _end(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:

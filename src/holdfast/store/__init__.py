@@ -1,16 +1,48 @@
 """Where facts are kept: the only SQL. Functions take the open transaction first."""
 
-from holdfast.store import accounts, blobs, images, repositories, schedules, secrets, uploads
+from holdfast.store import (
+    accounts,
+    backfills,
+    blobs,
+    cache_rules,
+    events,
+    images,
+    lifecycle,
+    lists,
+    pull_exclusions,
+    registry_settings,
+    replications,
+    repositories,
+    scans,
+    secrets,
+    signings,
+    tags,
+    templates,
+    uploads,
+    work,
+)
 from holdfast.store.database import Database, Transaction
 
 __all__ = [
     "Database",
     "Transaction",
     "accounts",
+    "backfills",
     "blobs",
+    "cache_rules",
+    "events",
     "images",
+    "lifecycle",
+    "lists",
+    "pull_exclusions",
+    "registry_settings",
+    "replications",
     "repositories",
-    "schedules",
+    "scans",
     "secrets",
+    "signings",
+    "tags",
+    "templates",
     "uploads",
+    "work",
 ]

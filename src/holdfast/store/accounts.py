@@ -65,7 +65,7 @@ def registry_id(tx: Transaction, registry: Registry, now: datetime) -> int:
     found = tx.value(_FIND_REGISTRY, account_id=registry.account_id, region=registry.region)
     if found is None:
         place = {"account_id": registry.account_id, "region": registry.region}
-        found = tx.value(_INSERT_REGISTRY, **place, created_at=now)
+        found = tx.value(_INSERT_REGISTRY, **place, created_at=now, repository_count=0)
     return int(found)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, delete, func, select, update
 
 from holdfast.model.images import Blob
-from holdfast.store.statements import Statement, insertion
+from holdfast.store.statements import BATCH, Statement, batches, insertion
 from holdfast.store.tables import EPOCH, blobs, manifest_references, objects, repository_blobs, upload_parts
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from holdfast.model.repositories import Repository
     from holdfast.store.database import Transaction
-
-BATCH = 500  # bound parameters of one statement
 
 _in_repository = repository_blobs.c.repository_id == bindparam("repository_id")
 _in_scope = (
@@ -103,9 +101,8 @@ def find(tx: Transaction, repository: Repository, digest: str) -> Blob | None:
 def sizes(tx: Transaction, repository: Repository, digests: Collection[str]) -> dict[str, int]:
     """The sizes in bytes of those digests that a repository holds."""
     found: dict[str, int] = {}
-    wanted = list(digests)
-    for start in range(0, len(wanted), BATCH):
-        rows = tx.all(_SIZES, repository_id=repository.id, digests=wanted[start : start + BATCH])
+    for wanted in batches(list(digests)):
+        rows = tx.all(_SIZES, repository_id=repository.id, digests=wanted)
         found.update({row["digest"]: row["size_bytes"] for row in rows})
     return found
 

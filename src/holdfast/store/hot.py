@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from holdfast.model.names import RepositoryRef
 
 _MANIFEST = """
-SELECT m.id, m.digest, m.media_type, b.body FROM registries g
+SELECT m.id, m.digest, m.media_type, m.pulled_at, b.body FROM registries g
   JOIN repositories r ON r.registry_id = g.id AND r.name = ?
   JOIN {join}
   JOIN manifest_bodies b ON b.manifest_id = m.id
- WHERE g.account_id = ? AND g.region = ?
+ WHERE g.account_id = ? AND g.region = ? AND m.status = 'ACTIVE'
 """
 _BY_TAG = _MANIFEST.format(
     join="tags t ON t.repository_id = r.id AND t.name = ? JOIN manifests m ON m.id = t.manifest_id"
@@ -45,6 +45,7 @@ class StoredManifest(NamedTuple):
     id: int
     digest: str
     media_type: str
+    pulled_us: int | None  # microseconds since 1970
     body: bytes
 
 

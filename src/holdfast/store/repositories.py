@@ -21,11 +21,18 @@ if TYPE_CHECKING:
     from holdfast.store.statements import Row
 
 
+# A policy may have ten thousand characters, and only who asks for it needs it.
+_columns = [column for column in repositories.c if column not in {repositories.c.policy, repositories.c.image_count}]
 _HERE = (registries.c.account_id == bindparam("account_id"), registries.c.region == bindparam("region"))
-_FIND = Statement(select(repositories).join(registries).where(*_HERE, repositories.c.name == bindparam("name")))
+_FIND = Statement(select(*_columns).join(registries).where(*_HERE, repositories.c.name == bindparam("name")))
+_FIND_BY_ID = Statement(
+    select(*_columns, registries.c.account_id, registries.c.region)
+    .join(registries)
+    .where(repositories.c.id == bindparam("which"))
+)
 _AFTER = (*_HERE, repositories.c.name > bindparam("after"))
 _PAGE = Statement(
-    select(repositories).join(registries).where(*_AFTER).order_by(repositories.c.name).limit(bindparam("limit"))
+    select(*_columns).join(registries).where(*_AFTER).order_by(repositories.c.name).limit(bindparam("limit"))
 )
 _NAMES = Statement(
     select(repositories.c.name).join(registries).where(*_AFTER).order_by(repositories.c.name).limit(bindparam("limit"))
@@ -36,6 +43,19 @@ _SET_MUTABILITY = Statement(
     update(repositories)
     .where(repositories.c.id == bindparam("which"))
     .values(mutability=bindparam("setting"), mutability_filters=bindparam("filters"))
+)
+_SET_SCAN_ON_PUSH = Statement(
+    update(repositories).where(repositories.c.id == bindparam("which")).values(scan_on_push=bindparam("setting"))
+)
+_COUNT = Statement(
+    update(registries)
+    .where(registries.c.id == bindparam("which"))
+    .values(repository_count=registries.c.repository_count + bindparam("more"))
+    .returning(registries.c.repository_count)
+)
+_POLICY = Statement(select(repositories.c.policy).where(repositories.c.id == bindparam("which")))
+_SET_POLICY = Statement(
+    update(repositories).where(repositories.c.id == bindparam("which")).values(policy=bindparam("text"))
 )
 _DELETE = Statement(delete_from(repositories).where(repositories.c.id == bindparam("which")))
 _of_repository = repository_tags.c.repository_id == bindparam("which")
@@ -57,6 +77,22 @@ def get(tx: Transaction, at: RepositoryRef) -> Repository:
     repository = find(tx, at)
     if repository is None:
         raise RepositoryNotFound(at)
+    return repository
+
+
+def find_by_id(tx: Transaction, repository_id: int) -> Repository | None:
+    """A repository by its row."""
+    row = tx.first(_FIND_BY_ID, which=repository_id)
+    if row is None:
+        return None
+    registry = Registry(row.pop("account_id"), row.pop("region"))
+    return _repository(row, RepositoryRef(registry, row["name"]))
+
+
+def get_by_id(tx: Transaction, repository_id: int) -> Repository:
+    """The repository of a row that something refers to, so that it must be there."""
+    repository = find_by_id(tx, repository_id)
+    assert repository is not None, "references are rows, and go with what they refer to"
     return repository
 
 
@@ -94,6 +130,8 @@ def insert_new(
         scan_on_push=scan_on_push,
         encryption_type=encryption.type,
         kms_key=encryption.kms_key,
+        policy=None,
+        image_count=0,
     )
     return find(tx, at)
 
@@ -104,9 +142,31 @@ def set_mutability(tx: Transaction, repository: Repository, mutability: TagMutab
     tx.run(_SET_MUTABILITY, which=repository.id, setting=mutability.setting.value, filters=filters)
 
 
+def policy(tx: Transaction, repository: Repository) -> str | None:
+    """The policy of a repository, as it was given."""
+    text: str | None = tx.value(_POLICY, which=repository.id)
+    return text
+
+
+def set_policy(tx: Transaction, repository: Repository, text: str | None) -> None:
+    """Give a repository a policy, whatever it had before; or take it away."""
+    tx.run(_SET_POLICY, which=repository.id, text=text)
+
+
+def set_scan_on_push(tx: Transaction, repository: Repository, is_on_push: bool) -> None:
+    """Say whether images are scanned when they come, where the registry has no rules."""
+    tx.run(_SET_SCAN_ON_PUSH, which=repository.id, setting=is_on_push)
+
+
 def delete(tx: Transaction, repository: Repository) -> None:
     """Remove a repository's row and all that hangs on it."""
     tx.run(_DELETE, which=repository.id)
+    count(tx, repository.registry_id, -1)
+
+
+def count(tx: Transaction, registry_id: int, more: int) -> int:
+    """Count repositories that came, or with a negative number went; how many the registry has now."""
+    return int(tx.value(_COUNT, which=registry_id, more=more))
 
 
 def resource_tags(tx: Transaction, repository: Repository) -> dict[str, str]:

@@ -8,7 +8,7 @@ its parameters and results, and is then handed to the driver as it is.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy.dialects import sqlite
@@ -23,6 +23,8 @@ DIALECT = sqlite.dialect(paramstyle="named")
 _EXPANDING = re.compile(r"\(__\[POSTCOMPILE_(\w+)\]\)")
 
 Row = dict[str, Any]
+T = TypeVar("T")
+BATCH = 500  # bound parameters of one statement
 
 
 class Statement:
@@ -68,3 +70,8 @@ def insertion(table: Table) -> Statement:
     clause = sqlalchemy.insert(table)
     names = [column.name for column in table.c if column is not counted]
     return Statement(clause if counted is None else clause.returning(counted), names)
+
+
+def batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
+    """Items in portions of which each fits into one statement."""
+    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))

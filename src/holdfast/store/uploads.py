@@ -9,7 +9,7 @@ from sqlalchemy import delete as delete_from
 
 from holdfast.model.uploads import Part, Upload
 from holdfast.store import blobs
-from holdfast.store.statements import Statement, insertion
+from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import EPOCH, objects, upload_parts, uploads
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ _LET_GO = Statement(
     .values(expires_at=bindparam("until"))
 )
 _EXPIRED = Statement(select(uploads).where(uploads.c.expires_at < bindparam("now")).limit(bindparam("limit")))
-BATCH = 500  # bound parameters of one statement
 
 
 def begin(tx: Transaction, repository: Repository, upload_id: str, expires_at: datetime) -> None:
@@ -77,9 +76,8 @@ def end(tx: Transaction, upload: Upload, now: datetime) -> bool:
     """Close an upload, so that its objects may be swept unless a blob keeps them; False if it was closed already."""
     if tx.run(_END, upload_id=upload.id) != 1:
         return False
-    keys = [part.object_key for part in upload.parts]
-    for start in range(0, len(keys), BATCH):
-        tx.run(_LET_GO, keys=keys[start : start + BATCH], until=now)
+    for keys in batches([part.object_key for part in upload.parts]):
+        tx.run(_LET_GO, keys=keys, until=now)
     return True
 
 

@@ -1,5 +1,5 @@
 """The back door: work that nobody waits for."""
 
-from holdfast.worker.timetable import Timetable
+from holdfast.worker.runner import Runner
 
-__all__ = ["Timetable"]
+__all__ = ["Runner"]

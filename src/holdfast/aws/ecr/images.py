@@ -20,7 +20,7 @@ from holdfast.model.errors import (
     ManifestTooLarge,
     Unsupported,
 )
-from holdfast.model.images import ImageId
+from holdfast.model.images import ACTIVE, ImageId
 from holdfast.registry.images import Failure
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def batch_get_image(call: Call, request: Shape) -> Shape:
     """Manifests by tag or digest; what cannot be had is told one by one."""
     at = the_repository(call, request)
     ids, failures = _identifiers(request)
-    found, missing = registry.images.get(call.on, at, ids)
+    found, missing = registry.caching.get_images(call.on, at, ids, puller=call.caller.arn)
     accepted = frozenset(request.get("acceptedMediaTypes", ()))
     images = []
     for id_, image, stored in found:
@@ -97,10 +97,8 @@ def list_images(call: Call, request: Shape) -> Shape:
     """Digest and tag of every tag, and the digest of every untagged image."""
     at, wish = the_repository(call, request), request.get("filter", {})
     after, tagged = pages.after(request, (0, "")), TAG_STATUS[wish.get("tagStatus", "ANY")]
-    if _wants_archived(wish):
-        registry.repositories.get(call.on, at)
-        return {"imageIds": []}
-    found, more = registry.images.identifiers(call.on, at, after, pages.size(request), tagged=tagged)
+    status = wish.get("imageStatus", ACTIVE)
+    found, more = registry.images.identifiers(call.on, at, after, pages.size(request), tagged=tagged, status=status)
     return {
         "imageIds": [_rendered_id(ImageId(digest, tag)) for _, digest, tag in found],
         "nextToken": pages.token((found[-1][0], found[-1][2] or "")) if more else None,
@@ -113,24 +111,23 @@ def describe_images(call: Call, request: Shape) -> Shape:
     at, wish = the_repository(call, request), request.get("filter", {})
     if "imageIds" in request:
         pages.refuse_with(request, "imageIds")
-        ids = [ImageId(item.get("imageDigest"), item.get("imageTag")) for item in request["imageIds"]]
-        if ImageId() in ids:
-            raise InvalidParameter("imageIds", "both tag and digest cannot be null")
-        return {"imageDetails": [_detail(at, image) for image in registry.images.describe(call.on, at, ids)]}
-    if _wants_archived(wish):
-        registry.repositories.get(call.on, at)
-        return {"imageDetails": []}
-    tagged = TAG_STATUS[wish.get("tagStatus", "ANY")]
-    found, more = registry.images.page(call.on, at, pages.after(request, 0), pages.size(request), tagged=tagged)
+        found = registry.images.describe(call.on, at, requested_ids(request))
+        return {"imageDetails": [_detail(at, image) for image in found]}
+    tagged, status = TAG_STATUS[wish.get("tagStatus", "ANY")], wish.get("imageStatus", ACTIVE)
+    after = pages.after(request, 0)
+    found, more = registry.images.page(call.on, at, after, pages.size(request), tagged=tagged, status=status)
     return {
         "imageDetails": [_detail(at, image) for image in found],
         "nextToken": pages.token(found[-1].id) if more else None,
     }
 
 
-def _wants_archived(wish: Shape) -> bool:
-    """Whether only images are wanted of a storage class that this registry never puts one in."""
-    return wish.get("imageStatus", "ACTIVE") in {"ARCHIVED", "ACTIVATING"}
+def requested_ids(request: Shape) -> list[ImageId]:
+    """The images that a request names, each by digest, tag or both."""
+    ids = [ImageId(item.get("imageDigest"), item.get("imageTag")) for item in request["imageIds"]]
+    if ImageId() in ids:
+        raise InvalidParameter("imageIds", "both tag and digest cannot be null")
+    return ids
 
 
 def _identifiers(request: Shape) -> tuple[list[ImageId], list[Failure]]:
@@ -185,5 +182,8 @@ def _detail(at: RepositoryRef, image: Image) -> Shape:
         "imageManifestMediaType": image.media_type,
         "artifactMediaType": image.artifact_type or image.config_media_type,
         "subjectManifestDigest": image.subject,
-        "imageStatus": "ACTIVE",
+        "lastRecordedPullTime": image.pulled_at,
+        "imageStatus": image.status,
+        "lastArchivedAt": image.archived_at,
+        "lastActivatedAt": image.activated_at,
     }

@@ -51,7 +51,9 @@ def batch_check_layer_availability(call: Call, request: Shape) -> Shape:
 @operation(on=the_repository)
 def initiate_layer_upload(call: Call, request: Shape) -> Shape:
     """Open an upload."""
-    return {"uploadId": registry.uploads.begin(call.on, the_repository(call, request)), "partSize": PART_BYTES}
+    at = the_repository(call, request)
+    registry.repositories.ensure_for_push(call.on, call.caller, at)
+    return {"uploadId": registry.uploads.begin(call.on, at), "partSize": PART_BYTES}
 
 
 @operation(on=the_repository)
@@ -128,7 +130,7 @@ def get_download_url_for_layer(call: Call, request: Shape) -> Shape:
     at, digest = the_repository(call, request), request["layerDigest"]
     if not digests.is_digest(digest):
         raise LayersNotFound(at, [digest])
-    registry.layers.require_in_image(call.on, at, digest)
+    registry.caching.require_layer(call.on, at, digest)
     return {
         "layerDigest": digest,
         "downloadUrl": f"{call.http.origin}/layers/{call.tokens.sign_layer(at.arn, digest)}",

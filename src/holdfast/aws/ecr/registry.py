@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from holdfast.aws import addresses
-from holdfast.aws.operations import Call, Shape, operation, the_registry
+from holdfast.aws.operations import Call, Shape, operation
 from holdfast.model.names import Registry
 
 
@@ -29,12 +29,3 @@ def get_authorization_token(call: Call, request: Shape) -> Shape:
             }
         )
     return {"authorizationData": answers}
-
-
-@operation(on=the_registry)
-def describe_registry(call: Call, request: Shape) -> Shape:
-    """The registry's id and where it is copied to."""
-    return {
-        "registryId": the_registry(call, request).account_id,
-        "replicationConfiguration": {"rules": []},
-    }

@@ -59,7 +59,7 @@ def put_image_tag_mutability(call: Call, request: Shape) -> Shape:
     at = the_repository(call, request)
     mutability = _mutability(request)
     registry.repositories.set_mutability(call.on, at, mutability)
-    return {"registryId": at.registry.account_id, "repositoryName": at.name, **_rendered_mutability(mutability)}
+    return {"registryId": at.registry.account_id, "repositoryName": at.name, **rendered_mutability(mutability)}
 
 
 @operation(on=the_tagged)
@@ -95,7 +95,7 @@ def _tags(items: list[Shape]) -> dict[str, str]:
     return tags
 
 
-def _rendered_mutability(mutability: TagMutability) -> Shape:
+def rendered_mutability(mutability: TagMutability) -> Shape:
     filters = [{"filterType": "WILDCARD", "filter": pattern} for pattern in mutability.filters]
     return {
         "imageTagMutability": mutability.setting.value,
@@ -110,7 +110,7 @@ def _rendered(call: Call, repository: Repository) -> Shape:
         "repositoryName": repository.name,
         "repositoryUri": addresses.repository_uri(call.http, repository.ref),
         "createdAt": repository.created_at,
-        **_rendered_mutability(repository.mutability),
+        **rendered_mutability(repository.mutability),
         "imageScanningConfiguration": {"scanOnPush": repository.scan_on_push},
         "encryptionConfiguration": {
             "encryptionType": repository.encryption.type,

@@ -9,7 +9,7 @@ from holdfast.model.errors.families import AlreadyExists
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.model.names import RepositoryRef
+    from holdfast.model.names import Registry, RepositoryRef
 
 
 class RepositoryAlreadyExists(AlreadyExists):
@@ -76,3 +76,54 @@ class LayerAlreadyExists(AlreadyExists):
             f"The layer with digest '{digest}' already exists in the repository with name '{at.name}' "
             f"in the registry with id '{at.registry.account_id}'"
         )
+
+
+class LifecyclePolicyPreviewInProgress(AlreadyExists):
+    """A preview of that repository is still running."""
+
+    def __init__(self, at: RepositoryRef) -> None:
+        super().__init__(
+            f"A lifecycle policy preview is in progress for the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}'. Wait for it to complete"
+        )
+
+
+class PullThroughCacheRuleAlreadyExists(AlreadyExists):
+    """The registry has a pull-through cache rule of that prefix."""
+
+    def __init__(self, registry: Registry, prefix: str) -> None:
+        super().__init__(
+            f"A pull through cache rule with repository prefix '{prefix}' already exists "
+            f"in the registry with id '{registry.account_id}'"
+        )
+
+
+class TemplateAlreadyExists(AlreadyExists):
+    """The registry has a repository creation template of that prefix."""
+
+    def __init__(self, registry: Registry, prefix: str) -> None:
+        super().__init__(
+            f"A repository creation template with prefix '{prefix}' already exists "
+            f"in the registry with id '{registry.account_id}'"
+        )
+
+
+class ExclusionAlreadyExists(AlreadyExists):
+    """A principal whose pulls are excluded already."""
+
+    def __init__(self, principal_arn: str) -> None:
+        super().__init__(f"The pull time update exclusion for the principal '{principal_arn}' already exists")
+
+
+class ReplicationBackfillInProgress(AlreadyExists):
+    """Another backfill to that destination is still running."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(f"A replication backfill to the region '{region}' is in progress. Wait for it, or stop it")
+
+
+class ReplicationBackfillInvalidStatus(AlreadyExists):
+    """A backfill that is over, or being stopped, cannot be stopped."""
+
+    def __init__(self, backfill_id: str, status: str) -> None:
+        super().__init__(f"The replication backfill with id '{backfill_id}' is {status} and cannot be stopped")

@@ -105,3 +105,40 @@ class ImageDigestDoesNotMatch(Invalid):
             f"The image with digest '{digest}' in repository '{at.name}' and registry ID '{at.registry.account_id}' "
             "does not match the image digest that Amazon ECR has calculated."
         )
+
+
+class UnsupportedImageType(Invalid):
+    """An image that cannot be scanned: a list, or an artifact that is no image."""
+
+    def __init__(self, at: RepositoryRef, digest: str) -> None:
+        super().__init__(
+            f"The image with digest '{digest}' in the repository with name '{at.name}' in the registry "
+            f"with id '{at.registry.account_id}' is of a type that cannot be scanned"
+        )
+
+
+class UnsupportedUpstreamRegistry(Invalid):
+    """An upstream that cannot be cached, or not without credentials."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"The upstream registry URL {url[:300]} is invalid.")
+
+
+class ImageArchived(Invalid):
+    """An image in the archive, of which this cannot be asked."""
+
+    def __init__(self, at: RepositoryRef, digest: str) -> None:
+        super().__init__(
+            f"The image with digest '{digest}' in the repository with name '{at.name}' in the registry "
+            f"with id '{at.registry.account_id}' is archived. Restore it first"
+        )
+
+
+class ImageStorageClassUpdateNotSupported(Invalid):
+    """An image that cannot go to that storage class as it is."""
+
+    def __init__(self, at: RepositoryRef, digest: str, why: str) -> None:
+        super().__init__(
+            f"The storage class of the image with digest '{digest}' in the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}' cannot be changed: {why}"
+        )

@@ -31,3 +31,10 @@ class LayerTooLarge(LimitExceeded):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The layer is larger than {limit} bytes")
+
+
+class Throttling(LimitExceeded):
+    """More calls than the operator lets through in a while."""
+
+    def __init__(self) -> None:
+        super().__init__("Rate exceeded")

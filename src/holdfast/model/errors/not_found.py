@@ -9,7 +9,7 @@ from holdfast.model.errors.families import NotFound
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.model.names import RepositoryRef
+    from holdfast.model.names import Registry, RepositoryRef
 
 
 class RepositoryNotFound(NotFound):
@@ -78,4 +78,96 @@ class UploadNotFound(NotFound):
         super().__init__(
             f"The upload with id '{upload_id}' does not exist in the repository with name '{at.name}' "
             f"in the registry with id '{at.registry.account_id}'"
+        )
+
+
+class RepositoryPolicyNotFound(NotFound):
+    """The repository has no policy."""
+
+    def __init__(self, at: RepositoryRef) -> None:
+        super().__init__(
+            f"Repository policy does not exist for the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}'"
+        )
+
+
+class RegistryPolicyNotFound(NotFound):
+    """The registry has no policy."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(f"Registry policy does not exist in the registry with id '{registry.account_id}'")
+
+
+class LifecyclePolicyNotFound(NotFound):
+    """The repository has no lifecycle policy."""
+
+    def __init__(self, at: RepositoryRef) -> None:
+        super().__init__(
+            f"Lifecycle policy does not exist for the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}'"
+        )
+
+
+class LifecyclePolicyPreviewNotFound(NotFound):
+    """Nobody asked for a preview in that repository."""
+
+    def __init__(self, at: RepositoryRef) -> None:
+        super().__init__(
+            f"Lifecycle policy preview does not exist for the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}'"
+        )
+
+
+class PullThroughCacheRuleNotFound(NotFound):
+    """The registry has no pull-through cache rule of that prefix."""
+
+    def __init__(self, registry: Registry, prefix: str) -> None:
+        super().__init__(
+            f"The pull through cache rule with repository prefix '{prefix}' does not exist "
+            f"in the registry with id '{registry.account_id}'"
+        )
+
+
+class TemplateNotFound(NotFound):
+    """The registry has no repository creation template of that prefix."""
+
+    def __init__(self, registry: Registry, prefix: str) -> None:
+        super().__init__(
+            f"The repository creation template with prefix '{prefix}' does not exist "
+            f"in the registry with id '{registry.account_id}'"
+        )
+
+
+class ScanNotFound(NotFound):
+    """An image that was never scanned."""
+
+    def __init__(self, at: RepositoryRef, digest: str | None, tag: str | None) -> None:
+        super().__init__(
+            f"Image scan does not exist for the image with '{{imageDigest:'{digest or 'null'}', "
+            f"imageTag:'{tag or 'null'}'}}' in the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}'"
+        )
+
+
+class SigningConfigurationNotFound(NotFound):
+    """The registry has no signing configuration."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(f"Signing configuration does not exist in the registry with id '{registry.account_id}'")
+
+
+class ExclusionNotFound(NotFound):
+    """A principal whose pulls are not excluded."""
+
+    def __init__(self, principal_arn: str) -> None:
+        super().__init__(f"The pull time update exclusion for the principal '{principal_arn}' does not exist")
+
+
+class ReplicationBackfillNotFound(NotFound):
+    """No such backfill, or it ended long ago."""
+
+    def __init__(self, registry: Registry, backfill_id: str) -> None:
+        super().__init__(
+            f"The replication backfill with id '{backfill_id}' does not exist "
+            f"in the registry with id '{registry.account_id}'"
         )

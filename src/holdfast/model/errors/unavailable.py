@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from holdfast.model.errors.families import Unavailable
+
+if TYPE_CHECKING:
+    from holdfast.model.names import RepositoryRef
 
 
 class Kms(Unavailable):
@@ -24,3 +29,42 @@ class BytesDamaged(Unavailable):
 
     def __init__(self, digest: str) -> None:
         super().__init__(f"The stored bytes of '{digest}' are missing or damaged and are not served")
+
+
+class UnableToGetUpstreamImage(Unavailable):
+    """An image that is not cached, and its upstream cannot be asked."""
+
+    def __init__(self, at: RepositoryRef, upstream_url: str) -> None:
+        super().__init__(
+            f"The image is not in the repository with name '{at.name}' in the registry with id "
+            f"'{at.registry.account_id}', and it cannot be had from its upstream registry {upstream_url}"
+        )
+
+
+class UnableToGetUpstreamLayer(Unavailable):
+    """A layer that is not cached, and its upstream cannot be asked."""
+
+    def __init__(self, at: RepositoryRef, upstream_url: str) -> None:
+        super().__init__(
+            f"The layer is not in the repository with name '{at.name}' in the registry with id "
+            f"'{at.registry.account_id}', and it cannot be had from its upstream registry {upstream_url}"
+        )
+
+
+class UnableToListUpstreamImageReferrers(Unavailable):
+    """Referrers of an image that is not cached, and its upstream cannot be asked."""
+
+    def __init__(self, at: RepositoryRef, upstream_url: str) -> None:
+        super().__init__(
+            f"The referrers of an image of the repository with name '{at.name}' in the registry with id "
+            f"'{at.registry.account_id}' cannot be listed at its upstream registry {upstream_url}"
+        )
+
+
+class UnableToAccessSecret(Unavailable):
+    """Credentials of an upstream that lie where this registry may not read."""
+
+    def __init__(self, secret_arn: str) -> None:
+        super().__init__(
+            f"The secret '{secret_arn}' cannot be accessed: it must be of the same account and region as the rule"
+        )

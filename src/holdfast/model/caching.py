@@ -1,0 +1,103 @@
+"""Pull-through cache rules: which upstream registries there are, and what each asks for (ECR user guide)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.model.errors import InvalidParameter, UnableToAccessSecret, UnsupportedUpstreamRegistry
+from holdfast.model.names import check_role_arn, partition
+from holdfast.model.prefixes import ROOT
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from holdfast.model.names import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of registry whose images can be cached."""
+
+    name: str  # ECR's upstreamRegistry
+    url: str  # a pattern
+    needs_credential: bool = False
+
+    def matches(self, url: str) -> re.Match[str] | None:
+        """Whether an address is one of this kind's."""
+        return re.fullmatch(self.url, url, re.ASCII)
+
+
+KINDS = (
+    Kind("ecr", r"(?P<account>[0-9]{12})\.dkr[.-]ecr(-fips)?\.[0-9a-z-]{2,25}\.(amazonaws\.com(\.cn)?|on\.aws)"),
+    Kind("ecr-public", r"public\.ecr\.aws"),
+    Kind("k8s", r"registry\.k8s\.io"),
+    Kind("quay", r"quay\.io"),
+    Kind("docker-hub", r"registry-1\.docker\.io", needs_credential=True),
+    Kind("github-container-registry", r"ghcr\.io", needs_credential=True),
+    Kind("gitlab-container-registry", r"registry\.gitlab\.com", needs_credential=True),
+    Kind("azure-container-registry", r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.azurecr\.io", needs_credential=True),
+    Kind("chainguard", r"cgr\.dev", needs_credential=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A registry whose images are cached, and by whose leave."""
+
+    kind: str
+    url: str
+    prefix: str = ROOT
+    credential_arn: str | None = None
+    custom_role_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRule:
+    """What is below a prefix comes from an upstream."""
+
+    registry: Registry
+    prefix: str
+    upstream: Upstream
+    created_at: datetime
+    updated_at: datetime
+
+    def __post_init__(self) -> None:
+        upstream = self.upstream
+        kind = kind_of(upstream.url)
+        if kind.name != upstream.kind:
+            raise UnsupportedUpstreamRegistry(upstream.url)
+        if kind.needs_credential and upstream.credential_arn is None:
+            raise UnsupportedUpstreamRegistry(upstream.url)
+        if needs_role(self.registry, upstream.url) and upstream.custom_role_arn is None:
+            raise UnsupportedUpstreamRegistry(upstream.url)
+        if self.prefix == ROOT and upstream.prefix != ROOT:
+            raise InvalidParameter(
+                "upstreamRepositoryPrefix", "Member must be ROOT when ecrRepositoryPrefix is set as ROOT"
+            )
+        if upstream.credential_arn is not None:
+            _check_secret(self.registry, upstream.credential_arn)
+        if upstream.custom_role_arn is not None:
+            check_role_arn("customRoleArn", upstream.custom_role_arn)
+
+
+def kind_of(url: str) -> Kind:
+    """The kind of registry that an address belongs to, or `UnsupportedUpstreamRegistry`."""
+    for kind in KINDS:
+        if kind.matches(url):
+            return kind
+    raise UnsupportedUpstreamRegistry(url)
+
+
+def needs_role(home: Registry, url: str) -> bool:
+    """Whether an address is of another account's ECR, which only a role may read."""
+    found = KINDS[0].matches(url)
+    return found is not None and found["account"] != home.account_id
+
+
+def _check_secret(home: Registry, arn: str) -> None:
+    """Refuse a secret that lies where the registry may not read."""
+    place = f"arn:{partition(home.region)}:secretsmanager:{home.region}:{home.account_id}:secret:"
+    if not arn.startswith(place):
+        raise UnableToAccessSecret(arn)

@@ -1,0 +1,67 @@
+"""What happened, in EventBridge's shape (ECR user guide, "Sample events from Amazon ECR")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from holdfast.model.images import Image
+    from holdfast.model.names import Registry
+
+SOURCE = "aws.ecr"
+VERSION = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a registry; its detail's members are hyphenated, as ECR's are."""
+
+    detail_type: str
+    detail: dict[str, Any]
+    resources: tuple[str, ...] = ()
+    source: str = SOURCE
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event with its place in the outbox."""
+
+    number: int
+    id: str
+    registry: Registry
+    occurred_at: datetime
+    event: Event
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        """The event as EventBridge hands it on."""
+        return {
+            "version": VERSION,
+            "id": self.id,
+            "detail-type": self.event.detail_type,
+            "source": self.event.source,
+            "account": self.registry.account_id,
+            "time": f"{self.occurred_at:%Y-%m-%dT%H:%M:%SZ}",
+            "region": self.registry.region,
+            "resources": list(self.event.resources),
+            "detail": self.event.detail,
+        }
+
+
+def image_action(action: str, repository_name: str, image: Image, tag: str | None, **more: str | None) -> Event:
+    """A PUSH, DELETE or UPDATE_STORAGE_CLASS of an image, or of a referrer."""
+    detail = {
+        "result": "SUCCESS",
+        "repository-name": repository_name,
+        "image-digest": image.digest,
+        "action-type": action,
+        "image-tag": tag,
+        "manifest-media-type": image.media_type if more else None,
+        "artifact-media-type": (image.artifact_type or image.config_media_type) if more else None,
+        **{name.replace("_", "-"): value for name, value in more.items()},
+    }
+    kind = "ECR Referrer Action" if image.subject else "ECR Image Action"
+    return Event(kind, {name: value for name, value in detail.items() if value is not None})

@@ -1,0 +1,200 @@
+"""Which images are scanned when, and how a scan stands (ECR user guide, "Scan images for software vulnerabilities")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from holdfast.model import globs
+from holdfast.model.errors import InvalidParameter
+from holdfast.model.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from holdfast.model.images import Image
+    from holdfast.model.names import RepositoryRef
+
+SETTING = "scanning"  # under which a registry's configuration is kept
+CONFIG_TYPES = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
+
+
+class ScanType(StrEnum):
+    """ECR's scanType."""
+
+    BASIC = "BASIC"
+    ENHANCED = "ENHANCED"
+
+
+class Frequency(StrEnum):
+    """ECR's scanFrequency."""
+
+    SCAN_ON_PUSH = "SCAN_ON_PUSH"
+    CONTINUOUS_SCAN = "CONTINUOUS_SCAN"
+    MANUAL = "MANUAL"
+
+
+# What may be asked for; the first that matches a repository wins.
+FREQUENCIES = {
+    ScanType.BASIC: (Frequency.SCAN_ON_PUSH, Frequency.MANUAL),
+    ScanType.ENHANCED: (Frequency.CONTINUOUS_SCAN, Frequency.SCAN_ON_PUSH),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How often the repositories that some filters match are scanned."""
+
+    frequency: Frequency
+    filters: tuple[str, ...]
+
+    def matching(self, repository_name: str) -> tuple[str, ...]:
+        """Those filters that match a repository."""
+        return tuple(pattern for pattern in self.filters if _matches(pattern, repository_name))
+
+
+def _matches(pattern: str, repository_name: str) -> bool:
+    """A filter without `*` is found anywhere in a name ("Filters for image scanning")."""
+    return globs.matches(pattern, repository_name) if "*" in pattern else pattern in repository_name
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """ECR's registry scanning configuration."""
+
+    type: ScanType = ScanType.BASIC
+    rules: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        frequencies = [rule.frequency for rule in self.rules]
+        for frequency in frequencies:
+            if frequency not in FREQUENCIES[self.type]:
+                raise InvalidParameter("scanFrequency", f"{frequency} is not supported when scanType is {self.type}")
+        if len(set(frequencies)) < len(frequencies):
+            raise InvalidParameter("rules", "Each scanFrequency can be used by one rule only")
+
+    @property
+    def text(self) -> str:
+        """As it is kept."""
+        return msgspec.json.encode(self).decode()
+
+
+def read(text: str | None) -> Configuration:
+    """A configuration as it was kept; without one, the default."""
+    return Configuration() if text is None else msgspec.json.decode(text, type=Configuration)
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """How often a repository is scanned, and the filters that say so."""
+
+    frequency: Frequency
+    filters: tuple[str, ...] = ()
+
+    @property
+    def is_on_push(self) -> bool:
+        """Whether an image is scanned when it comes."""
+        return self.frequency is not Frequency.MANUAL
+
+
+def effective(configuration: Configuration, repository_name: str, repository_scan_on_push: bool) -> Effective:
+    """What is done with a repository; its own setting counts only where the registry has nothing to say."""
+    if configuration.type is ScanType.BASIC and not configuration.rules:
+        return Effective(Frequency.SCAN_ON_PUSH if repository_scan_on_push else Frequency.MANUAL)
+    rules = {rule.frequency: rule for rule in configuration.rules}
+    for frequency in FREQUENCIES[configuration.type]:
+        filters = rules[frequency].matching(repository_name) if frequency in rules else ()
+        if filters:
+            return Effective(frequency, filters)
+    return Effective(Frequency.MANUAL)
+
+
+class Status(StrEnum):
+    """ECR's scan status, as far as a scan of this registry can be in one."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETE = "COMPLETE"
+    FAILED = "FAILED"
+    ACTIVE = "ACTIVE"  # scanned, and scanned again by itself
+    UNSUPPORTED_IMAGE = "UNSUPPORTED_IMAGE"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    IMAGE_ARCHIVED = "IMAGE_ARCHIVED"
+
+
+DESCRIPTIONS = {
+    Status.PENDING: "The scan is waiting to be started.",
+    Status.IN_PROGRESS: "The scan is in progress.",
+    Status.COMPLETE: "The scan was completed successfully.",
+    Status.ACTIVE: "The image is scanned continuously.",
+    Status.UNSUPPORTED_IMAGE: "The image was not scanned: it is of a type that cannot be scanned.",
+    Status.LIMIT_EXCEEDED: "The image was not scanned: the registry's quota of scans in 24 hours is exhausted.",
+    Status.IMAGE_ARCHIVED: "The image was not scanned: it is archived.",
+}
+NEVER_BEGUN = frozenset({Status.UNSUPPORTED_IMAGE, Status.LIMIT_EXCEEDED, Status.IMAGE_ARCHIVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The latest scan of an image."""
+
+    status: Status
+    description: str
+    requested_at: datetime
+    completed_at: datetime | None = None
+
+    @property
+    def has_findings(self) -> bool:
+        """Whether it looked at the image, so that finding nothing means something."""
+        return self.status in {Status.COMPLETE, Status.ACTIVE}
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether it counts as a scan of the image."""
+        return self.status not in NEVER_BEGUN
+
+
+def is_scannable(image: Image) -> bool:
+    """Whether an image has files to look at: lists have none, and other artifacts are anything."""
+    return image.config_media_type in CONFIG_TYPES
+
+
+def scanned(at: RepositoryRef, image: Image, status: Status) -> Event:
+    """The event of a scan that ended, of an image with its tags."""
+    return Event(
+        "ECR Image Scan",
+        {
+            "scan-status": status.value,
+            "repository-name": at.name,
+            "finding-severity-counts": {},
+            "image-digest": image.digest,
+            "image-tags": list(image.tags),
+        },
+        (at.arn,),
+    )
+
+
+def frequencies_changed(changes: Sequence[tuple[RepositoryRef, Frequency, Frequency]]) -> Event:
+    """The event of repositories that are scanned otherwise than before: each with how it was, and how it is."""
+    return Event(
+        "ECR Scan Resource Change",
+        {
+            "action-type": "SCAN_FREQUENCY_CHANGE",
+            "repositories": [
+                {
+                    "repository-name": at.name,
+                    "repository-arn": at.arn,
+                    "scan-frequency": now.value,
+                    "previous-scan-frequency": before.value,
+                }
+                for at, before, now in changes
+            ],
+            "resource-type": "REPOSITORY",
+            "scan-type": ScanType.ENHANCED.value,
+        },
+        tuple(at.arn for at, _, _ in changes),
+    )

@@ -1,0 +1,143 @@
+"""What is done in the background: a frozen value for each kind, and how it stands.
+
+A value's fields are its identity: the same work asked for twice is done once. Handlers are written to be run twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something to do; a subclass names it, and `every` lets it come again for ever."""
+
+    every: ClassVar[timedelta | None] = None
+
+    @property
+    def kind(self) -> str:
+        """The name under which it is kept."""
+        return type(self).__name__
+
+    @property
+    def key(self) -> str:
+        """What tells it from others of its kind."""
+        return "/".join(str(getattr(self, field.name)) for field in fields(self))
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """Its fields, as they are kept."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepUploads(Work):
+    """Forget abandoned uploads and the bytes that nothing holds."""
+
+    every = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetThePast(Work):
+    """Remove events, previews and backfills that are older than they are kept."""
+
+    every = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateLifecycle(Work):
+    """Do what the lifecycle policy of a repository says; comes again as long as there is one."""
+
+    repository_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewLifecycle(Work):
+    """Find out what a lifecycle policy would do."""
+
+    repository_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class FollowSubject(Work):
+    """Let the referrers of a digest go where their subject went."""
+
+    repository_id: int
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateImage(Work):
+    """Bring an image back from the archive."""
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScanImage(Work):
+    """Look for vulnerabilities in an image."""
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateImage(Work):
+    """Copy an image to one destination."""
+
+    image_id: int
+    region: str
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunBackfill(Work):
+    """Copy what was pushed before a replication rule."""
+
+    backfill_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellScanFrequencies(Work):
+    """Tell which repositories are scanned otherwise since a registry's scanning configuration was changed."""
+
+    account_id: str
+    region: str
+
+
+KINDS: dict[str, type[Work]] = {kind.__name__: kind for kind in Work.__subclasses__()}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A row of the work table."""
+
+    id: int
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    due_at: datetime | None
+    again_at: datetime | None
+    attempts: int
+    fence: int
+    owner: str | None
+    is_cancelled: bool
+    progress: dict[str, Any] | None
+    error: str | None
+    created_at: datetime
+
+    @property
+    def work(self) -> Work:
+        """What is to be done."""
+        return KINDS[self.kind](**self.payload)
+
+    @property
+    def state(self) -> str:
+        """How it stands, in a word."""
+        if self.due_at is None:
+            return "given up"
+        return "running" if self.owner is not None else "waiting"

@@ -1,0 +1,83 @@
+"""What follows when an image comes, goes or changes its storage class: events, and work for others.
+
+Every function runs in the transaction of the change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.model.events import image_action
+from holdfast.model.work import FollowSubject
+from holdfast.registry import events
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.model.images import Image
+    from holdfast.model.repositories import Repository
+    from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
+
+
+def pushed(
+    on: Backends,
+    tx: Transaction,
+    repository: Repository,
+    image: Image,
+    tags: Sequence[str],
+    *,
+    is_new: bool,
+    is_restored: bool,
+) -> None:
+    """An image was pushed, or some tags now name it; one that its push brought back from the archive is as new."""
+    untagged = [None] if is_new or is_restored else []
+    for tag in tags or untagged:
+        events.tell(on, tx, repository.registry, image_action("PUSH", repository.name, image, tag))
+    if is_new or is_restored:
+        _arrived(on, tx, repository, image)
+    if is_restored:
+        _call_referrers(on, tx, repository, image)
+
+
+def activated(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+    """An image with its tags came back from the archive: for everybody else that is as if it were pushed."""
+    at = f"{on.clock():%Y-%m-%dT%H:%M:%SZ}"
+    _tell_each(on, tx, repository, image, "UPDATE_STORAGE_CLASS", target_storage_class="STANDARD", last_activated_at=at)
+    _arrived(on, tx, repository, image)
+    _call_referrers(on, tx, repository, image)
+
+
+def archived(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+    """An image with its tags went into the archive."""
+    _tell_each(on, tx, repository, image, "UPDATE_STORAGE_CLASS", target_storage_class="ARCHIVE")
+    _call_referrers(on, tx, repository, image)
+
+
+def untagged(on: Backends, tx: Transaction, repository: Repository, image: Image, tag: str) -> None:
+    """A tag was removed, and its image stays."""
+    events.tell(on, tx, repository.registry, image_action("DELETE", repository.name, image, tag))
+
+
+def removed(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+    """An image with its tags was removed."""
+    _tell_each(on, tx, repository, image, "DELETE")
+    if store.lists.has_referrers(tx, repository, image.digest):
+        due_at = on.clock() + on.limits.referrer_delay  # the subject may be pushed again
+        store.work.add(tx, FollowSubject(repository.id, image.digest), on.clock(), due_at)
+
+
+def _tell_each(on: Backends, tx: Transaction, repository: Repository, image: Image, action: str, **more: str) -> None:
+    for tag in image.tags or (None,):
+        events.tell(on, tx, repository.registry, image_action(action, repository.name, image, tag, **more))
+
+
+def _arrived(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+    """What is configured to happen to every new image."""
+
+
+def _call_referrers(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+    """Let referrers follow an image that changed its storage class."""
+    if store.lists.has_referrers(tx, repository, image.digest):
+        store.work.add(tx, FollowSubject(repository.id, image.digest), on.clock())

@@ -1,0 +1,76 @@
+"""Put, get and delete the policies of repositories and of a registry; the texts are kept as they came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.model.account_settings import REGISTRY_POLICY_SCOPE
+from holdfast.model.errors import InvalidParameter, RegistryPolicyNotFound, RepositoryPolicyNotFound
+from holdfast.model.policies import SETTING, parse_registry_policy, parse_repository_policy
+from holdfast.registry import account_settings
+
+if TYPE_CHECKING:
+    from holdfast.model.callers import Caller
+    from holdfast.model.names import Registry, RepositoryRef
+    from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
+
+
+def set_on_repository(on: Backends, caller: Caller, at: RepositoryRef, text: str, *, force: bool = False) -> None:
+    """Give a repository a policy; one that would not let the caller give it another only by force."""
+    policy = parse_repository_policy(text)
+    if not force and policy.always_denies(caller, "ecr:SetRepositoryPolicy", at.arn):
+        raise InvalidParameter(
+            "PolicyText", "The policy would keep you from setting another one; set force if that is what you want"
+        )
+    with on.database.transaction() as tx:
+        store.repositories.set_policy(tx, store.repositories.get(tx, at), text)
+
+
+def of_repository(on: Backends, at: RepositoryRef) -> str:
+    """The policy of a repository, or `RepositoryPolicyNotFound`."""
+    with on.database.snapshot() as tx:
+        text = store.repositories.policy(tx, store.repositories.get(tx, at))
+    if text is None:
+        raise RepositoryPolicyNotFound(at)
+    return text
+
+
+def delete_from_repository(on: Backends, at: RepositoryRef) -> str:
+    """Take the policy of a repository away; what it was."""
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, at)
+        text = store.repositories.policy(tx, repository)
+        if text is None:
+            raise RepositoryPolicyNotFound(at)
+        store.repositories.set_policy(tx, repository, None)
+    return text
+
+
+def put_on_registry(on: Backends, registry: Registry, text: str) -> None:
+    """Give a registry a policy, in the scope that is set for it."""
+    with on.database.transaction() as tx:
+        parse_registry_policy(text, account_settings.value(tx, registry, REGISTRY_POLICY_SCOPE))
+        store.registry_settings.put(tx, registry, SETTING, text, on.clock())
+
+
+def of_registry(on: Backends, registry: Registry) -> str:
+    """The policy of a registry, or `RegistryPolicyNotFound`."""
+    with on.database.snapshot() as tx:
+        return _of_registry(tx, registry)
+
+
+def delete_from_registry(on: Backends, registry: Registry) -> str:
+    """Take the policy of a registry away; what it was."""
+    with on.database.transaction() as tx:
+        text = _of_registry(tx, registry)
+        store.registry_settings.delete_setting(tx, registry, SETTING, on.clock())
+    return text
+
+
+def _of_registry(tx: Transaction, registry: Registry) -> str:
+    text = store.registry_settings.find(tx, registry, SETTING)
+    if text is None:
+        raise RegistryPolicyNotFound(registry)
+    return text

@@ -1,0 +1,194 @@
+"""Say which images are scanned, ask for scans, and do them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.model import scanning
+from holdfast.model.errors import (
+    ImageArchived,
+    ImageNotFound,
+    LimitExceeded,
+    ScanNotFound,
+    UnsupportedImageType,
+    Validation,
+)
+from holdfast.model.images import ACTIVE
+from holdfast.model.scanning import DESCRIPTIONS, SETTING, Scan, ScanType, Status
+from holdfast.model.work import ScanImage
+from holdfast.registry import events, scan_frequencies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from holdfast.model.images import Image, ImageId
+    from holdfast.model.names import Registry, RepositoryRef
+    from holdfast.model.repositories import Repository
+    from holdfast.model.scanning import Configuration, Effective
+    from holdfast.registry.backends import Backends
+    from holdfast.registry.work import Job
+    from holdfast.store import Transaction
+
+NO_ENGINE = "The image was not scanned: this version of Holdfast has no scan engine"
+
+
+def configuration(on: Backends, registry: Registry) -> Configuration:
+    """What is set for a whole registry."""
+    with on.database.snapshot() as tx:
+        return scanning.read(store.registry_settings.find(tx, registry, SETTING))
+
+
+def configure(on: Backends, registry: Registry, wanted: Configuration) -> None:
+    """Replace what is set for a whole registry; which repositories that changes is told in the background."""
+    now = on.clock()
+    with on.database.transaction() as tx:
+        before = scanning.read(store.registry_settings.find(tx, registry, SETTING))
+        store.registry_settings.put(tx, registry, SETTING, wanted.text, now)
+        if wanted.type is ScanType.ENHANCED and wanted != before:
+            scan_frequencies.changed(tx, registry, before, now)
+
+
+def of_repositories(
+    on: Backends, named: Iterable[RepositoryRef]
+) -> tuple[list[tuple[Repository, Effective]], list[RepositoryRef]]:
+    """What is done with each of some repositories, and which of them are not there."""
+    found, missing = [], []
+    with on.database.snapshot() as tx:
+        for at in named:
+            repository = store.repositories.find(tx, at)
+            if repository is None:
+                missing.append(at)
+            else:
+                found.append((repository, _effective(tx, repository)))
+    return found, missing
+
+
+def start(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, Scan]:
+    """Ask for a scan of an image, once in a while."""
+    now = on.clock()
+    with on.database.transaction() as tx:
+        repository, image = _get(tx, at, id_)
+        if image.status != ACTIVE:
+            raise ImageArchived(at, image.digest)
+        if not scanning.is_scannable(image):
+            raise UnsupportedImageType(at, image.digest)
+        if (
+            scanning.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING)).type
+            != ScanType.BASIC
+        ):
+            raise Validation(
+                "Starting a scan is not supported when enhanced scanning is enabled for the registry: "
+                "images are scanned as its scanning configuration says"
+            )
+        if _is_recent(store.scans.find(tx, image.id), now, on.limits.scan_interval):
+            raise LimitExceeded("The scan quota per image has been exceeded. Wait and try again.")
+        if _is_full(on, tx, repository, now):
+            raise LimitExceeded(
+                f"The registry cannot have more than {on.limits.scans_per_day} images scanned in 24 hours"
+            )
+        return image, _request(tx, repository, image, now)
+
+
+def find(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, Scan, ScanType]:
+    """The latest scan of an image, and how its registry's images are scanned."""
+    with on.database.snapshot() as tx:
+        repository, image = _get(tx, at, id_)
+        scan_ = store.scans.find(tx, image.id)
+        if scan_ is None:
+            raise ScanNotFound(at, id_.digest, id_.tag)
+        set_ = scanning.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
+    return image, scan_, set_.type
+
+
+def pushed(on: Backends, tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:
+    """Ask for a scan of an image that was pushed, or came back from the archive, where that is wanted."""
+    wanted = _effective(tx, repository).is_on_push
+    # A new image was never scanned, and need not be asked for its scan.
+    before = store.scans.find(tx, image.id) if image.archived_at is not None else None
+    if before is not None:
+        if _is_recent(before, now, on.limits.scan_interval):
+            return
+        store.scans.forget(tx, image.id)
+    if not wanted:
+        return
+    if not scanning.is_scannable(image):
+        _skip(tx, repository, image, Status.UNSUPPORTED_IMAGE, now)
+    elif _is_full(on, tx, repository, now):
+        _skip(tx, repository, image, Status.LIMIT_EXCEEDED, now)
+    else:
+        _request(tx, repository, image, now)
+
+
+def scan(on: Backends, job: Job) -> None:
+    """Scan an image, or say that it was not scanned: nobody may take one for clean that nothing looked at."""
+    image_id = job.item.payload["image_id"]
+    with on.database.transaction(durable=False) as tx:
+        job.step(tx)
+        found = store.images.find_by_id(tx, image_id)
+        if found is None:
+            return
+        image = found[0]
+        is_wanted = image.status == ACTIVE
+        status = Status.IN_PROGRESS if is_wanted else Status.IMAGE_ARCHIVED
+        if not store.scans.change(tx, image_id, status, DESCRIPTIONS[status], None):
+            return
+    if not is_wanted:
+        return
+    outcome = _engine(on, image)
+    with on.database.transaction() as tx:
+        job.step(tx)
+        found = store.images.find_by_id(tx, image_id)
+        if found is not None:
+            image, repository_id = found
+            _end(on, tx, store.repositories.get_by_id(tx, repository_id), image, outcome)
+
+
+def _engine(_on: Backends, _image: Image) -> str | None:
+    """What a scan engine says of the scan that it completed; None as long as there is no engine."""
+    return None
+
+
+def _end(on: Backends, tx: Transaction, repository: Repository, image: Image, outcome: str | None) -> None:
+    set_ = scanning.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
+    status = Status.FAILED
+    if outcome is not None:
+        status = Status.COMPLETE if set_.type is ScanType.BASIC else Status.ACTIVE
+    if store.scans.change(tx, image.id, status, outcome or NO_ENGINE, on.clock()):
+        [image] = store.tags.of_images(tx, [image])
+        events.tell(on, tx, repository.registry, scanning.scanned(repository.ref, image, status))
+
+
+def _get(tx: Transaction, at: RepositoryRef, id_: ImageId) -> tuple[Repository, Image]:
+    repository = store.repositories.get(tx, at)
+    image = store.images.find(tx, repository, digest=id_.digest, tag=id_.tag)
+    if image is None:
+        raise ImageNotFound(at, id_.digest, id_.tag)
+    return repository, image
+
+
+def _effective(tx: Transaction, repository: Repository) -> Effective:
+    set_ = scanning.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
+    return scanning.effective(set_, repository.name, repository.scan_on_push)
+
+
+def _is_recent(scan_: Scan | None, now: datetime, interval: timedelta) -> bool:
+    return scan_ is not None and scan_.was_begun and scan_.requested_at > now - interval
+
+
+def _is_full(on: Backends, tx: Transaction, repository: Repository, now: datetime) -> bool:
+    # Those that were asked for and could not be scanned count as well: that keeps the question to one index.
+    return store.scans.has_since(tx, repository.registry_id, now - timedelta(days=1), on.limits.scans_per_day)
+
+
+def _request(tx: Transaction, repository: Repository, image: Image, now: datetime) -> Scan:
+    scan_ = Scan(Status.PENDING, DESCRIPTIONS[Status.PENDING], now)
+    store.scans.put(tx, repository.registry_id, image.id, scan_)
+    store.work.add(tx, ScanImage(image.id), now)
+    return scan_
+
+
+def _skip(tx: Transaction, repository: Repository, image: Image, status: Status, now: datetime) -> None:
+    store.scans.put(tx, repository.registry_id, image.id, Scan(status, DESCRIPTIONS[status], now))

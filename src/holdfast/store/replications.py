@@ -1,0 +1,56 @@
+"""How the copying of each image to each destination stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, delete, select, update
+
+from holdfast.model.names import Registry
+from holdfast.model.replication import Replication
+from holdfast.store.statements import Statement, insertion
+from holdfast.store.tables import image_replications
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from holdfast.store.database import Transaction
+
+_of_image = image_replications.c.manifest_id == bindparam("which")
+_OF_IMAGE = Statement(
+    select(image_replications).where(_of_image).order_by(image_replications.c.region, image_replications.c.account_id)
+)
+_INSERT = insertion(image_replications)
+_it = (
+    _of_image,
+    image_replications.c.region == bindparam("in_region"),
+    image_replications.c.account_id == bindparam("of_account"),
+)
+_DELETE = Statement(delete(image_replications).where(*_it))
+_CHANGE = Statement(
+    update(image_replications)
+    .where(*_it)
+    .values(status=bindparam("to"), failure_code=bindparam("code"), updated_at=bindparam("now"))
+)
+
+
+def of_image(tx: Transaction, image_id: int) -> list[Replication]:
+    """Where an image was to be copied to, and how each copying stands."""
+    return [
+        Replication(Registry(row["account_id"], row["region"]), row["status"], row["failure_code"])
+        for row in tx.all(_OF_IMAGE, which=image_id)
+    ]
+
+
+def begin(tx: Transaction, image_id: int, destination: Registry, now: datetime) -> None:
+    """Note that an image is being copied to a destination, whatever was before."""
+    place = {"region": destination.region, "account_id": destination.account_id}
+    tx.run(_DELETE, which=image_id, in_region=destination.region, of_account=destination.account_id)
+    tx.run(_INSERT, manifest_id=image_id, **place, status="IN_PROGRESS", failure_code=None, updated_at=now)
+
+
+def change(tx: Transaction, image_id: int, replication: Replication, now: datetime) -> None:
+    """Say how a copying stands now; it may be gone with its image."""
+    destination = replication.destination
+    place = {"in_region": destination.region, "of_account": destination.account_id}
+    tx.run(_CHANGE, which=image_id, **place, to=replication.status, code=replication.failure_code, now=now)

@@ -1,0 +1,95 @@
+"""The whole schema, a file a neighbourhood.
+
+    accounts ── access_keys                                            work      what is still to be done
+    registries ── settings, templates, cache rules, exclusions         events    what is still to be told
+         │    └── repositories ── repository_tags, lifecycle policies and previews
+         │             ├── manifests ── manifest_bodies, manifest_references, scans, replications, signings
+         │             │       └── tags
+         │             ├── uploads ── upload_parts ─┐
+         │             └── repository_blobs         │
+         └── blobs ────────────┘  └── objects ──────┘   (an object is bytes under one key of the blob store)
+
+References are rows: what a manifest needs is in `manifest_references`, and nothing it names may go while it is there.
+"""
+
+from holdfast.store.tables.accounts import (
+    access_keys,
+    accounts,
+    secrets,
+)
+from holdfast.store.tables.basis import (
+    EPOCH,
+    Instant,
+    metadata,
+)
+from holdfast.store.tables.blobs import (
+    blobs,
+    objects,
+    repository_blobs,
+    upload_parts,
+    uploads,
+)
+from holdfast.store.tables.images import (
+    image_replications,
+    image_scans,
+    image_signings,
+    manifest_bodies,
+    manifest_references,
+    manifests,
+    tags,
+)
+from holdfast.store.tables.lifecycle import (
+    lifecycle_policies,
+    lifecycle_preview_results,
+    lifecycle_previews,
+)
+from holdfast.store.tables.registries import (
+    backfill_results,
+    backfills,
+    cache_rules,
+    creation_templates,
+    pull_exclusions,
+    registries,
+    registry_settings,
+    repositories,
+    repository_tags,
+)
+from holdfast.store.tables.work import (
+    events,
+    work,
+)
+
+__all__ = [
+    "EPOCH",
+    "Instant",
+    "access_keys",
+    "accounts",
+    "backfill_results",
+    "backfills",
+    "blobs",
+    "cache_rules",
+    "creation_templates",
+    "events",
+    "image_replications",
+    "image_scans",
+    "image_signings",
+    "lifecycle_policies",
+    "lifecycle_preview_results",
+    "lifecycle_previews",
+    "manifest_bodies",
+    "manifest_references",
+    "manifests",
+    "metadata",
+    "objects",
+    "pull_exclusions",
+    "registries",
+    "registry_settings",
+    "repositories",
+    "repository_blobs",
+    "repository_tags",
+    "secrets",
+    "tags",
+    "upload_parts",
+    "uploads",
+    "work",
+]

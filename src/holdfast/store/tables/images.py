@@ -1,0 +1,110 @@
+"""Manifests, what they need, the tags that name them, and what was done with them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    true,
+)
+from sqlalchemy.types import JSON
+
+from holdfast.store.tables.basis import Instant, RowId, metadata
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", String(140), nullable=False),
+    Column("media_type", String(255), nullable=False),
+    Column("artifact_type", Text),
+    Column("config_media_type", Text),
+    Column("subject", String(140)),
+    Column("manifest_bytes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("annotations", JSON, nullable=False),
+    Column("pushed_at", Instant, nullable=False),
+    Column("pulled_at", Instant),
+    Column("status", String(16), nullable=False, server_default="ACTIVE"),
+    Column("archived_at", Instant),
+    Column("activated_at", Instant),
+    Column("is_tagged", Boolean, nullable=False, server_default=false()),  # so that each filter of a list is a range
+    UniqueConstraint("repository_id", "digest"),
+    Index("ix_manifests_repository_id_subject_status_id", "repository_id", "subject", "status", "id"),
+    Index("ix_manifests_repository_id_status_is_tagged_id", "repository_id", "status", "is_tagged", "id"),
+    sqlite_autoincrement=True,
+)
+
+manifest_bodies = Table(  # apart, so that lists do not read past megabytes
+    "manifest_bodies",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+manifest_references = Table(
+    "manifest_references",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", String(140), primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("is_manifest", Boolean, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Index("ix_manifest_references_repository_id_digest", "repository_id", "digest"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(300), primary_key=True),
+    Column("manifest_id", ForeignKey("manifests.id"), nullable=False),
+    Column("tagged_at", Instant, nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=true()),  # whether its image is: others are not listed
+    Index("ix_tags_manifest_id_name", "manifest_id", "name"),
+    Index("ix_tags_repository_id_is_active_name", "repository_id", "is_active", "name"),
+)
+
+image_scans = Table(  # the latest scan of each image
+    "image_scans",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("registry_id", ForeignKey("registries.id"), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("requested_at", Instant, nullable=False),
+    Column("completed_at", Instant),
+    Index("ix_image_scans_registry_id_requested_at", "registry_id", "requested_at"),
+)
+
+image_replications = Table(
+    "image_replications",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True),
+    Column("region", String(25), primary_key=True),
+    Column("account_id", String(12), primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("failure_code", String(64)),
+    Column("updated_at", Instant, nullable=False),
+)
+
+image_signings = Table(
+    "image_signings",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True),
+    Column("profile_arn", String(200), primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("failure_code", String(64)),
+    Column("failure_reason", Text),
+)

@@ -1,0 +1,43 @@
+"""What is still to be done, and what is still to be told."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy.types import JSON
+
+from holdfast.store.tables.basis import Instant, RowId, metadata
+
+work = Table(  # what is still to be done, by whichever process comes first
+    "work",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("key", String(300), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("due_at", Instant, index=True),  # while it is done: when its lease ends. Null once it was given up
+    Column("again_at", Instant),  # wanted once more while it was being done
+    Column("attempts", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),  # counts claims: who holds an older number has lost his
+    Column("owner", String(128)),  # who does it now
+    Column("is_cancelled", Boolean, nullable=False),
+    Column("progress", JSON(none_as_null=True)),
+    Column("error", Text),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("kind", "key"),
+    sqlite_autoincrement=True,
+)
+
+events = Table(  # the outbox: written in the transaction of the change, delivered afterwards
+    "events",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("event_id", String(36), nullable=False),
+    Column("account_id", String(12), nullable=False),
+    Column("region", String(25), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("detail_type", String(128), nullable=False),
+    Column("resources", JSON, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("occurred_at", Instant, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)

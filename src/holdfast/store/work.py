@@ -1,0 +1,156 @@
+"""The work table: add, claim, hold, finish, give up.
+
+An item that is being done is due again when its lease ends, so whoever dies leaves it to the next. Each claim counts
+the fence up, and who comes back with an older number finds that the item is no longer his.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, func, select, update
+
+from holdfast.model.work import Item
+from holdfast.store.statements import Statement, insertion
+from holdfast.store.tables import work
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from holdfast.model.work import Work
+    from holdfast.store.database import Transaction
+
+_it = work.c.id == bindparam("which")
+_FIND = Statement(select(work).where(work.c.kind == bindparam("kind"), work.c.key == bindparam("key")))
+_GET = Statement(select(work).where(_it))
+_INSERT = insertion(work)
+_DUE = Statement(select(work).where(work.c.due_at <= bindparam("now")).order_by(work.c.due_at).limit(1))
+_PAGE = Statement(select(work).where(work.c.id > bindparam("after")).order_by(work.c.id).limit(bindparam("limit")))
+_WAIT = Statement(
+    update(work).where(_it).values(due_at=bindparam("due"), attempts=bindparam("tries"), is_cancelled=False)
+)
+_WANT_AGAIN = Statement(update(work).where(_it).values(again_at=bindparam("again")))
+_CLAIM = Statement(
+    update(work)
+    .where(_it)
+    .values(due_at=bindparam("lease"), owner=bindparam("by"), fence=work.c.fence + 1, attempts=work.c.attempts + 1)
+)
+_mine = (_it, work.c.fence == bindparam("held"))
+_HOLD = Statement(
+    update(work)
+    .where(*_mine)
+    .values(
+        due_at=bindparam("lease"),
+        progress=func.coalesce(bindparam("news", type_=work.c.progress.type), work.c.progress),
+    )
+)
+_IS_CANCELLED = Statement(select(work.c.is_cancelled).where(_it))
+_FINISH = Statement(delete(work).where(*_mine))
+_REST = Statement(
+    update(work)
+    .where(*_mine)
+    .values(
+        due_at=bindparam("due"), again_at=None, owner=None, attempts=bindparam("tries"), is_cancelled=False,
+        error=bindparam("fault"),
+    )
+)  # fmt: skip
+_CANCEL = Statement(update(work).where(_it, work.c.due_at.is_not(None)).values(is_cancelled=True))
+_HURRY = Statement(update(work).where(_it, work.c.owner.is_(None)).values(due_at=bindparam("due"), attempts=0))
+_FORGET = Statement(delete(work).where(_it, work.c.due_at.is_(None)))
+
+
+def add(tx: Transaction, wanted: Work, now: datetime, due_at: datetime | None = None) -> None:
+    """Want something done, in the transaction that causes it; what is wanted already is not done twice for that."""
+    due = due_at or now
+    row = tx.first(_FIND, kind=wanted.kind, key=wanted.key)
+    if row is None:
+        tx.run(
+            _INSERT, kind=wanted.kind, key=wanted.key, payload=wanted.payload, due_at=due, again_at=None, attempts=0,
+            fence=0, owner=None, is_cancelled=False, progress=None, error=None, created_at=now,
+        )  # fmt: skip
+        return
+    item = Item(**row)
+    if item.owner is not None and item.due_at is not None:
+        tx.run(_WANT_AGAIN, which=item.id, again=min(due, item.again_at or due))
+    elif item.due_at is None or due < item.due_at or item.is_cancelled:
+        tx.run(_WAIT, which=item.id, due=due, tries=0)
+
+
+def is_due_by(tx: Transaction, wanted: Work, at: datetime) -> bool:
+    """Whether it is in the table, and comes no later than at an instant: the clock may have been set back since."""
+    row = tx.first(_FIND, kind=wanted.kind, key=wanted.key)
+    return row is not None and row["due_at"] is not None and row["due_at"] <= at
+
+
+def due(tx: Transaction, now: datetime) -> Item | None:
+    """What has waited longest, if anything is due."""
+    row = tx.first(_DUE, now=now)
+    return Item(**row) if row else None
+
+
+def claim(tx: Transaction, owner: str, now: datetime, lease_until: datetime) -> Item | None:
+    """Take what has waited longest; nobody else is given it until the lease ends."""
+    item = due(tx, now)
+    if item is None:
+        return None
+    tx.run(_CLAIM, which=item.id, by=owner, lease=lease_until)
+    return get(tx, item.id)
+
+
+def hold(tx: Transaction, item: Item, lease_until: datetime, progress: dict[str, Any] | None) -> bool:
+    """Lengthen a lease and note the progress; False if the item is somebody else's now."""
+    return tx.run(_HOLD, which=item.id, held=item.fence, lease=lease_until, news=progress) == 1
+
+
+def is_cancelled(tx: Transaction, item: Item) -> bool:
+    """Whether somebody wants it stopped."""
+    return bool(tx.value(_IS_CANCELLED, which=item.id))
+
+
+def finish(tx: Transaction, item: Item, again_at: datetime | None) -> None:
+    """End an item that was done, or let it wait for its next time; nothing if it is somebody else's now."""
+    now = get(tx, item.id)
+    if now is not None and now.again_at is not None:
+        again_at = min(now.again_at, again_at or now.again_at)
+    if again_at is None:
+        tx.run(_FINISH, which=item.id, held=item.fence)
+    else:
+        tx.run(_REST, which=item.id, held=item.fence, due=again_at, tries=0, fault=None)
+
+
+def fail(tx: Transaction, item: Item, error: str, retry_at: datetime | None) -> None:
+    """Let an item that failed wait for another try, or give it up."""
+    tx.run(_REST, which=item.id, held=item.fence, due=retry_at, tries=item.attempts, fault=error[:2000])
+
+
+def get(tx: Transaction, item_id: int) -> Item | None:
+    """An item by its number."""
+    row = tx.first(_GET, which=item_id)
+    return Item(**row) if row else None
+
+
+def page(tx: Transaction, after: int, limit: int) -> list[Item]:
+    """Up to `limit` items in the order of their making, beginning after one."""
+    return [Item(**row) for row in tx.all(_PAGE, after=after, limit=limit)]
+
+
+def cancel(tx: Transaction, item_id: int) -> bool:
+    """Ask that an item be stopped; False if it is not there or was given up."""
+    return tx.run(_CANCEL, which=item_id) == 1
+
+
+def cancel_work(tx: Transaction, unwanted: Work) -> None:
+    """Ask that some work be stopped, if it is in the table."""
+    row = tx.first(_FIND, kind=unwanted.kind, key=unwanted.key)
+    if row is not None:
+        cancel(tx, row["id"])
+
+
+def hurry(tx: Transaction, item_id: int, now: datetime) -> bool:
+    """Let an item that waits, or was given up, be done now; False if it is not there or being done."""
+    return tx.run(_HURRY, which=item_id, due=now) == 1
+
+
+def forget(tx: Transaction, item_id: int) -> bool:
+    """Forget an item that was given up."""
+    return tx.run(_FORGET, which=item_id) == 1

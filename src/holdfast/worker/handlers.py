@@ -1,0 +1,31 @@
+"""What is done for each kind of work: one row a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from holdfast import registry
+from holdfast.model import work
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from holdfast.registry import Backends
+    from holdfast.registry.work import Job
+
+# A handler may be run twice for the same work; it says when the work comes again, if it does.
+Handler = Callable[["Backends", "Job"], "datetime | None"]
+
+HANDLERS: dict[str, Handler] = {
+    work.SweepUploads.__name__: registry.cleaning.sweep_uploads,
+    work.ForgetThePast.__name__: registry.cleaning.forget_the_past,
+    work.EvaluateLifecycle.__name__: registry.lifecycle.evaluate,
+    work.PreviewLifecycle.__name__: registry.lifecycle.preview,
+    work.FollowSubject.__name__: registry.referrers.follow_subject,
+    work.ActivateImage.__name__: registry.archive.activate,
+    work.ScanImage.__name__: registry.scanning.scan,
+    work.ReplicateImage.__name__: registry.replication.replicate,
+    work.RunBackfill.__name__: registry.backfills.run,
+    work.TellScanFrequencies.__name__: registry.scan_frequencies.tell,
+}

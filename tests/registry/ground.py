@@ -1,0 +1,85 @@
+"""A registry in this process, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from holdfast import registry
+from holdfast.blobs import FileStore, KeyRing, SealedStore
+from holdfast.model import manifests
+from holdfast.model.names import Registry, RepositoryRef
+from holdfast.model.repositories import Encryption, TagMutability
+from holdfast.registry import Backends
+from holdfast.store import Database
+from holdfast.store.migrations import migrate
+from holdfast.worker import Runner
+from tests import builders
+
+HOME = Registry("000000000000", "us-east-1")
+AT = RepositoryRef(HOME, "some/repository")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+def open_ground(folder, clock, **limits) -> Backends:
+    """A registry with one repository, AT."""
+    keys = KeyRing({1: bytes(32)})
+    database = Database(folder / "holdfast.db")
+    migrate(database)
+    on = Backends(database, SealedStore(FileStore(folder / "objects"), keys), keys, clock)
+    on = replace(on, limits=replace(on.limits, **limits))
+    registry.accounts.create(on, HOME.account_id)
+    create(on, AT)
+    return on
+
+
+def create(on, at, **changed):
+    """Make a repository."""
+    plain = {"mutability": TagMutability(), "scan_on_push": False, "encryption": Encryption(), "tags": {}}
+    return registry.repositories.create(on, at, **plain | changed)
+
+
+def push_blob(on, at, data):
+    """Push a layer."""
+    writer = registry.uploads.receive_whole(on)
+    writer.write(data)
+    registry.uploads.complete_whole(on, at, writer, builders.digest(data))
+
+
+def push(on, at, seed, *tags, **members):
+    """Push an image that differs by its seed; its document."""
+    document = builders.an_image(lambda data: push_blob(on, at, data), seed=seed, **members)
+    put(on, at, document, *tags)
+    return document
+
+
+def put(on, at, document, *tags):
+    """Push a manifest."""
+    return registry.images.put(on, at, manifests.parse(document.body, document.media_type), tags)
+
+
+def work_off(on) -> None:
+    """Do in the background what is due now, until nothing is."""
+    Runner(on).tick()
+
+
+def described(on, at=AT, status="ANY"):
+    """Every image of a repository, by digest."""
+    found, more = registry.images.page(on, at, 0, 1000, status=status)
+    assert not more
+    return {image.digest: image for image in found}
+
+
+def told(on, kind=None):
+    """The details of the events so far, of one kind."""
+    return [one.event.detail for one in registry.events.page(on) if kind in {None, one.event.detail_type}]
