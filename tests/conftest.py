@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -174,3 +175,9 @@ def name(request):
     """A repository name that is this test's own."""
     test = f"{request.module.__name__} {request.node.name}".lower()
     return "t/" + re.sub(r"[^a-z0-9]+", "-", test).strip("-")[-200:].strip("-")
+
+
+@pytest.fixture
+def region(request):
+    """A region that is this test's own: for what is set on a whole registry."""
+    return "t-" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]

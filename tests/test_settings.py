@@ -35,6 +35,10 @@ VALUES = {
     "workers": (0, "3", 3),
     "profile": (Profile.SPEC, "ecr-strict", Profile.ECR_STRICT),
     "signature_window": (900, "300", 300),
+    "quotas": ({}, "images=5, tags=7", {"images": 5, "tags": 7}),
+    "throttle": ({}, "PutImage=0.5,*=100", {"PutImage": 0.5, "*": 100.0}),
+    "lifecycle_interval": (3600, "5", 5),
+    "background": (True, "OFF", False),
     "log_level": ("info", "WARNING", "warning"),
 }
 
@@ -49,6 +53,10 @@ BAD = {
     "workers": ["", "-1", "257", "two", "1.5", " 1"],
     "profile": ["", "ecr", "strict"],
     "signature_window": ["", "0", "86401", "15 min"],
+    "quotas": ["images", "images=", "=5", "images=0", "images=x", "images=1.5", "pictures=5", "images=5;tags=7"],
+    "throttle": ["", "on", "PutImage", "PutImage=", "PutImage=0", "PutImage=-1", "PutImage=nan", "PutImage=inf"],
+    "lifecycle_interval": ["", "0", "86401", "1h"],
+    "background": ["", "true", "sometimes"],
     "log_level": ["", "loud"],
 }
 

@@ -10,6 +10,7 @@ import platform
 import re
 import shlex
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,8 +117,15 @@ def open_backends(settings: Settings) -> registry.Backends:
         raise BadSetting(str(fault)) from None
     except OSError as fault:
         raise BadSetting(f"--data {settings.data}: {fault.strerror}: {fault.filename}") from None
+    limits = registry.Limits(lifecycle_interval=timedelta(seconds=settings.lifecycle_interval))
     return registry.Backends(
-        database=Database(database_path), blobs=SealedStore(blobs, keys), keys=keys, clock=now, profile=settings.profile
+        database=Database(database_path),
+        blobs=SealedStore(blobs, keys),
+        keys=keys,
+        clock=now,
+        limits=registry.quotas.with_quotas(limits, settings.quotas),
+        profile=settings.profile,
+        throttle=registry.throttle.Throttle(settings.throttle, time.monotonic) if settings.throttle else None,
     )
 
 
@@ -220,7 +228,8 @@ def serve(settings: Settings) -> int:
         mine = [(sockets[index], tls) for sockets, tls in listeners]
         numbers = metrics.Metrics()
         runner = Runner(on)
-        server = Server(Application(settings, on, numbers), numbers, background=runner.tick)
+        background = runner.tick if settings.background else lambda: registry.pulls.record(on)
+        server = Server(Application(settings, on, numbers), numbers, background=background)
         runner.is_stopping = lambda: server.is_draining
         server.run(mine, ready)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.model.names import ACCOUNT_ID, REGION
 from holdfast.model.profiles import Profile
+from holdfast.model.quotas import ECR_RATES, QUOTAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,6 +97,10 @@ class Settings:
     workers: int
     profile: Profile
     signature_window: int
+    quotas: Mapping[str, int]
+    throttle: Mapping[str, float]
+    lifecycle_interval: int
+    background: bool
     log_level: str
     root_access_key_id: str
     root_secret_access_key: Secret | None
@@ -180,6 +185,36 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def _quotas(text: str) -> dict[str, int]:
+    quotas = {}
+    for name, number in _pairs(text):
+        if name not in QUOTAS:
+            raise ValueError(f"there is no quota '{name}'; there are {', '.join(QUOTAS)}")
+        quotas[name] = _number(1, 2**40)(number)
+    return quotas
+
+
+def _throttle(text: str) -> Mapping[str, float]:
+    if text in {"off", "ecr"}:
+        return ECR_RATES if text == "ecr" else {}
+    rates: dict[str, float] = {}
+    for name, number in _pairs(text or "="):
+        try:
+            rates[name] = float(number)
+        except ValueError:
+            rates[name] = 0.0
+        if not 0 < rates[name] < 1e9:
+            raise ValueError(f"the rate of {name} must be a number of calls a second, such as PutImage=10")
+    return rates
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    if not all(name and found and value for name, found, value in pairs):
+        raise ValueError("it must be NAME=NUMBER, or several of these with commas")
+    return [(name.strip(), value.strip()) for name, _, value in pairs]
+
+
 def _switch(text: str) -> bool:
     return _one_of("true", "false", "1", "0", "yes", "no")(text) in {"true", "1", "yes"}
 
@@ -207,6 +242,13 @@ CHOICES = (
            "registry protocol: spec (OCI to the letter) or ecr-strict (ECR's quirks)", "NAME"),
     Choice("signature_window", "900", _number(1, 86400), "seconds by which a signed request's clock may be off",
            "SECONDS"),
+    Choice("quotas", "", _quotas, "quotas other than ECR's, with commas", "NAME=NUMBER"),
+    Choice("throttle", "off", _throttle, "calls a second of an account in a region: off, ecr (its rates), or "
+           "OPERATION=RATE with commas; * is every other operation", "off|ecr|…"),
+    Choice("lifecycle_interval", "3600", _number(1, 86400), "seconds between two evaluations of a lifecycle policy",
+           "SECONDS"),
+    Choice("background", "on", lambda text: _one_of("on", "off")(text) == "on",
+           "do background work while serving; off leaves it to `holdfast worker`", "on|off"),
     Choice("log_level", "info", _one_of("debug", "info", "warning", "error"), "how much is logged", "LEVEL"),
     Choice("root_access_key_id", "", lambda text: _match(KEY_ID, "16 to 32 letters and digits")(text) if text else "",
            "root access key to use instead of a generated one", "ID", flag=False),

@@ -23,6 +23,7 @@ COMMON = {
     "ExpiredTokenException",
     "RequestEntityTooLarge",
     "ServiceUnavailableException",
+    "ThrottlingException",
     "UnrecognizedClientException",
 }
 ONLY_OVER_OCI = {errors.ImageReferencedByManifestList}  # the API tells it item by item, as a failure code

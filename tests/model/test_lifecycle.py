@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.model.lifecycle import Candidate, Policy, Rule, Selection, Verdict, plan
@@ -153,6 +153,12 @@ def test_a_policy_without_rules_and_a_repository_without_images():
     assert plan(a_policy("1 any keep 1"), [], NOW) == []
 
 
+def test_a_tagged_rule_without_entries_speaks_of_tagged_images():
+    rule = replace(a_rule("1 v* pushed 1"), selection=Selection("tagged", (), (), "standard", "sinceImagePushed", 1))
+
+    assert told(plan(Policy((rule,)), images_of("A[]9 B[v1]9"), NOW)) == "B1"
+
+
 def test_the_largest_number_of_days_is_longer_than_time_itself():
     assert told(plan(a_policy(f"1 any pushed {2**31 - 1}"), images_of("A[]700000"), NOW)) == ""
 
@@ -284,7 +290,9 @@ def is_selected(pattern, tag):
     return verdict.rule is not None
 
 
-@given(st.text("ab*", min_size=1, max_size=9), st.text("ab", min_size=1, max_size=9))
+@given(st.text("ab*", min_size=1, max_size=6), st.text("ab", min_size=1, max_size=6))
+@example("a*a", "a")
+@example("ab*ba", "aba")
 @settings(deadline=None, max_examples=500)
 def test_a_pattern_matches_what_its_regular_expression_matches(pattern, tag):
     assert is_selected(pattern, tag) == bool(as_expression(pattern).fullmatch(tag))

@@ -121,6 +121,8 @@ class Door:
 
     @staticmethod
     def _run(call: Call, operation: Operation, model: OperationModel, body: bytes) -> Response:
+        if call.on.throttle is not None:
+            call.on.throttle.take(call.caller.account_id, call.region, operation.name)
         parameters = json_protocol.parse(model, body)
         json_protocol.validate(model, parameters)
         resource = operation.resource(call, parameters)

@@ -81,6 +81,8 @@ class Door:
         home = registry_of(request, login)
         at = RepositoryRef(home, name) if name else None
         if row.needs is not None:
+            if self._on.throttle is not None:
+                self._on.throttle.take(login.caller.account_id, home.region, row.needs.removeprefix("ecr:"))
             registry.access.require(login.caller, row.needs, at or home)
         return row.handler(Call(self._on, self._tokens, request, login.caller, home, at, reference))
 

@@ -23,6 +23,7 @@ WORDS: dict[type[Exception], tuple[int, str]] = {
     errors.AlreadyExists: (405, "UNSUPPORTED"),
     errors.Denied: (403, "DENIED"),
     errors.LimitExceeded: (403, "DENIED"),
+    errors.Throttling: (429, "TOOMANYREQUESTS"),
     errors.Unavailable: (503, "UNAVAILABLE"),
     errors.Unauthenticated: (401, "UNAUTHORIZED"),
     errors.TokenExpired: (401, "UNAUTHORIZED"),

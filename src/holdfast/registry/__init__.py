@@ -16,6 +16,7 @@ from holdfast.registry import (
     policies,
     pull_exclusions,
     pulls,
+    quotas,
     referrers,
     replication,
     repositories,
@@ -23,6 +24,7 @@ from holdfast.registry import (
     scanning,
     signing,
     templates,
+    throttle,
     uploads,
     work,
 )
@@ -46,6 +48,7 @@ __all__ = [
     "policies",
     "pull_exclusions",
     "pulls",
+    "quotas",
     "referrers",
     "replication",
     "repositories",
@@ -53,6 +56,7 @@ __all__ = [
     "scanning",
     "signing",
     "templates",
+    "throttle",
     "uploads",
     "work",
 ]

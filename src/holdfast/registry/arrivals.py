@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast import store
 from holdfast.model.events import image_action
 from holdfast.model.work import FollowSubject
-from holdfast.registry import events
+from holdfast.registry import events, replication, scanning, signing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,14 @@ def _tell_each(on: Backends, tx: Transaction, repository: Repository, image: Ima
 
 def _arrived(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
     """What is configured to happen to every new image."""
+    now = on.clock()
+    scanning.pushed(on, tx, repository, image, now)
+    replication.pushed(on, tx, repository, image, now)
+    signing.pushed(on, tx, repository, image, now)
+    now = on.clock()
+    scanning.pushed(on, tx, repository, image, now)
+    replication.pushed(on, tx, repository, image, now)
+    signing.pushed(on, tx, repository, image, now)
 
 
 def _call_referrers(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:

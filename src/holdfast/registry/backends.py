@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.blobs import KeyRing, SealedStore
+    from holdfast.registry.throttle import Throttle
     from holdfast.store import Database
 
 
@@ -61,3 +62,4 @@ class Backends:
     limits: Limits = field(default_factory=Limits)
     profile: Profile = Profile.SPEC
     pulls: Pulls = field(default_factory=Pulls)
+    throttle: Throttle | None = None

@@ -126,6 +126,8 @@ def run(on: Backends, job: Job) -> None:
         return
     backfill, source = found
     try:
+        with on.database.transaction(durable=False) as tx:
+            job.step(tx)
         progress = backfill.progress or _prepare(on, job, backfill, source)
         progress = _copy_all(on, job, backfill, source, progress)
         with on.database.transaction() as tx:

@@ -144,16 +144,13 @@ def require_layer(on: Backends, at: RepositoryRef, digest: str) -> None:
 
 
 def require_subject(on: Backends, at: RepositoryRef, digest: str) -> None:
-    """Refuse to list referrers of an image that only an upstream may have."""
+    """Refuse to say that nothing refers to an image that only an upstream may have."""
     with on.database.snapshot() as tx:
-        repository = store.repositories.find(tx, at)
-        if repository is not None and store.images.find(tx, repository, digest=digest) is not None:
+        if store.images.find(tx, store.repositories.get(tx, at), digest=digest) is not None:
             return
         rule = rule_for(tx, at)
     if rule is not None:
         raise UnableToListUpstreamImageReferrers(at, rule.upstream.url)
-    if repository is None:
-        raise RepositoryNotFound(at)
 
 
 def _upstream_url(on: Backends, at: RepositoryRef) -> str | None:

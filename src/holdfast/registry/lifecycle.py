@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 50  # images in one transaction of a run, so that pushes need not wait for long
 RESULTS_AT_ONCE = 1000
 TOLD_FAILURES = 100
+STORED_RULES = 10_000  # a policy that was accepted is followed, even if the quota was lowered since
 
 
 def put(on: Backends, at: RepositoryRef, text: str) -> str:
@@ -187,7 +188,7 @@ def explain(on: Backends, at: RepositoryRef, text: str | None = None) -> list[Ve
 
 
 def _judge(on: Backends, repository_id: int, text: str) -> list[Verdict]:
-    policy = lifecycle_text.parse(text)
+    policy = lifecycle_text.parse(text, STORED_RULES)
     with on.database.snapshot() as tx:
         images = [image for portion in store.lifecycle.candidates(tx, repository_id) for image in portion]
     return plan(policy, images, on.clock())

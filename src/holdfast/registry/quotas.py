@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from holdfast.model.errors import LimitExceeded
+from holdfast.model.quotas import QUOTAS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdfast.model.names import Registry
     from holdfast.model.repositories import Repository
-    from holdfast.registry.backends import Backends
+    from holdfast.registry.backends import Backends, Limits
 
 log = logging.getLogger(__name__)
+
+
+def with_quotas(limits: Limits, quotas: Mapping[str, int]) -> Limits:
+    """Limits with other quotas, by the operator's names for them."""
+    changed: dict[str, Any] = {QUOTAS[name][0]: number * QUOTAS[name][1] for name, number in quotas.items()}
+    return replace(limits, **changed)
 
 
 def check_repositories(on: Backends, registry: Registry, count: int) -> None:

@@ -32,8 +32,10 @@ _GET = Statement(
     .join(registries, registries.c.id == backfills.c.registry_id)
     .where(_it)
 )
+# Those that run, of all registries, are few; those of one registry pile up for as long as they are kept. The sum keeps
+# the database from beginning with the latter.
 _RUNNING = Statement(
-    select(backfills).where(backfills.c.ended_at.is_(None), backfills.c.registry_id == bindparam("registry_id"))
+    select(backfills).where(backfills.c.ended_at.is_(None), backfills.c.registry_id + 0 == bindparam("registry_id"))
 )
 _place: Any = (bindparam("began", type_=BigInteger), bindparam("after"))  # a number is compared with what is kept
 _PAGE = Statement(

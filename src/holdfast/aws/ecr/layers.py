@@ -17,6 +17,7 @@ from holdfast.model.errors import (
     LayerAlreadyExists,
     LayerPartTooSmall,
     LayersNotFound,
+    LimitExceeded,
     RangeInvalid,
     SizeInvalid,
 )
@@ -61,6 +62,8 @@ def upload_layer_part(call: Call, request: Shape) -> Shape:
     """Take the next bytes of an upload."""
     at = the_repository(call, request)
     upload = registry.uploads.get(call.on, at, request["uploadId"])
+    if len(upload.parts) >= call.on.limits.layer_parts:
+        raise LimitExceeded(f"A layer cannot have more than {call.on.limits.layer_parts} parts")
     first, last, data = request["partFirstByte"], request["partLastByte"], request["layerPartBlob"]
     if not data or last - first + 1 != len(data):
         raise SizeInvalid(

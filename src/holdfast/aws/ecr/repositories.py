@@ -96,6 +96,7 @@ def _tags(items: list[Shape]) -> dict[str, str]:
 
 
 def rendered_mutability(mutability: TagMutability) -> Shape:
+    """The members that say which tags may be moved, of a repository or of a template."""
     filters = [{"filterType": "WILDCARD", "filter": pattern} for pattern in mutability.filters]
     return {
         "imageTagMutability": mutability.setting.value,

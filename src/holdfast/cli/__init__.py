@@ -1,0 +1,95 @@
+"""The command line: serve · worker · migrate · check · account · lifecycle · work · events."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from holdfast import __version__
+from holdfast.cli import account, events, lifecycle, work
+from holdfast.cli.ground import add_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    from holdfast.settings import BadSetting, read
+
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 2
+    try:
+        settings = read(vars(options))
+        logging.basicConfig(
+            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+        )
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        status: int = options.run(settings, options)
+    except BadSetting as fault:
+        sys.stderr.write(f"holdfast: {fault}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="holdfast", description="An Amazon ECR that anyone can run.")
+    parser.add_argument("--version", action="version", version=f"holdfast {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, run, help_ in (
+        ("serve", _serve, "serve the ECR API and the registry"),
+        ("worker", _worker, "do background work only"),
+        ("migrate", _migrate, "bring the database to this program's schema"),
+        ("check", _check, "try the settings and every part behind them"),
+    ):
+        command = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        add_settings(command)
+        command.set_defaults(run=run)
+    for group in (account, lifecycle, work, events):
+        group.add(commands)
+    return parser
+
+
+def _serve(settings: Settings, _options: argparse.Namespace) -> int:
+    from holdfast import boot
+
+    return boot.serve(settings)
+
+
+def _worker(settings: Settings, _options: argparse.Namespace) -> int:
+    from holdfast import boot
+
+    return boot.work(settings)
+
+
+def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
+    from holdfast import boot
+    from holdfast.settings import BadSetting
+    from holdfast.store.migrations import SchemaTooNew, migrate
+
+    try:
+        steps = migrate(boot.open_backends(settings).database)
+    except SchemaTooNew as fault:
+        raise BadSetting(str(fault)) from None
+    for step in steps:
+        print(f"migrated: {step}")
+    print("The database has this program's schema.")
+    return 0
+
+
+def _check(settings: Settings, _options: argparse.Namespace) -> int:
+    from holdfast import boot
+
+    results = boot.check(settings)
+    for part, fault in results:
+        print(f"{part:<14} {'ok' if fault is None else fault}")
+    return 0 if all(fault is None for _, fault in results) else 1

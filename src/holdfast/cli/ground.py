@@ -1,0 +1,66 @@
+"""What every command stands on: the settings as flags, an open registry, and refusals as text."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from holdfast import registry
+    from holdfast.settings import Settings
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
+
+
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """Let a command take every setting as a flag."""
+    from holdfast.settings import CHOICES
+
+    for choice in CHOICES:
+        if not choice.flag:
+            continue
+        flag = f"--{choice.name.replace('_', '-')}"
+        default = f" [{choice.default}]" if choice.default and not choice.switch else ""
+        help_ = f"{choice.help}{default} ({choice.variable})".replace("%", "%%")
+        if choice.switch:
+            command.add_argument(flag, dest=choice.name, action="store_const", const="true", help=help_)
+        elif choice.name == "listen":
+            command.add_argument(flag, dest=choice.name, action=_Repeat, metavar=choice.placeholder, help=help_)
+        else:
+            command.add_argument(flag, dest=choice.name, metavar=choice.placeholder, help=help_)
+
+
+class _Repeat(argparse.Action):
+    """Collects a repeated flag as one text with commas."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        _option: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, f"{before},{values}" if before else values)
+
+
+def backends(settings: Settings) -> registry.Backends:
+    """Open a registry that was served before."""
+    from holdfast import boot
+
+    return boot.open_existing(settings)
+
+
+def refusals_as_text(do: Callable[[], None]) -> int:
+    """Do something; the exit status, which a refusal makes 1."""
+    from holdfast.model.errors import Refusal
+
+    try:
+        do()
+    except Refusal as refusal:
+        sys.stderr.write(f"holdfast: {refusal.message}\n")
+        return 1
+    return 0
