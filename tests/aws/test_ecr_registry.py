@@ -163,6 +163,9 @@ MEMBERS = {
     "CompleteLayerUpload": {"uploadId": UPLOAD_ID, "layerDigests": [DIGEST]},
     "GetDownloadUrlForLayer": {"layerDigest": DIGEST},
     "PutImageTagMutability": {"imageTagMutability": "IMMUTABLE"},
+    "SetRepositoryPolicy": {"policyText": "{}"},
+    "GetRepositoryPolicy": {},
+    "DeleteRepositoryPolicy": {},
 }
 
 
@@ -216,6 +219,22 @@ def test_the_list_of_another_account_is_out_of_reach(shared):
 
     assert code == "AccessDeniedException"
     assert "ecr:DescribeRepositories on resource: *" in message
+
+
+@pytest.mark.parametrize("operation", ["create", "update", "delete", "validate"])
+def test_the_cache_rules_of_another_account_are_out_of_reach(shared, operation):
+    product, key = shared
+    members = {"upstreamRegistryUrl": "quay.io"} if operation == "create" else {}
+
+    code, message = refusal(
+        getattr(product.ecr(**key), f"{operation}_pull_through_cache_rule"),
+        registryId=ACCOUNT,
+        ecrRepositoryPrefix="quay",
+        **members,
+    )
+
+    assert code == "AccessDeniedException"
+    assert f"ecr:{operation.capitalize()}PullThroughCacheRule on resource: *" in message
 
 
 def test_a_login_of_another_account_pulls_nothing(shared, name):

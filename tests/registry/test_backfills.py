@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast import registry
+from holdfast import registry, store
 from holdfast.model.errors import (
     LimitExceeded,
     ReplicationBackfillInProgress,
@@ -400,6 +400,20 @@ def test_old_backfills_are_removed_a_share_at_a_time(on, clock, copies):
     for backfill_id in old:
         with pytest.raises(ReplicationBackfillNotFound):
             described(on, backfill_id)
+
+
+def test_the_clean_up_removes_old_backfills(on, clock, copies):
+    push_some(on)
+    configure(on)
+    backfill_id = start(on)
+    work_off(on)
+    clock.pass_(days=91)
+
+    work_off(on)
+
+    with on.database.snapshot() as tx:
+        assert store.backfills.find(tx, backfill_id) is None
+        assert store.backfills.results(tx, backfill_id, 0, 1) == []
 
 
 def test_a_running_backfill_is_never_removed(on, clock):

@@ -7,6 +7,9 @@ from dataclasses import replace
 import pytest
 
 from holdfast import registry, store
+from holdfast.aws import ecr
+from holdfast.aws.operations import Call
+from holdfast.model.callers import Caller
 from holdfast.model.errors import ImageArchived, LimitExceeded, ScanNotFound, UnsupportedImageType, Validation
 from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
@@ -44,7 +47,7 @@ def limited(on, **limits):
 def scan_of(on, at, document):
     """The status of an image's scan, or None."""
     try:
-        return registry.scanning.find(on, at, ImageId(document.digest))[1].status
+        return registry.scanning.get(on, at, ImageId(document.digest))[1].status
     except ScanNotFound:
         return None
 
@@ -152,7 +155,7 @@ def test_without_an_engine_a_scan_fails_and_says_why(on, clock, scanned):
 
     work_off(on)
 
-    _, scan, _ = registry.scanning.find(on, scanned, ImageId(tag="v1"))
+    _, scan, _ = registry.scanning.get(on, scanned, ImageId(tag="v1"))
     assert (scan.status, scan.completed_at, scan.has_findings) == (Status.FAILED, clock(), False)
     assert scan.description == "The image was not scanned: this version of Holdfast has no scan engine"
     assert told(on, "ECR Image Scan") == [
@@ -173,7 +176,7 @@ def test_an_engine_completes_a_scan(on, scanned, engine):
 
     work_off(on)
 
-    _, scan, _ = registry.scanning.find(on, scanned, ImageId(image.digest))
+    _, scan, _ = registry.scanning.get(on, scanned, ImageId(image.digest))
     assert (scan.status, scan.description) == ("COMPLETE", "The scan was completed successfully.")
     assert scan.has_findings
     assert [event["scan-status"] for event in told(on, "ECR Image Scan")] == ["COMPLETE"]
@@ -186,6 +189,31 @@ def test_enhanced_scans_stay_active(on, engine):
     work_off(on)
 
     assert scan_of(on, AT, image) == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("scan_type", "status", "key"), [("BASIC", "COMPLETE", "findings"), ("ENHANCED", "ACTIVE", "enhancedFindings")]
+)
+def test_a_scan_that_looked_at_an_image_shows_what_it_found(on, clock, engine, scan_type, status, key):
+    configure(on, "SCAN_ON_PUSH", scan_type=scan_type)
+    image = push(on, AT, "a", "v1")
+    work_off(on)
+    call = Call(on, None, None, Caller(HOME.account_id, "some key"), HOME.region)
+    at = {"repositoryName": AT.name}
+
+    findings = ecr.scanning.describe_image_scan_findings(call, at | {"imageId": {"imageTag": "v1"}})
+    [detail] = ecr.images.describe_images(call, at)["imageDetails"]
+
+    text = {"status": status, "description": "The scan was completed successfully."}
+    summary = {"imageScanCompletedAt": clock(), "findingSeverityCounts": {}}
+    assert findings == {
+        "registryId": HOME.account_id,
+        **at,
+        "imageId": {"imageDigest": image.digest, "imageTag": "v1"},
+        "imageScanStatus": text,
+        "imageScanFindings": {**summary, key: []},
+    }
+    assert (detail["imageScanStatus"], detail["imageScanFindingsSummary"]) == (text, summary)
 
 
 def test_a_scan_is_in_progress_while_the_engine_looks(on, scanned, monkeypatch):

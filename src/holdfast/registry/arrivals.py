@@ -79,10 +79,6 @@ def _arrived(on: Backends, tx: Transaction, repository: Repository, image: Image
     scanning.pushed(on, tx, repository, image, now)
     replication.pushed(on, tx, repository, image, now)
     signing.pushed(on, tx, repository, image, now)
-    now = on.clock()
-    scanning.pushed(on, tx, repository, image, now)
-    replication.pushed(on, tx, repository, image, now)
-    signing.pushed(on, tx, repository, image, now)
 
 
 def _call_referrers(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.registry import objects
+from holdfast.registry import backfills, objects
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,4 +50,5 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
         job.step(tx)
         gone = store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE)
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))
+    gone = max(gone, backfills.forget_old(on, now - on.limits.backfill_lifetime, ROWS_AT_ONCE))
     return now if gone >= ROWS_AT_ONCE else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -31,13 +32,27 @@ def size(on: Backends, at: RepositoryRef, digest: str) -> int:
     return _find(on, at, digest)[0]
 
 
-def describe(on: Backends, at: RepositoryRef, digests: Collection[str]) -> dict[str, tuple[int, str | None]]:
-    """The size in bytes of those digests that a repository holds, and the media type if an image there tells it."""
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A blob as the images of a repository see it."""
+
+    size_bytes: int
+    media_type: str | None  # None if no image tells it
+    is_archived: bool  # only archived images need it
+
+
+def describe(on: Backends, at: RepositoryRef, digests: Collection[str]) -> dict[str, Layer]:
+    """Those layers that a repository holds, by digest."""
     with on.database.snapshot() as tx:
         repository = store.repositories.get(tx, at)
         found = store.blobs.sizes(tx, repository, digests)
-        kinds = store.blobs.media_types(tx, repository, found)
-    return {digest: (size, kinds.get(digest) or None) for digest, size in found.items()}
+        uses = store.blobs.uses(tx, repository, found)
+    return {
+        digest: Layer(size, uses[digest][0] or None, is_archived=not uses[digest][1])
+        if digest in uses
+        else Layer(size, None, is_archived=False)
+        for digest, size in found.items()
+    }
 
 
 def open_blob(on: Backends, at: RepositoryRef, digest: str) -> SealedReader:
@@ -51,12 +66,12 @@ def open_blob(on: Backends, at: RepositoryRef, digest: str) -> SealedReader:
 
 
 def require_in_image(on: Backends, at: RepositoryRef, digest: str) -> None:
-    """Refuse a layer that no image of the repository uses, as GetDownloadUrlForLayer does."""
+    """Refuse a layer that no image of the repository uses, or archived ones only, as GetDownloadUrlForLayer does."""
     with on.database.snapshot() as tx:
         repository = store.repositories.get(tx, at)
         if store.blobs.find(tx, repository, digest) is None:
             raise LayersNotFound(at, [digest])
-        if not store.blobs.is_referenced(tx, repository, digest):
+        if not store.images.is_used(tx, repository, digest):
             raise LayerInaccessible(at, digest)
 
 

@@ -75,10 +75,7 @@ def start(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, Scan]:
             raise ImageArchived(at, image.digest)
         if not scanning.is_scannable(image):
             raise UnsupportedImageType(at, image.digest)
-        if (
-            scanning.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING)).type
-            != ScanType.BASIC
-        ):
+        if _configured(tx, repository).type is ScanType.ENHANCED:
             raise Validation(
                 "Starting a scan is not supported when enhanced scanning is enabled for the registry: "
                 "images are scanned as its scanning configuration says"
@@ -92,15 +89,20 @@ def start(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, Scan]:
         return image, _request(tx, repository, image, now)
 
 
-def find(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, Scan, ScanType]:
-    """The latest scan of an image, and how its registry's images are scanned."""
+def get(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, Scan, ScanType]:
+    """The latest scan of an image, or `ScanNotFound`, and how its registry's images are scanned."""
     with on.database.snapshot() as tx:
         repository, image = _get(tx, at, id_)
         scan_ = store.scans.find(tx, image.id)
         if scan_ is None:
             raise ScanNotFound(at, id_.digest, id_.tag)
-        set_ = scanning.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
-    return image, scan_, set_.type
+        return image, scan_, _configured(tx, repository).type
+
+
+def of_images(on: Backends, images: Iterable[Image]) -> dict[int, Scan]:
+    """The latest scan of each image that was ever scanned, by the image's row."""
+    with on.database.snapshot() as tx:
+        return store.scans.of_images(tx, [image.id for image in images])
 
 
 def pushed(on: Backends, tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:
@@ -152,10 +154,9 @@ def _engine(_on: Backends, _image: Image) -> str | None:
 
 
 def _end(on: Backends, tx: Transaction, repository: Repository, image: Image, outcome: str | None) -> None:
-    set_ = scanning.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
     status = Status.FAILED
     if outcome is not None:
-        status = Status.COMPLETE if set_.type is ScanType.BASIC else Status.ACTIVE
+        status = Status.COMPLETE if _configured(tx, repository).type is ScanType.BASIC else Status.ACTIVE
     if store.scans.change(tx, image.id, status, outcome or NO_ENGINE, on.clock()):
         [image] = store.tags.of_images(tx, [image])
         events.tell(on, tx, repository.registry, scanning.scanned(repository.ref, image, status))
@@ -170,8 +171,11 @@ def _get(tx: Transaction, at: RepositoryRef, id_: ImageId) -> tuple[Repository, 
 
 
 def _effective(tx: Transaction, repository: Repository) -> Effective:
-    set_ = scanning.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
-    return scanning.effective(set_, repository.name, repository.scan_on_push)
+    return scanning.effective(_configured(tx, repository), repository.name, repository.scan_on_push)
+
+
+def _configured(tx: Transaction, repository: Repository) -> Configuration:
+    return scanning.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
 
 
 def _is_recent(scan_: Scan | None, now: datetime, interval: timedelta) -> bool:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 
-from holdfast.model.images import Blob
+from holdfast.model.images import ACTIVE, Blob
 from holdfast.store.statements import BATCH, Statement, batches, insertion
-from holdfast.store.tables import EPOCH, blobs, manifest_references, objects, repository_blobs, upload_parts
+from holdfast.store.tables import EPOCH, blobs, manifest_references, manifests, objects, repository_blobs, upload_parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -59,8 +59,13 @@ _REFERENCE = Statement(
     .where(manifest_references.c.digest == bindparam("digest"))
     .limit(1)
 )
-_MEDIA_TYPES = Statement(
-    select(manifest_references.c.digest, func.max(manifest_references.c.media_type).label("media_type"))
+_USES = Statement(
+    select(
+        manifest_references.c.digest,
+        func.max(manifest_references.c.media_type).label("media_type"),
+        func.max(case((manifests.c.status == ACTIVE, 1), else_=0)).label("is_active"),
+    )
+    .join(manifests, manifests.c.id == manifest_references.c.manifest_id)
     .where(manifest_references.c.repository_id == bindparam("repository_id"))
     .where(manifest_references.c.digest.in_(bindparam("digests", expanding=True)))
     .group_by(manifest_references.c.digest)
@@ -107,10 +112,13 @@ def sizes(tx: Transaction, repository: Repository, digests: Collection[str]) -> 
     return found
 
 
-def media_types(tx: Transaction, repository: Repository, digests: Collection[str]) -> dict[str, str]:
-    """What the images of a repository say that some blobs are; at most as many as one statement takes."""
-    rows = tx.all(_MEDIA_TYPES, repository_id=repository.id, digests=list(digests)[:BATCH])
-    return {row["digest"]: row["media_type"] for row in rows}
+def uses(tx: Transaction, repository: Repository, digests: Collection[str]) -> dict[str, tuple[str, bool]]:
+    """What the images of a repository say that some blobs are, and whether one that is not archived needs them.
+
+    A blob that no image needs is left out; at most as many are looked at as one statement takes.
+    """
+    rows = tx.all(_USES, repository_id=repository.id, digests=list(digests)[:BATCH])
+    return {row["digest"]: (row["media_type"], bool(row["is_active"])) for row in rows}
 
 
 def find_in_scope(tx: Transaction, repository: Repository, digest: str) -> Blob | None:

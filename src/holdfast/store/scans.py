@@ -73,7 +73,7 @@ def forget(tx: Transaction, image_id: int) -> None:
 
 def has_since(tx: Transaction, registry_id: int, since: datetime, number: int) -> bool:
     """Whether a registry has a number of images whose latest scan was asked for after an instant."""
-    return tx.first(_SINCE, registry_id=registry_id, since=since, beyond=number - 1) is not None
+    return number < 1 or tx.first(_SINCE, registry_id=registry_id, since=since, beyond=number - 1) is not None
 
 
 def _scan(row: Row) -> Scan:

@@ -9,6 +9,7 @@ import msgspec
 
 from holdfast import registry
 from holdfast.aws import pages, service_models
+from holdfast.aws.ecr.scanning import rendered_status, rendered_summary
 from holdfast.aws.operations import Call, Shape, operation, the_repository
 from holdfast.aws.service_models import DIGEST_PATTERN
 from holdfast.model import digests, manifests
@@ -24,8 +25,11 @@ from holdfast.model.images import ACTIVE, ImageId
 from holdfast.registry.images import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.model.images import Image
     from holdfast.model.names import RepositoryRef
+    from holdfast.model.scanning import Scan
 
 IMAGE_TAG_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,299}"
 IMAGE_TAG = re.compile(IMAGE_TAG_PATTERN, re.ASCII)
@@ -112,12 +116,12 @@ def describe_images(call: Call, request: Shape) -> Shape:
     if "imageIds" in request:
         pages.refuse_with(request, "imageIds")
         found = registry.images.describe(call.on, at, requested_ids(request))
-        return {"imageDetails": [_detail(at, image) for image in found]}
+        return {"imageDetails": _details(call, at, found)}
     tagged, status = TAG_STATUS[wish.get("tagStatus", "ANY")], wish.get("imageStatus", ACTIVE)
     after = pages.after(request, 0)
     found, more = registry.images.page(call.on, at, after, pages.size(request), tagged=tagged, status=status)
     return {
-        "imageDetails": [_detail(at, image) for image in found],
+        "imageDetails": _details(call, at, found),
         "nextToken": pages.token(found[-1].id) if more else None,
     }
 
@@ -171,7 +175,12 @@ def _rendered_failure(failure: Failure) -> Shape:
     }
 
 
-def _detail(at: RepositoryRef, image: Image) -> Shape:
+def _details(call: Call, at: RepositoryRef, images: Sequence[Image]) -> list[Shape]:
+    scans = registry.scanning.of_images(call.on, images)
+    return [_detail(at, image, scans.get(image.id)) for image in images]
+
+
+def _detail(at: RepositoryRef, image: Image, scan: Scan | None) -> Shape:
     return {
         "registryId": at.registry.account_id,
         "repositoryName": at.name,
@@ -182,6 +191,8 @@ def _detail(at: RepositoryRef, image: Image) -> Shape:
         "imageManifestMediaType": image.media_type,
         "artifactMediaType": image.artifact_type or image.config_media_type,
         "subjectManifestDigest": image.subject,
+        "imageScanStatus": rendered_status(scan) if scan else None,
+        "imageScanFindingsSummary": rendered_summary(scan) if scan else None,
         "lastRecordedPullTime": image.pulled_at,
         "imageStatus": image.status,
         "lastArchivedAt": image.archived_at,

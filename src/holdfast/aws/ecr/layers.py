@@ -36,9 +36,13 @@ def batch_check_layer_availability(call: Call, request: Shape) -> Shape:
     layers, failures = [], []
     for digest in wanted:
         if digest in known:
-            size, kind = known[digest]
             layers.append(
-                {"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": size, "mediaType": kind}
+                {
+                    "layerDigest": digest,
+                    "layerAvailability": "ARCHIVED" if known[digest].is_archived else "AVAILABLE",
+                    "layerSize": known[digest].size_bytes,
+                    "mediaType": known[digest].media_type,
+                }
             )
         elif service_models.matches(DIGEST_PATTERN, digest):
             layers.append({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"})

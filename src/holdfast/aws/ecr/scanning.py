@@ -86,13 +86,23 @@ def describe_image_scan_findings(call: Call, request: Shape) -> Shape:
     """How the latest scan of an image stands, and once it looked at the image, what it found."""
     at, id_ = the_repository(call, request), the_image(request)
     pages.after(request, 0)  # no scan has more than one page of findings yet
-    image, scan, scan_type = registry.scanning.find(call.on, at, id_)
-    findings: Shape = {
-        "imageScanCompletedAt": scan.completed_at,
-        "findingSeverityCounts": {},
-        "enhancedFindings" if scan_type is ScanType.ENHANCED else "findings": [],
-    }
-    return _rendered_scan(at, id_, image, scan) | {"imageScanFindings": findings if scan.has_findings else None}
+    image, scan, scan_type = registry.scanning.get(call.on, at, id_)
+    answer = _rendered_scan(at, id_, image, scan)
+    summary = rendered_summary(scan)
+    if summary is not None:
+        key = "enhancedFindings" if scan_type is ScanType.ENHANCED else "findings"
+        answer["imageScanFindings"] = {**summary, key: []}
+    return answer
+
+
+def rendered_status(scan: Scan) -> Shape:
+    """How a scan stands."""
+    return {"status": scan.status, "description": scan.description}
+
+
+def rendered_summary(scan: Scan) -> Shape | None:
+    """How much a scan found, if it looked at the image."""
+    return {"imageScanCompletedAt": scan.completed_at, "findingSeverityCounts": {}} if scan.has_findings else None
 
 
 def _rendered(configuration: Configuration) -> Shape:
@@ -122,5 +132,5 @@ def _rendered_scan(at: RepositoryRef, id_: ImageId, image: Image, scan: Scan) ->
         "registryId": at.registry.account_id,
         "repositoryName": at.name,
         "imageId": {"imageDigest": image.digest, "imageTag": id_.tag},
-        "imageScanStatus": {"status": scan.status, "description": scan.description},
+        "imageScanStatus": rendered_status(scan),
     }
