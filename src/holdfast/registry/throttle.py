@@ -12,6 +12,7 @@ import mmap
 import struct
 import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.model.errors import Throttling
@@ -33,7 +34,8 @@ class Throttle:
         self._rates = rates
         self._clock = clock
         self._memory = mmap.mmap(-1, SLOTS * _SLOT.size)
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - the system releases its lock when a holder dies
+        self._file, path = tempfile.mkstemp()  # the system releases its lock when a holder dies
+        Path(path).unlink()
         self._lock = threading.Lock()  # for the file's lock is the process's, not the thread's
 
     def take(self, account_id: str, region: str, operation: str) -> None:
