@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from holdfast.aws.ecr import OPERATIONS
 from holdfast.aws.service_models import load
 from holdfast.http import Request
 from holdfast.model import errors
+from holdfast.model.quotas import ECR_RATES, QUOTAS
 from holdfast.oci.errors import words
 from holdfast.oci.routes import ROUTES
+from holdfast.registry import Limits
 from holdfast.settings import CHOICES
 
 if TYPE_CHECKING:
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
     from holdfast.model.errors import Refusal
 
 NOWHERE = "—"
-FOLDER = Path(__file__).parent / "reference"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs/reference"
 NOTICE = "<!-- Generated from the code by `make docs`; edit the code instead. -->"
 FAMILIES = (
     errors.Invalid,
@@ -80,6 +84,29 @@ def settings() -> list[str]:
         "A setting without a flag is a secret or belongs to one: every user of a machine can read its command lines.",
         "",
         *_table(("Flag", "Variable", "Default", "Meaning"), rows),
+        "",
+        "## Quotas",
+        "",
+        "`--quotas images=200000,tags=5000` sets some of these; the others stay as Amazon ECR has them.",
+        "",
+        *_table(("Name", "Default", "What it limits"), _quotas()),
+        "",
+        "## Rates",
+        "",
+        "`--throttle ecr` lets these calls a second through, of each account in each region; by default all are.",
+        "`--throttle PutImage=10,*=100` names others, and `*` is every operation that is not named.",
+        "A bucket fills for two seconds, so short bursts may be twice as fast.",
+        "All workers of a node share the buckets.",
+        "",
+        *_table(("Operation", "Calls a second"), [(f"`{name}`", f"{rate:g}") for name, rate in ECR_RATES.items()]),
+    ]
+
+
+def _quotas() -> list[tuple[str, str, str]]:
+    plain = Limits()
+    return [
+        (f"`{name}`", f"{getattr(plain, field) // unit:,}", _sentence(what))
+        for name, (field, unit, what) in QUOTAS.items()
     ]
 
 
@@ -87,31 +114,34 @@ def settings() -> list[str]:
 
 
 def operations() -> list[str]:
-    """Which operations of the ECR API are answered."""
+    """Every operation of the ECR API: what it does, what it lacks, and where it is tested."""
     service = load("ecr")
-    answered = [
-        (f"`{name}`", f"`ecr:{name}`", OPERATIONS[name].function.__doc__ or "")
-        for name in sorted(service.operation_names)
-        if name in OPERATIONS
-    ]
-    missing = [name for name in sorted(service.operation_names) if name not in OPERATIONS]
-    known = len(service.operation_names)
+    rows = []
+    for name in sorted(service.operation_names):
+        operation = OPERATIONS[name]
+        what = (operation.function.__doc__ or "").partition("\n")[0]
+        tests = ", ".join(f"`{path}`" for path in _tests_of(name)) or NOWHERE
+        rows.append((f"`{name}`", f"`ecr:{name}`", what, operation.lacks or "whole", tests))
+    whole = sum(not OPERATIONS[name].lacks for name in service.operation_names)
     return [
         "# ECR operations",
         "",
-        f"{len(answered)} of the {known} operations of the ECR API (version {service.api_version}) are answered.",
+        f"All {len(rows)} operations of the ECR API ({service.api_version}) are answered, {whole} of them whole.",
+        'Where the column State does not say "whole", it names what is missing.',
         "Requests are parsed and checked by Amazon's own description of the service, and answers are written by it.",
+        "The description's exceptions are provoked by `tests/aws/test_every_exception.py`.",
+        "Every operation is called with nonsense by `tests/aws/test_fuzz.py`.",
         "",
-        "## Answered",
-        "",
-        *_table(("Operation", "IAM action", "What it does"), answered),
-        "",
-        "## Not yet",
-        "",
-        "These are refused with `UnknownOperationException`.",
-        "",
-        *(f"- `{name}`" for name in missing),
+        *_table(("Operation", "IAM action", "What it does", "State", "Tests"), rows),
     ]
+
+
+def _tests_of(name: str) -> list[str]:
+    """The test files that call an operation, as boto3 or as the wire names it."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    mention = re.compile(rf"\b{snake}\b|\"{name}\"")
+    found = [path for path in sorted((ROOT / "tests/aws").glob("test_ecr_*.py")) if mention.search(path.read_text())]
+    return [str(path.relative_to(ROOT / "tests/aws")) for path in found]
 
 
 def endpoints() -> list[str]:

@@ -39,19 +39,23 @@ Function = Callable[[Call, Shape], Shape]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A marked function: its name as AWS writes it, and the resource that its action is asked for."""
+    """A marked function: its name as AWS writes it, the resource that its action is asked for, and what it lacks."""
 
     name: str
     function: Function
     resource: Resource
+    lacks: str = ""
 
 
-def operation(on: Resource) -> Callable[[Function], Function]:
-    """Mark a function as the operation of its name: `put_image` answers PutImage."""
+def operation(on: Resource, *, lacks: str = "") -> Callable[[Function], Function]:
+    """Mark a function as the operation of its name: `put_image` answers PutImage.
+
+    What it `lacks` is what its callers would expect of it and this version does not do.
+    """
 
     def mark(function: Function) -> Function:
         name = "".join(word.capitalize() for word in function.__name__.split("_"))
-        function.operation = Operation(name, function, on)  # type: ignore[attr-defined]
+        function.operation = Operation(name, function, on, lacks)  # type: ignore[attr-defined]
         return function
 
     return mark

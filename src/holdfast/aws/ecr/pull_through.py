@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from holdfast.model.caching import CacheRule
 
 
-@operation(on=the_registry)
+@operation(on=the_registry, lacks="pulls from upstreams: only what was pushed here is served")
 def create_pull_through_cache_rule(call: Call, request: Shape) -> Shape:
     """Let what is below a prefix come from an upstream registry."""
     url = request["upstreamRegistryUrl"]
@@ -69,7 +69,7 @@ def delete_pull_through_cache_rule(call: Call, request: Shape) -> Shape:
     return _rendered(rule) | {"upstreamRegistryUrl": rule.upstream.url, "createdAt": rule.created_at}
 
 
-@operation(on=the_registry)
+@operation(on=the_registry, lacks="pulls from upstreams: no rule is valid, and the answer says why")
 def validate_pull_through_cache_rule(call: Call, request: Shape) -> Shape:
     """Try whether the upstream of a rule can be had."""
     home = the_registry(call, request)

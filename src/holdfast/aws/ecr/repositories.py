@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.model.repositories import Repository
 
 
-@operation(on=the_repository)
+@operation(on=the_repository, lacks="KMS keys: encryptionType must be AES256")
 def create_repository(call: Call, request: Shape) -> Shape:
     """Make a repository."""
     encryption = request.get("encryptionConfiguration", {"encryptionType": "AES256"})

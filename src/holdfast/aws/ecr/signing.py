@@ -7,7 +7,7 @@ from holdfast.aws.operations import Call, Shape, operation, the_image, the_regis
 from holdfast.model.signing import Configuration, Rule
 
 
-@operation(on=the_registry)
+@operation(on=the_registry, lacks="a signing service: every signing ends as FAILED, and says so")
 def put_signing_configuration(call: Call, request: Shape) -> Shape:
     """Replace the rules by which a registry's images are signed."""
     configuration = Configuration(tuple(_rule(item) for item in request["signingConfiguration"]["rules"]))
