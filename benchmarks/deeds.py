@@ -80,7 +80,7 @@ def push_manifests(door: Door, repository: str, config: Blob, layer: Blob, secon
         limit, count = time.perf_counter() + seconds, 0
         while time.perf_counter() < limit:
             tag = f"{stamp}-{count}"
-            _put_manifest(connection, repository, tag, manifest(config, layer, tag))
+            put_manifest(connection, repository, tag, manifest(config, layer, tag))
             count += 1
         return count
 
@@ -94,7 +94,7 @@ def push_tags(door: Door, repository: str, tags: list[str], images: list[bytes],
 
     def deed() -> int:
         for index in share:
-            _put_manifest(connection, repository, tags[index], images[index * len(images) // len(tags)])
+            put_manifest(connection, repository, tags[index], images[index * len(images) // len(tags)])
         return len(share)
 
     return deed
@@ -107,6 +107,6 @@ def _post_and_put(connection: Connection, repository: str, blob: Blob) -> int:
     return blob.size
 
 
-def _put_manifest(connection: Connection, repository: str, reference: str, body: bytes) -> None:
+def put_manifest(connection: Connection, repository: str, reference: str, body: bytes) -> None:
     path = f"/v2/{repository}/manifests/{reference}"
     connection.request("PUT", path, body, Content_Type=MANIFEST_TYPE).expect(201)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
-from rows import Row, Scene
-from samples import Sample
+from samples import Sample, shown
+from scenes import Row, Scene
 from seats import Contender
 from servers import Server
 from wire import UnexpectedAnswerError
@@ -77,7 +77,7 @@ def _measure(result: Result, servers: Mapping[str, Server], rounds: int) -> None
                 tell(f"  {result.row.name}: {servers[seat].title} failed: {error}")
                 continue
             result.samples.setdefault(seat, []).append(sample)
-            said = f"{sample.value:,.0f} {result.row.unit.name}, {sample.cost:,.2f} {result.row.unit.cost}"
+            said = f"{shown(sample.value)} {result.row.unit.name}, {sample.cost:,.2f} {result.row.unit.cost}"
             tell(
                 f"  {result.row.name} {number + 1}/{rounds}: {servers[seat].title}: {said}, others {sample.others:.0%}"
             )

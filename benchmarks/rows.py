@@ -1,58 +1,24 @@
-"""The rows of the table: what is measured, on what ground, in which unit.
-
-A scene is a state that servers are brought into; they are started afresh for each, so no scene sees the leftovers of
-another. Its rows are measured in turn on the running servers.
-"""
+"""The rows of the table: what is measured, on what ground, in which unit. Those of the OCI door are made here."""
 
 import functools
 import json
 import os
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 
+import api_rows
 import clients
 import deeds
 import ground
-from content import MANIFEST_TYPE, MEBIBYTE, digest_of, fresh_blob, fresh_config, manifest, shared_blob
+import lifecycle_rows
+from content import MANIFEST_TYPE, digest_of, fresh_blob, fresh_config, manifest, shared_blob
 from deeds import CLIENTS
-from samples import BYTES, MEMORY, PAIRS, REQUESTS, SLOW_CLIENTS, Sample, Unit, occupied, paced, peak
-from seats import CANDIDATE, LIMIT, PEER, STUB
+from samples import BYTES, MEMORY, PAIRS, REQUESTS, SLOW_CLIENTS, Sample, occupied, paced, peak
+from scenes import SMALL, Row, Scale, Scene, count, size
+from seats import CANDIDATE, LIMIT, PEER
 from servers import REPOSITORY, Server
 from wire import Connection, UnexpectedAnswerError
 
-SMALL = 10 * 1024
 # ECR allows a thousand tags an image, so many tags need several images.
 TAGS_AN_IMAGE = 500
-IMAGES_DESCRIBED = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How much of everything: the full measure or the quick one."""
-
-    bulk: int
-    share: int
-    seconds: int
-    many_tags: int
-    rounds: int
-    chunk: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    name: str
-    work: str
-    unit: Unit
-    measure: Callable[[Server], Sample]
-    seats: tuple[str, ...] = (PEER, CANDIDATE)
-    once: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    rows: tuple[Row, ...]
-    prepare: Callable[[Server], None]
 
 
 def scenes(scale: Scale) -> list[Scene]:
@@ -63,7 +29,9 @@ def scenes(scale: Scale) -> list[Scene]:
         *(push(scale, *way) for way in ((False, 1), (False, 4), (True, 1), (True, 4))),
         small_pushes(scale),
         tag_lists(scale),
-        descriptions(scale),
+        api_rows.calls(scale),
+        api_rows.pages(scale),
+        lifecycle_rows.lifecycle(scale),
         idleness(),
     ]
 
@@ -192,35 +160,6 @@ def tag_lists(scale: Scale) -> Scene:
     return Scene(tuple(row(repository) for repository in amounts), prepare)
 
 
-def descriptions(scale: Scale) -> Scene:
-    def prepare(server: Server) -> None:
-        config, layer = fresh_config(), fresh_blob(SMALL)
-        server.put_blob(REPOSITORY, config)
-        server.put_blob(REPOSITORY, layer)
-        for number in range(IMAGES_DESCRIBED):
-            server.put_manifest(REPOSITORY, f"v{number}", manifest(config, layer, str(number)))
-
-    def measure(server: Server) -> Sample:
-        call = json.dumps({"repositoryName": REPOSITORY}).encode("ascii")
-        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-            script.write(clients.script([server.cloud.signed("DescribeImages", call) for _ in range(64)]))
-            script.flush()
-            return paced(
-                server, REQUESTS, lambda: clients.wrk(server.door, "/", CLIENTS, scale.seconds, script=script.name)
-            )
-
-    label = f"ECR DescribeImages of {IMAGES_DESCRIBED} images, signed, {CLIENTS} connections (peer: moto)"
-    return Scene((Row("describe-images", label, REQUESTS, measure, (STUB, CANDIDATE)),), prepare)
-
-
 def idleness() -> Scene:
     row = Row("memory-idle", "memory, largest process, idle", MEMORY, occupied, once=True)
     return Scene((row,), lambda server: server.put_blob(REPOSITORY, fresh_blob(SMALL)))
-
-
-def size(amount: int) -> str:
-    return f"{amount // (1024 * MEBIBYTE)} GiB" if amount % (1024 * MEBIBYTE) == 0 else f"{amount // MEBIBYTE} MiB"
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number > 1 else ''}"

@@ -1,4 +1,4 @@
-"""Measure Holdfast's data plane beside a peer registry, with nginx as the limit, in one run."""
+"""Measure Holdfast beside a peer registry and moto, with nginx as the limit, in one run."""
 
 import argparse
 import dataclasses
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import measuring
 import rows
+import scenes
 import seats
 import table
 
@@ -19,8 +20,26 @@ GIBIBYTE = 1 << 30
 # Go copies a layer into the request in pieces of this size.
 DOCKER_CHUNK = 32 * 1024
 
-FULL = rows.Scale(bulk=GIBIBYTE, share=GIBIBYTE // 4, seconds=3, many_tags=20_000, rounds=3, chunk=DOCKER_CHUNK)
-QUICK = dataclasses.replace(FULL, bulk=GIBIBYTE // 4, share=GIBIBYTE // 16, seconds=2, many_tags=5_000, rounds=2)
+FULL = scenes.Scale(
+    bulk=GIBIBYTE,
+    share=GIBIBYTE // 4,
+    seconds=3,
+    many_tags=20_000,
+    many_images=1_000_000,
+    planned_images=100_000,
+    rounds=3,
+    chunk=DOCKER_CHUNK,
+)
+QUICK = scenes.Scale(
+    bulk=GIBIBYTE // 4,
+    share=GIBIBYTE // 16,
+    seconds=2,
+    many_tags=5_000,
+    many_images=100_000,
+    planned_images=20_000,
+    rounds=2,
+    chunk=DOCKER_CHUNK,
+)
 
 
 def main() -> int:
@@ -28,14 +47,14 @@ def main() -> int:
     options = _options()
     began = datetime.now(UTC)
     scale = dataclasses.replace(QUICK if options.quick else FULL, chunk=options.chunk)
-    scenes = _chosen(rows.scenes(scale), options.rows)
+    chosen = _chosen(rows.scenes(scale), options.rows)
     contenders = seats.taken(stand_in=options.stand_in)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = []
     directory = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
-        for number, scene in enumerate(scenes, 1):
-            measuring.tell(f"{number}/{len(scenes)} {', '.join(row.name for row in scene.rows)}")
+        for number, scene in enumerate(chosen, 1):
+            measuring.tell(f"{number}/{len(chosen)} {', '.join(row.name for row in scene.rows)}")
             results += measuring.measured(scene, contenders, options.rounds or scale.rounds, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -48,7 +67,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    names = [f"  {row.name:<18} {row.work}" for scene in rows.scenes(FULL) for row in scene.rows]
+    names = [f"  {row.name:<24} {row.work}" for scene in rows.scenes(FULL) for row in scene.rows]
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog="\n".join(("rows:", *names)),
@@ -71,10 +90,10 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _chosen(scenes: list[rows.Scene], names: list[str] | None) -> list[rows.Scene]:
+def _chosen(known: list[scenes.Scene], names: list[str] | None) -> list[scenes.Scene]:
     if not names:
-        return scenes
-    kept = [dataclasses.replace(scene, rows=tuple(row for row in scene.rows if row.name in names)) for scene in scenes]
+        return known
+    kept = [dataclasses.replace(scene, rows=tuple(row for row in scene.rows if row.name in names)) for scene in known]
     return [scene for scene in kept if scene.rows]
 
 

@@ -1,5 +1,7 @@
 """A measurement: a figure in a unit, what it cost the server, and how quiet the machine was."""
 
+import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +28,8 @@ REQUESTS = Unit("requests/s", 1, "µs/request", 1e6)
 PAIRS = Unit("pairs/s", 1, "µs/pair", 1e6)
 BYTES = Unit("MB/s", 1e-6, "s/GB", 1e9)
 MEMORY = Unit("MiB", 1 / MEBIBYTE, "MiB in all", 1 / MEBIBYTE)
+SECONDS = Unit("s", 1, "CPU s", 1)
+LATENCY = Unit("ms, p99", 1e3, "ms, median", 1e3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,23 @@ def paced(server: Server, unit: Unit, work: Callable[[], Load]) -> Sample:
     return Sample(rate * unit.factor, cost * unit.cost_factor, meter.others)
 
 
+def timed(server: Server, work: Callable[[], None]) -> Sample:
+    """Do some work and tell how long it took."""
+    with metering(server.pid) as meter:
+        begin = time.perf_counter()
+        work()
+        seconds = time.perf_counter() - begin
+    return Sample(seconds * SECONDS.factor, meter.cpu * SECONDS.cost_factor, meter.others)
+
+
+def felt(server: Server, ask: Callable[[], list[float]]) -> Sample:
+    """Have requests made one by one and tell how long they took."""
+    with metering(server.pid) as meter:
+        seconds = ask()
+    slowest = statistics.quantiles(seconds, n=100)[98]
+    return Sample(slowest * LATENCY.factor, statistics.median(seconds) * LATENCY.cost_factor, meter.others)
+
+
 def occupied(server: Server) -> Sample:
     sizes = memory(server.pid)
     return Sample(sizes[0] * MEMORY.factor, sum(sizes) * MEMORY.cost_factor)
@@ -55,3 +76,8 @@ def peak(server: Server, path: str) -> Sample:
     seen: list[Sample] = []
     clients.read_slowly(server.door, path, SLOW_CLIENTS, SLOW_PACE, SLOW_SECONDS, lambda: seen.append(occupied(server)))
     return Sample(max(sample.value for sample in seen), max(sample.cost for sample in seen))
+
+
+def shown(figure: float) -> str:
+    """A figure as people read it."""
+    return f"{figure:.2f}" if figure < 10 else f"{figure:,.0f}"

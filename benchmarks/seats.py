@@ -16,7 +16,7 @@ ABSENCES = {
     LIMIT: "nginx is not on the PATH, so no limit is shown.",
     PEER: "PEER_REGISTRY names no registry and docker-registry is not on the PATH, so there is no peer.",
     CANDIDATE: "docker-registry is not on the PATH, so nothing can stand in for Holdfast.",
-    STUB: "moto_server is not on the PATH (pip install 'moto[server]'), so describe-images has no peer.",
+    STUB: "moto_server is not on the PATH (pip install 'moto[server]'), so the calls of the ECR API have no peer.",
 }
 
 

@@ -107,6 +107,11 @@ class Server:
         """The server's AWS API, of those that have one."""
         raise UnexpectedAnswerError(f"{self.title} has no AWS API")
 
+    @property
+    def database(self) -> Path:
+        """The server's database, of the one whose tables we know."""
+        raise UnexpectedAnswerError(f"{self.title} has no database that can be filled from outside")
+
     def command(self) -> list[str]:
         raise NotImplementedError
 
@@ -193,6 +198,10 @@ class Holdfast(Server):
     @functools.cached_property
     def cloud(self) -> Cloud:
         return Cloud.of_root(self.port, self._data / "root.credentials")
+
+    @property
+    def database(self) -> Path:
+        return self._data / "holdfast.db"
 
     @property
     def _data(self) -> Path:

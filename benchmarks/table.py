@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from measuring import Result
-from samples import Sample
+from samples import Sample, shown
 from seats import ABSENCES, CANDIDATE, LIMIT, PEER, STUB, Contender
 
 NOTES = (
@@ -17,6 +17,7 @@ NOTES = (
     "The ratio is Holdfast's figure divided by the peer's: more is better, except for memory.",
     "Cost is user and system time of all processes of the server; a busy machine distorts it less than the figure.",
     "For memory, the figure is the proportional set size of the largest process, and the cost that of all together.",
+    "For milliseconds, the figure is the 99th percentile of single requests, and the cost their median.",
     "Others is the share of the machine that neither server nor clients used, at worst: where high, distrust the row.",
     "Holdfast authenticates, authorises, keeps metadata, encrypts and fsyncs; the peer has no users and no encryption.",
     "nginx sends plain files: a limit, not a rival.",
@@ -93,15 +94,14 @@ def _figure(result: Result, seat: str) -> str:
     values = [sample.value for sample in result.samples.get(seat, [])]
     if not values:
         return "-"
-    median = f"{statistics.median(values):,.0f}"
-    return median if len(values) == 1 else f"{median} [{min(values):,.0f}..{max(values):,.0f}]"
+    median = shown(statistics.median(values))
+    return median if len(values) == 1 else f"{median} [{shown(min(values))}..{shown(max(values))}]"
 
 
 def _cost(samples: list[Sample] | None) -> str:
     if not samples:
         return "-"
-    cost = statistics.median(sample.cost for sample in samples)
-    return f"{cost:.2f}" if cost < 10 else f"{cost:,.0f}"
+    return shown(statistics.median(sample.cost for sample in samples))
 
 
 def _failures(results: list[Result], contenders: dict[str, Contender]) -> list[str]:
