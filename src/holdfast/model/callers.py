@@ -18,6 +18,10 @@ class AccessKey:
     is_active: bool
     description: str
     created_at: datetime
+    user_id: str | None = None  # None: the account's root
+    used_at: datetime | None = None
+    used_for: str | None = None
+    used_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

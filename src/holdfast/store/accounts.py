@@ -77,10 +77,14 @@ def add_key(tx: Transaction, key: AccessKey, sealed_secret: bytes) -> bool:
         _INSERT_KEY,
         id=key.id,
         account_id=key.account_id,
+        user_id=key.user_id,
         sealed_secret=sealed_secret,
         is_active=key.is_active,
         description=key.description,
         created_at=key.created_at,
+        used_at=None,
+        used_for=None,
+        used_in=None,
     )
     return True
 

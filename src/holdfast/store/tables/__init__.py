@@ -1,6 +1,6 @@
 """The whole schema, a file a neighbourhood.
 
-    accounts ── access_keys                                            work      what is still to be done
+    accounts ── access_keys, users, groups, roles, policies, sessions  work      what is still to be done
     registries ── settings, templates, cache rules, exclusions         events    what is still to be told
          │    └── repositories ── repository_tags, lifecycle policies and previews
          │             ├── manifests ── manifest_bodies, manifest_references, scans, replications, signings
@@ -28,6 +28,23 @@ from holdfast.store.tables.blobs import (
     repository_blobs,
     upload_parts,
     uploads,
+)
+from holdfast.store.tables.iam import (
+    counters,
+    iam_aliases,
+    iam_attachments,
+    iam_group_members,
+    iam_groups,
+    iam_inline_policies,
+    iam_instance_profiles,
+    iam_login_profiles,
+    iam_oidc_providers,
+    iam_policies,
+    iam_policy_versions,
+    iam_roles,
+    iam_sessions,
+    iam_users,
+    refusals,
 )
 from holdfast.store.tables.images import (
     image_replications,
@@ -68,8 +85,22 @@ __all__ = [
     "backfills",
     "blobs",
     "cache_rules",
+    "counters",
     "creation_templates",
     "events",
+    "iam_aliases",
+    "iam_attachments",
+    "iam_group_members",
+    "iam_groups",
+    "iam_inline_policies",
+    "iam_instance_profiles",
+    "iam_login_profiles",
+    "iam_oidc_providers",
+    "iam_policies",
+    "iam_policy_versions",
+    "iam_roles",
+    "iam_sessions",
+    "iam_users",
     "image_replications",
     "image_scans",
     "image_signings",
@@ -82,6 +113,7 @@ __all__ = [
     "metadata",
     "objects",
     "pull_exclusions",
+    "refusals",
     "registries",
     "registry_settings",
     "repositories",

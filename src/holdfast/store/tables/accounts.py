@@ -18,10 +18,14 @@ access_keys = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("user_id", ForeignKey("iam_users.id"), index=True),  # null: the account's root
     Column("sealed_secret", LargeBinary, nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("description", String(256), nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("used_for", String(64)),
+    Column("used_in", String(25)),
 )
 
 secrets = Table(  # keys of the installation itself, each sealed by the key provider
