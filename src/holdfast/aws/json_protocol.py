@@ -22,6 +22,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 VALUE_BITS = {"integer": 31, "long": 63}  # besides the sign
 NUMBERS = {"integer", "long", "float", "double"}
 SIZED = {"string", "blob", "list", "map"}
+MOST_ITEMS = 1000  # of a list that the description leaves without a bound; no operation has use for so many
 
 
 class Serialization(Invalid):
@@ -59,8 +60,8 @@ def _read_structure(shape: Shape, value: Any, at: str) -> dict[str, Any]:
 def _read_list(shape: Shape, value: Any, at: str) -> list[Any]:
     if not isinstance(value, list):
         raise _wrong_type(shape, at)
-    member = shape.member
-    return [_read(member, item, f"{at}[{index}]") for index, item in enumerate(value)]
+    member, enough = shape.member, _most(shape) + 1  # to see that there are too many
+    return [_read(member, item, f"{at}[{index}]") for index, item in enumerate(value[:enough])]
 
 
 def _read_map(shape: Shape, value: Any, at: str) -> dict[str, Any]:
@@ -174,13 +175,20 @@ def _broken_constraint(shape: Shape, value: Any) -> str | None:
     rules = shape.metadata
     if "min" in rules and size < rules["min"]:
         return f"Member must have {measure} greater than or equal to {rules['min']}"
-    if "max" in rules and size > rules["max"]:
-        return f"Member must have {measure} less than or equal to {rules['max']}"
+    most = _most(shape) if shape.type_name == "list" else rules.get("max")
+    if most is not None and size > most:
+        return f"Member must have {measure} less than or equal to {most}"
     if "pattern" in rules and not service_models.matches(rules["pattern"], value):
         return f"must satisfy regular expression '{rules['pattern']}'"
     if "enum" in rules and value not in rules["enum"]:
         return f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]"
     return None
+
+
+def _most(shape: Shape) -> int:
+    """How many items a list may have."""
+    most: int = shape.metadata.get("max", MOST_ITEMS)
+    return most
 
 
 # ---- Answers

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.images import ImageId
-from holdfast.model.names import Registry, RepositoryRef
+from holdfast.model.names import Arn, Registry, RepositoryRef
 from holdfast.model.repositories import repository_of_arn
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Call:
     region: str
 
 
-Resource = Callable[[Call, Shape], Registry | RepositoryRef]
+Resource = Callable[[Call, Shape], Registry | RepositoryRef | Arn]
 Function = Callable[[Call, Shape], Shape]
 
 

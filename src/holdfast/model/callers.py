@@ -30,8 +30,11 @@ class Caller:
 
     account_id: str
     access_key_id: str
+    kind: str = "root"  # root, user, session (of a role), federated-user or anonymous
+    entity_id: str | None = None  # of the user or role behind it
+    own_arn: str = ""  # of every kind but root
 
     @property
     def arn(self) -> str:
-        """The principal's ARN: every key is the account's own until there are users."""
-        return f"arn:aws:iam::{self.account_id}:root"
+        """The principal's ARN; a role's session has that of the session."""
+        return self.own_arn or f"arn:aws:iam::{self.account_id}:root"

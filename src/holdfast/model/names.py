@@ -51,6 +51,14 @@ class RepositoryRef:
         return f"arn:{partition(registry.region)}:ecr:{registry.region}:{registry.account_id}:repository/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Arn:
+    """Something of an account that is no repository, such as a user or a role, whether or not it exists."""
+
+    account_id: str
+    arn: str
+
+
 def partition(region: str) -> str:
     """The ARN partition that a region belongs to."""
     if region.startswith("cn-"):

@@ -1,0 +1,1 @@
+"""Users, groups, roles and policies: who may be somebody, and what each may do."""
