@@ -1,4 +1,4 @@
-"""Requests one after the other, each timed, while something else goes on."""
+"""How long single requests take while something else goes on."""
 
 import itertools
 import time
@@ -8,6 +8,7 @@ from wire import Connection, Door, UnexpectedAnswerError
 
 PATIENCE = 600.0
 LOOK = 0.05
+PACE = 0.005
 # The kernel spreads connections over the processes of a server; of so many, each process gets some.
 CONNECTIONS = 16
 
@@ -16,26 +17,38 @@ def wait(is_over: Callable[[], bool]) -> None:
     """Look now and then whether something is over."""
     limit = time.perf_counter() + PATIENCE
     while not is_over():
-        if time.perf_counter() > limit:
-            raise UnexpectedAnswerError(f"it was not over after {PATIENCE:.0f} s")
+        _give_up_after(limit)
         time.sleep(LOOK)
 
 
-def one_by_one(door: Door, ask: Callable[[Connection], object], is_over: Callable[[], bool]) -> list[float]:
-    """Ask again and again, never twice at the same time, over several connections in turn; the seconds of each."""
+def paced(door: Door, ask: Callable[[Connection], object], is_over: Callable[[], bool]) -> list[float]:
+    """Make a request every few milliseconds, over several connections in turn, until something is over.
+
+    The seconds of each count from when it was due: a client that began later because the request before it was slow
+    would else hide how many requests the server kept waiting.
+    """
     connections = [Connection(door) for _ in range(CONNECTIONS)]
-    begin = looked = time.perf_counter()
-    taken = []
+    due = looked = time.perf_counter()
+    limit, taken = due + PATIENCE, []
     for connection in itertools.cycle(connections):
-        asked = time.perf_counter()
+        if (early := due - time.perf_counter()) > 0:
+            time.sleep(early)
+            due = time.perf_counter()
         ask(connection)
-        taken.append(time.perf_counter() - asked)
-        if asked > looked + LOOK:
+        ended = time.perf_counter()
+        taken.append(ended - due)
+        due += PACE
+        if ended > looked + LOOK:
             if is_over():
                 break
-            if asked > begin + PATIENCE:
-                raise UnexpectedAnswerError(f"it was not over after {PATIENCE:.0f} s")
+            _give_up_after(limit)
             looked = time.perf_counter()
+            due = max(due, looked)  # looking took its time, too
     for connection in connections:
         connection.close()
     return taken
+
+
+def _give_up_after(limit: float) -> None:
+    if time.perf_counter() > limit:
+        raise UnexpectedAnswerError(f"it was not over after {PATIENCE:.0f} s")

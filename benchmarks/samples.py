@@ -50,7 +50,7 @@ def paced(server: Server, unit: Unit, work: Callable[[], Load]) -> Sample:
 
 
 def timed(server: Server, work: Callable[[], None]) -> Sample:
-    """Do some work and tell how long it took."""
+    """Do some work and tell how long it takes."""
     with metering(server.pid) as meter:
         begin = time.perf_counter()
         work()
@@ -59,7 +59,7 @@ def timed(server: Server, work: Callable[[], None]) -> Sample:
 
 
 def felt(server: Server, ask: Callable[[], list[float]]) -> Sample:
-    """Have requests made one by one and tell how long they took."""
+    """Have single requests made and tell how long they take."""
     with metering(server.pid) as meter:
         seconds = ask()
     slowest = statistics.quantiles(seconds, n=100)[98]

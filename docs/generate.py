@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import holdfast.boot  # noqa: F401 - knows every part, so every refusal exists once it is imported
 from holdfast import aws, cli
+from holdfast.aws import query_protocol
+from holdfast.aws.door import WORDS
 from holdfast.aws.ecr import OPERATIONS
 from holdfast.aws.service_models import load
+from holdfast.aws.signature import SignatureFault
 from holdfast.http import Request
 from holdfast.model import errors
 from holdfast.model.quotas import ECR_RATES, QUOTAS
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from holdfast.model.errors import Refusal
 
 NOWHERE = "—"
+HEADINGS = ("Refusal", "ECR", "IAM, STS", "OCI", "Meaning")
+ONLY_OF_QUERY = ("holdfast.aws.query_protocol", "holdfast.model.errors.iam", "holdfast.model.errors.sts")
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs/reference"
 NOTICE = "<!-- Generated from the code by `make docs`; edit the code instead. -->"
@@ -157,6 +162,8 @@ def endpoints() -> list[str]:
     ]
     machines = [
         ("`POST`", "`/`", "a signature", "The ECR API; `X-Amz-Target` names the operation."),
+        ("`POST`", "`/`", "a signature", "The IAM and STS APIs; `Action` in a form names the operation."),
+        ("`GET`", "`/?Action=`", "a signature", "The IAM and STS APIs, presigned or not."),
         ("`GET`, `HEAD`", "`/layers/{token}`", "none", "A layer, by an address that an authorized caller was given."),
         ("`GET`, `HEAD`", "`/healthz`", "none", "Whether the process lives."),
         ("`GET`, `HEAD`", "`/readyz`", "none", "Whether requests are served: the database is asked."),
@@ -189,15 +196,17 @@ def refusals() -> list[str]:
         "",
         "A refusal has one name in the code, and a status and a code at each door.",
         "The first row of each table is the family, whose words hold where a refusal has none of its own.",
-        "At the AWS door the code is in `x-amzn-ErrorType` and in the member `__type`.",
+        "The ECR API has the code in `x-amzn-ErrorType` and in the member `__type`.",
+        "The IAM and STS APIs have it in the element `Code`, or in the member of that name for who accepts JSON.",
         "At the OCI door it is in `errors[0].code`; where the profile `ecr-strict` differs, its words are in brackets.",
         "Refusals of accounts and their keys are seen on the command line only.",
         "Every refusal carries the request id; the log names a failed request by it.",
-        "A fault that nobody expected is `500 ServerException` at the AWS door and `500 UNKNOWN` at the OCI door.",
+        "A fault that nobody expected is `500 ServerException` to ECR's callers and `500 UNKNOWN` at the OCI door.",
+        "It is `500 ServiceFailure` to IAM's callers and `500 InternalFailure` to those of STS.",
     ]
     for family in FAMILIES:
         kinds = [family, *sorted(descendants(family), key=lambda kind: (kind.__name__, kind.__module__))]
-        lines += ["", f"## {family.__name__}", "", *_table(("Refusal", "AWS", "OCI", "Meaning"), map(_row, kinds))]
+        lines += ["", f"## {family.__name__}", "", *_table(HEADINGS, map(_row, kinds))]
     return lines
 
 
@@ -210,18 +219,41 @@ def descendants(kind: type[Refusal]) -> set[type[Refusal]]:
     return found
 
 
-def _row(kind: type[Refusal]) -> tuple[str, str, str, str]:
-    return f"`{kind.__name__}`", _aws_words(kind), _oci_words(kind), (kind.__doc__ or "").partition("\n")[0]
+def _row(kind: type[Refusal]) -> tuple[str, ...]:
+    meaning = (kind.__doc__ or "").partition("\n")[0]
+    return f"`{kind.__name__}`", _ecr_words(kind), _query_words(kind), _oci_words(kind), meaning
 
 
-def _aws_words(kind: type[Refusal]) -> str:
+def _ecr_words(kind: type[Refusal]) -> str:
     """Ask the door itself: what it answers is what is documented."""
-    refusal = kind.__new__(kind)
-    errors.Refusal.__init__(refusal, "")
-    if not hasattr(refusal, "code"):
-        return NOWHERE  # only what is below it is ever raised
+    refusal = _raised(kind)
+    if refusal is None or (kind.__module__.startswith(ONLY_OF_QUERY) and kind not in WORDS):
+        return NOWHERE
     response = aws.Door.__new__(aws.Door).refuse(_nobody(), refusal)
     return f"{response.status} `{dict(response.headers)['x-amzn-ErrorType']}`"
+
+
+def _query_words(kind: type[Refusal]) -> str:
+    """What the services among IAM and STS answer that know it; nothing of what only ECR knows."""
+    refusal = _raised(kind)
+    services = [load("iam"), load("sts")]
+    if refusal is None:
+        return NOWHERE
+    is_common = kind.__module__.startswith(("holdfast.aws.query_protocol", "holdfast.aws.signature"))
+    if not is_common and not any(ancestor in query_protocol.WORDS_QUERY for ancestor in kind.__mro__):
+        known = [service for service in services if refusal.code in service.faults]
+        services = known or (services if kind.__module__.startswith(ONLY_OF_QUERY) else [])
+    found = dict.fromkeys("{} `{}`".format(*query_protocol.words(service, refusal)) for service in services)
+    return " or ".join(found) or NOWHERE
+
+
+def _raised(kind: type[Refusal]) -> Refusal | None:
+    """A refusal of a kind, or None where only what is below it is ever raised."""
+    refusal = kind.__new__(kind)
+    errors.Refusal.__init__(refusal, "")
+    if isinstance(refusal, SignatureFault):
+        refusal.query_message = ""
+    return refusal if hasattr(refusal, "code") else None
 
 
 def _oci_words(kind: type[Refusal]) -> str:

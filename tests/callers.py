@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
@@ -181,6 +181,41 @@ class Aws:
         headers |= {name.replace("_", "-"): value for name, value in changed.items()}
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return self.http("POST", path, request.data, **headers)
+
+
+class Query:
+    """IAM's or STS's API spoken raw and signed by hand, or not signed without a key."""
+
+    def __init__(self, address: str, key_id: str = "", secret: str = "", service: str = "iam") -> None:
+        self.http = Http(address)
+        self.credentials = Credentials(key_id, secret) if key_id else None
+        self.service = service
+        self.version = {"iam": "2010-05-08", "sts": "2011-06-15"}.get(service, "")
+
+    def __call__(self, action: str, **parameters: str) -> Answer:
+        """Ask for an action of the service's version."""
+        return self.send(self.signed(Action=action, Version=self.version, **parameters))
+
+    def signed(self, *, in_query: bool = False, presigned: bool = False, **parameters: str) -> AWSRequest:
+        """A request with its parameters in a form, or in the query of a GET, and its signature in a header or there."""
+        text = urlencode(parameters, quote_via=quote)
+        request = AWSRequest("GET" if in_query else "POST", f"http://{self.http.address}/")
+        if in_query:
+            request.url += f"?{text}"
+        else:
+            request.headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
+            request.data = text.encode()
+        if self.credentials is not None:
+            signer = SigV4QueryAuth if presigned else SigV4Auth
+            signer(self.credentials, self.service, "eu-central-1").add_auth(request)
+        return request
+
+    def send(self, request: AWSRequest, **changed: str | None) -> Answer:
+        """Send a request, with headers changed, or left out if None."""
+        parts = urlsplit(request.url)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers |= {name.replace("_", "-"): value for name, value in changed.items()}
+        return self.http(request.method, f"/?{parts.query}" if parts.query else "/", request.data or None, **headers)
 
 
 def refusal(call: Callable[..., Mapping[str, Any]], **members: object) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.accounts import Account
 from tests.callers import Aws, Http, Registry
 
 if TYPE_CHECKING:
@@ -102,19 +103,25 @@ class Product:
         )
 
     def ecr(self, region: str = "us-east-1", **credentials: str):
-        """A boto3 client; the root key's unless another is given."""
+        """A boto3 client of ECR; the root key's unless another is given."""
+        return self.aws_client("ecr", region, **credentials)
+
+    def aws_client(self, service: str, region: str = "us-east-1", **credentials: str):
+        """A boto3 client of any service; the root key's unless another is given."""
         import boto3
         from botocore.config import Config
 
         key_id, secret = self.credentials() if not credentials else (credentials["key_id"], credentials["secret"])
-        known = (self.url, region, key_id, secret)
+        token = credentials.get("session_token")
+        known = (self.url, service, region, key_id, secret, token)
         if known not in self._clients:
             self._clients[known] = boto3.client(
-                "ecr",
+                service,
                 endpoint_url=self.url,
                 region_name=region,
                 aws_access_key_id=key_id,
                 aws_secret_access_key=secret,
+                aws_session_token=token,
                 config=Config(retries={"max_attempts": 1}),
             )
         return self._clients[known]
@@ -181,3 +188,10 @@ def name(request):
 def region(request):
     """A region that is this test's own: for what is set on a whole registry."""
     return "t-" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+
+
+@pytest.fixture
+def account(product, request):
+    """An account that is this test's own, with a root key."""
+    number = int(hashlib.sha256(request.node.nodeid.encode()).hexdigest(), 16)
+    return Account(product, f"{number % 10**12:012}")

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ VALUES = {
     "throttle": ({}, "PutImage=0.5,*=100", {"PutImage": 0.5, "*": 100.0}),
     "lifecycle_interval": (3600, "5", 5),
     "background": (True, "OFF", False),
+    "oidc_allow": ((), "10.0.0.0/8, ::1,", (ip_network("10.0.0.0/8"), ip_network("::1/128"))),
+    "oidc_ca_file": (None, certifi.where(), Path(certifi.where())),
     "log_level": ("info", "WARNING", "warning"),
 }
 
@@ -57,6 +60,8 @@ BAD = {
     "throttle": ["", "on", "PutImage", "PutImage=", "PutImage=0", "PutImage=-1", "PutImage=nan", "PutImage=inf"],
     "lifecycle_interval": ["", "0", "86401", "1h"],
     "background": ["", "true", "sometimes"],
+    "oidc_allow": ["localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8;::1"],
+    "oidc_ca_file": ["/no/such/file", "/", __file__],
     "log_level": ["", "loud"],
 }
 

@@ -20,6 +20,9 @@ from holdfast.blobs import FileStore, KeyRing, SealedStore
 from holdfast.blobs.keys import KeyFileFault, write_secret_file
 from holdfast.http import Response, certificates, metrics, processes
 from holdfast.http.server import Server
+from holdfast.model.names import Registry
+from holdfast.model.quotas import ANY
+from holdfast.outbound import Fetcher
 from holdfast.settings import BadSetting, Listen
 from holdfast.store import Database
 from holdfast.store.migrations import SchemaTooNew, is_current, migrate
@@ -79,7 +82,7 @@ class Application:
         if request.path == "/healthz":
             return Response(200, [("Content-Type", kind)], b"alive\n")
         if request.path == "/readyz":
-            self._on.database.hot.account_of_key("")
+            self._on.database.hot.holder_of_key("")
             return Response(200, [("Content-Type", kind)], b"ready\n")
         if request.path == "/metrics" and self._numbers is not None:
             kind, text = self._numbers.exposition()
@@ -105,6 +108,9 @@ def now() -> datetime:
 
 def open_backends(settings: Settings) -> registry.Backends:
     """Open everything that use cases need, and make what is missing. Raises `BadSetting`."""
+    unknown = set(settings.throttle) - set(aws.ecr.OPERATIONS) - {ANY}
+    if unknown:
+        raise BadSetting(f"--throttle: there is no operation '{min(unknown)}'; docs/reference/operations.md lists them")
     data = settings.data.absolute()
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -125,7 +131,10 @@ def open_backends(settings: Settings) -> registry.Backends:
         clock=now,
         limits=registry.quotas.with_quotas(limits, settings.quotas),
         profile=settings.profile,
+        home=Registry(settings.account, settings.region),
+        public_repositories=settings.public_repositories,
         throttle=registry.throttle.Throttle(settings.throttle, time.monotonic) if settings.throttle else None,
+        fetcher=Fetcher(settings.oidc_allow, settings.oidc_ca_file),
     )
 
 
@@ -181,7 +190,7 @@ def _account_of(path: Path) -> str | None:
 def _root_credentials(path: Path, settings: Settings, on: registry.Backends) -> tuple[str, str]:
     """The root key of the credentials file, which is made if there is none."""
     if not path.exists():
-        key_id, secret = registry.accounts.fresh_key(on)
+        key_id, secret = registry.accounts.fresh_key(on, settings.account)
         lines = (
             f"# account {settings.account}",
             "[default]",
@@ -228,10 +237,17 @@ def serve(settings: Settings) -> int:
         mine = [(sockets[index], tls) for sockets, tls in listeners]
         numbers = metrics.Metrics()
         runner = Runner(on)
-        background = runner.tick if settings.background else lambda: registry.pulls.record(on)
-        server = Server(Application(settings, on, numbers), numbers, background=background)
+        background = runner.tick if settings.background else lambda: None
+        server = Server(
+            Application(settings, on, numbers),
+            numbers,
+            trusted_proxies=settings.trusted_proxies,
+            notes=lambda: _write_notes(on),
+            background=background,
+        )
         runner.is_stopping = lambda: server.is_draining
         server.run(mine, ready)
+        _write_notes(on)
 
     addresses = [(sockets[0].getsockname(), tls is not None) for sockets, tls in listeners]
     return processes.Parent(
@@ -241,6 +257,15 @@ def serve(settings: Settings) -> int:
         ended=metrics.forget_worker,
         rest=close_listeners,
     ).run()
+
+
+def _write_notes(on: registry.Backends) -> None:
+    """Write down what requests noted; what cannot be is kept for the next time."""
+    for record in (registry.pulls.record, registry.iam.key_uses.record, registry.refusals.record):
+        try:
+            record(on)
+        except Exception:
+            log.exception("what requests noted could not be written down")
 
 
 def work(settings: Settings) -> int:

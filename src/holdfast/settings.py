@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from holdfast.model.quotas import ECR_RATES, QUOTAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class BadSetting(Exception):
@@ -101,6 +104,10 @@ class Settings:
     throttle: Mapping[str, float]
     lifecycle_interval: int
     background: bool
+    oidc_allow: tuple[Network, ...]
+    oidc_ca_file: Path | None
+    public_repositories: bool
+    trusted_proxies: tuple[Network, ...]
     log_level: str
     root_access_key_id: str
     root_secret_access_key: Secret | None
@@ -215,6 +222,23 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return [(name.strip(), value.strip()) for name, _, value in pairs]
 
 
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("it must be networks such as 10.0.0.0/8 or 2001:db8::/32, with commas") from None
+
+
+def _ca_file(text: str) -> Path | None:
+    if not text:
+        return None
+    try:
+        ssl.create_default_context(cafile=text)
+    except (OSError, ssl.SSLError) as fault:
+        raise ValueError(f"it must be a file of certificates in PEM: {fault.strerror or fault}") from None
+    return Path(text)
+
+
 def _switch(text: str) -> bool:
     return _one_of("true", "false", "1", "0", "yes", "no")(text) in {"true", "1", "yes"}
 
@@ -249,6 +273,13 @@ CHOICES = (
            "SECONDS"),
     Choice("background", "on", lambda text: _one_of("on", "off")(text) == "on",
            "do background work while serving; off leaves it to `holdfast worker`", "on|off"),
+    Choice("public_repositories", "off", lambda text: _one_of("on", "off")(text) == "on",
+           "let repository policies admit clients without a login", "on|off"),
+    Choice("trusted_proxies", "", _networks, "networks of proxies whose X-Forwarded-For and -Proto are believed, "
+           "with commas", "NETWORKS"),
+    Choice("oidc_allow", "", _networks, "networks beside the public internet in which identity providers may be, "
+           "with commas", "NETWORKS"),
+    Choice("oidc_ca_file", "", _ca_file, "certificates of private CAs that vouch for identity providers", "FILE"),
     Choice("log_level", "info", _one_of("debug", "info", "warning", "error"), "how much is logged", "LEVEL"),
     Choice("root_access_key_id", "", lambda text: _match(KEY_ID, "16 to 32 letters and digits")(text) if text else "",
            "root access key to use instead of a generated one", "ID", flag=False),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from holdfast import registry
 from holdfast.blobs import FileStore, SealedStore
@@ -15,12 +19,13 @@ from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Mutability, TagMutability
 from holdfast.registry.accounts import Tokens
-from holdfast.store import Database
+from holdfast.store import Database, database
 from tests import builders
 from tests.aws.desk import Desk
 from tests.registry.ground import AT, HOME, Clock, create, open_ground, push, push_blob, put, work_off
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from holdfast.registry import Backends
@@ -53,6 +58,8 @@ MAIN, CHILD, PLAIN, OLD, NEXT = (image(seed) for seed in ("main", "child", "plai
 INDEX = builders.an_index(MAIN, CHILD)
 REFERRING = {"subject": MAIN.descriptor, "artifactType": "application/x-signature", "annotations": {"a": "b"}}
 SIGNATURE = image("signature", **REFERRING)
+# What is in members that nobody reads is never looked at; numbers that no reader takes among it.
+UNREADABLE = builders.Document(image("next").body[:-1] + b', "x": 1e999}', builders.OCI_MANIFEST)
 STRANGER = image("stranger")  # whose layers are nowhere
 LOOSE, ARRIVING = b"a layer of no image", b"a layer on its way"
 NOWHERE = "sha256:" + "0" * 64
@@ -74,7 +81,8 @@ WIDE = json.dumps({"Version": "2012-10-17", "Statement": [{**EVERYBODY, "Resourc
 
 HERE = {"repositoryName": AT.name}
 AN_IMAGE = {**HERE, "imageId": {"imageTag": "v1"}}
-SCANNING = {"rules": [{"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": [{"filter": "frozen*", "filterType": "WILDCARD"}]}]}  # fmt: skip
+FROZEN_ONES = [{"filter": "frozen*", "filterType": "WILDCARD"}]
+SCANNING = {"rules": [{"scanFrequency": "SCAN_ON_PUSH", "repositoryFilters": FROZEN_ONES}]}
 REPLICATION = {"replicationConfiguration": {"rules": [{"destinations": [EAST, WEST]}]}}
 SIGNING = {"signingConfiguration": {"rules": [{"signingProfileArn": PROFILE}]}}
 TEMPLATE = {"prefix": "made", "appliedFor": ["CREATE_ON_PUSH"]}
@@ -83,7 +91,11 @@ CACHE_RULE = {"ecrRepositoryPrefix": "cached", "upstreamRegistryUrl": "registry-
 RIGHT: dict[str, dict[str, Any]] = {
     "BatchCheckLayerAvailability": {**HERE, "layerDigests": [builders.digest(LOOSE), NOWHERE, ""]},
     "BatchDeleteImage": {**HERE, "imageIds": [{"imageTag": "latest"}, {"imageDigest": NOWHERE}, {}]},
-    "BatchGetImage": {**HERE, "imageIds": [{"imageTag": "v1"}, {"imageDigest": OLD.digest}, {"imageTag": "!"}]},
+    "BatchGetImage": {
+        **HERE,
+        "imageIds": [{"imageTag": "v1"}, {"imageTag": "unreadable"}, {"imageDigest": OLD.digest}, {"imageTag": "!"}],
+        "acceptedMediaTypes": [builders.DOCKER_MANIFEST],
+    },
     "BatchGetRepositoryScanningConfiguration": {"repositoryNames": [AT.name, FROZEN.name, ABSENT]},
     "CompleteLayerUpload": {**HERE, "uploadId": UPLOAD, "layerDigests": [builders.digest(ARRIVING)]},
     "CreatePullThroughCacheRule": {"ecrRepositoryPrefix": "quay", "upstreamRegistryUrl": "quay.io"},
@@ -122,7 +134,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "ListReplicationBackfills": {"maxResults": 1},
     "ListTagsForResource": {"resourceArn": ARN},
     "PutAccountSetting": {"name": "BLOB_MOUNTING", "value": "ENABLED"},
-    "PutImage": {**HERE, "imageManifest": NEXT.body.decode(), "imageTag": "next", "imageDigest": NEXT.digest},
+    "PutImage": {**HERE, "imageManifest": NEXT.body.decode(), "imageTag": "next"},
     "PutImageScanningConfiguration": {**HERE, "imageScanningConfiguration": {"scanOnPush": True}},
     "PutImageTagMutability": {**HERE, "imageTagMutability": "IMMUTABLE"},
     "PutLifecyclePolicy": {**HERE, "lifecyclePolicyText": EXPIRING},
@@ -146,6 +158,16 @@ RIGHT: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@contextmanager
+def nobody_waits_for_the_disk() -> Iterator[None]:
+    """Let everything be lost with the machine, and be quick for that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "PRAGMAS", (*database.PRAGMAS, "synchronous=OFF"))
+        patch.setattr(os, "fdatasync", lambda _: None)
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 class Furnished:
     """The registry, made once; everybody gets a copy of his own."""
 
@@ -160,7 +182,7 @@ class Furnished:
         folder.mkdir(exist_ok=True)
         shutil.copy(self._folder / DATABASE, folder / DATABASE)
         blobs = SealedStore(FileStore(folder / "objects"), self._on.keys)
-        on = replace(self._on, database=Database(folder / DATABASE), blobs=blobs)
+        on = replace(self._on, database=Database(folder / DATABASE), blobs=blobs, clock=Clock())
         return Desk(replace(on, limits=replace(on.limits, **limits)), self._tokens)
 
 
@@ -202,6 +224,7 @@ def _push(on: Backends) -> None:
     push(on, AT, "returning", "returning")
     push(on, FROZEN, "main", "v1")
     builders.an_image(lambda data: push_blob(on, AT, data), seed="next")
+    put(on, AT, UNREADABLE, "unreadable")
     push_blob(on, AT, LOOSE)
 
 

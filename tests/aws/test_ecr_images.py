@@ -625,6 +625,18 @@ def test_an_image_got_by_tag_is_told_in_the_words_that_are_accepted(product, nam
     assert told["layers"][0]["digest"] == manifest.json()["layers"][0]["digest"]
 
 
+@pytest.mark.parametrize("value", ["1e999", "9" * 5000])
+def test_an_image_with_members_that_cannot_be_read_is_told_as_it_is(product, name, value):
+    repository = product.registry(name)
+    image = repository.push_image(seed="a")
+    odd = builders.Document(image.body[:-1] + f', "x": {value}}}'.encode(), OCI_MANIFEST)
+    repository.push_manifest(odd, "v1")
+
+    [told] = get(product.ecr(), name, {"imageTag": "v1"}, acceptedMediaTypes=[DOCKER_MANIFEST])[0]
+
+    assert (told["imageManifestMediaType"], told["imageManifest"]) == (OCI_MANIFEST, odd.body.decode())
+
+
 def test_an_index_is_never_told_as_an_image(product, name):
     repository = product.registry(name)
     child = repository.push_image(seed="child")

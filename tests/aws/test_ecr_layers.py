@@ -266,6 +266,16 @@ def test_a_layer_that_is_there_already_is_told(ecr, repository, parts):
     assert availability(ecr, repository, whole)[0][0]["layerAvailability"] == "AVAILABLE"
 
 
+@pytest.mark.parametrize("parts", [[b"a new layer"], [noise(5 * MIB, "new"), b"end"]], ids=["one part", "two parts"])
+def test_a_new_layer_is_kept_though_one_of_the_digests_is_of_a_layer_that_is_there(ecr, repository, parts):
+    known, new = push(ecr, repository, b"another layer"), digest(b"".join(parts))
+
+    done = complete(ecr, repository, upload(ecr, repository, *parts), known, new)
+
+    assert done["layerDigest"] == new
+    assert availability(ecr, repository, new)[0][0]["layerAvailability"] == "AVAILABLE"
+
+
 def test_an_upload_is_completed_once(ecr, repository):
     upload_id = upload(ecr, repository, b"bytes")
     complete(ecr, repository, upload_id, digest(b"bytes"))

@@ -218,7 +218,7 @@ def test_the_list_of_another_account_is_out_of_reach(shared):
     code, message = refusal(product.ecr(**key).describe_repositories, registryId=ACCOUNT)
 
     assert code == "AccessDeniedException"
-    assert "ecr:DescribeRepositories on resource: *" in message
+    assert f"ecr:DescribeRepositories on resource: arn:aws:ecr:us-east-1:{ACCOUNT}:repository/* because" in message
 
 
 @pytest.mark.parametrize("operation", ["create", "update", "delete", "validate"])

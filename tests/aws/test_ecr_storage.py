@@ -229,13 +229,13 @@ def test_referrers_are_paged(product, name):
     assert pages == [[one.digest for one in made[start : start + 2]] for start in (0, 2, 4)]
 
 
-def test_referrers_are_chosen_by_their_types(product, name):
+@pytest.mark.parametrize("status", [{}, {"artifactStatus": "ACTIVE"}, {"artifactStatus": "ANY"}])
+def test_referrers_are_chosen_by_their_types(product, name, status):
     kinds = ["application/x-sbom", "application/x-signature", "application/x-sbom", "application/x-other"]
     ecr, (_, subject, made) = product.ecr(), with_referrers(product, name, kinds)
+    wanted = {"artifactTypes": ["application/x-signature", "application/x-other"], **status}
 
-    chosen = listed(
-        ecr, name, subject.digest, filter={"artifactTypes": ["application/x-signature", "application/x-other"]}
-    )
+    chosen = listed(ecr, name, subject.digest, filter=wanted)
 
     assert [one["digest"] for one in chosen["referrers"]] == [made[1].digest, made[3].digest]
 

@@ -260,6 +260,29 @@ def test_the_first_member_that_breaks_a_constraint_is_named(case):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "member", "item"),
+    [
+        ("TagResource", "tags", {"Key": "k", "Value": ""}),
+        ("UntagResource", "tagKeys", "k"),
+        ("DescribeRepositoryCreationTemplates", "prefixes", "made"),
+    ],
+)
+def test_a_list_that_the_model_leaves_without_a_bound_has_one(name, member, item):
+    enough = {"resourceArn": "arn", member: [item] * json_protocol.MOST_ITEMS}
+    started = time.process_time()
+
+    with pytest.raises(InvalidParameter) as refusal:
+        asked(name, enough | {member: [item] * 1_000_000})
+
+    assert refusal.value.message == (
+        f"Invalid parameter at '{member}' failed to satisfy constraint: 'Member must have length less than or equal to "
+        "1000'"
+    )
+    assert time.process_time() - started < 2  # no item more is read
+    assert len(asked(name, enough)[member]) == json_protocol.MOST_ITEMS
+
+
 def test_operations_of_the_newer_kind_only_answer_in_their_own_code():
     with pytest.raises(Validation) as refusal:
         asked("DoNew", {"count": 0})

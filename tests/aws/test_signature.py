@@ -210,13 +210,7 @@ def test_each_fault_has_the_codes_and_the_words_of_aws(case):
     assert fault.value.message == case["message"]
     assert fault.value.code == fault.value.json_code == case["json_code"]
     assert (fault.value.query_code, fault.value.query_status) == (case["query_code"], case["query_status"])
-
-
-def test_query_services_say_a_little_more_when_there_is_no_signature():
-    with pytest.raises(SignatureFault) as fault:
-        verify(Head("GET", "/", "", []))
-
-    assert fault.value.query_message == "Request is missing Authentication Token"
+    assert fault.value.query_message == case.get("query_message", case["message"])
 
 
 def test_one_service_is_named_alone_when_the_scope_is_another():

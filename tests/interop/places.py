@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tests.conftest import Product
 from tests.interop import clients
 from tests.interop.layouts import Layout
-from tests.interop.report import Failed, shown
+from tests.interop.report import Failed, Unable, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,19 +90,26 @@ class Place:
 
     def refuses(self, expected: str, *command: str, stdin: str = "", home: Path | None = None) -> None:
         """Run a client, which must fail and say why."""
-        done = self._start(command, stdin, home)
-        if not done.returncode or expected not in done.stdout + done.stderr:
-            raise Failed(f"should have failed with {expected!r}\n{_story(done)}")
+        _expect_refusal(self._start(command, stdin, home), expected)
 
     def aws(self, *arguments: str) -> Any:
-        """Run `aws ecr`; its answer."""
-        # AWS_ENDPOINT_URL is younger than Debian's command line.
-        text = self.run("aws", "--endpoint-url", self.url, "ecr", *arguments)
+        """Run `aws ecr`; its answer. `Unable` if this version does not know the operation."""
+        done = self._ecr(arguments)
+        if done.returncode:
+            raise Failed(_story(done))
+        text = done.stdout.strip()
         return json.loads(text) if text.startswith(("{", "[", '"')) else text
 
     def aws_refuses(self, expected: str, *arguments: str) -> None:
         """Run `aws ecr`, which must fail and say why."""
-        self.refuses(expected, "aws", "--endpoint-url", self.url, "ecr", *arguments)
+        _expect_refusal(self._ecr(arguments), expected)
+
+    def _ecr(self, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        # AWS_ENDPOINT_URL is younger than Debian's command line.
+        done = self._start(("aws", "--endpoint-url", self.url, "ecr", *arguments), "", None)
+        if done.returncode and "Invalid choice" in done.stderr:
+            raise Unable(f"this aws is too old for `aws ecr {arguments[0]}`")
+        return done
 
     def create(self, repository: str) -> None:
         """Make a repository as a newcomer does."""
@@ -182,6 +189,11 @@ def expect(truth: object, otherwise: str) -> None:
 def expect_same(one: object, other: object) -> None:
     """Fail the check unless two things are equal."""
     expect(one == other, f"{one!r}\nis not\n{other!r}")
+
+
+def _expect_refusal(done: subprocess.CompletedProcess[str], expected: str) -> None:
+    if not done.returncode or expected not in done.stdout + done.stderr:
+        raise Failed(f"should have failed with {expected!r}\n{_story(done)}")
 
 
 def _story(done: subprocess.CompletedProcess[str]) -> str:

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the tests are a package of
 from tests.interop import (
     clients,
     with_aws,
+    with_aws_settings,
     with_buildah,
     with_containerd,
     with_podman,
@@ -28,6 +29,7 @@ PLACES = {
 }
 CHECKS = [
     *with_aws.CHECKS,
+    *with_aws_settings.CHECKS,
     *with_skopeo.CHECKS,
     *with_podman.CHECKS,
     *with_buildah.CHECKS,

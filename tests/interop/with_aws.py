@@ -38,23 +38,12 @@ def describe(at: Place) -> None:
 
 @CHECKS.add("aws ecr upload of layers, put-image", "aws")
 def push(at: Place) -> None:
-    for blob in (LAYER, CONFIG):
-        upload_id = on_app(at, "initiate-layer-upload")["uploadId"]
-        part = at.folder / "part"
-        part.write_bytes(blob)
-        span = ("--part-first-byte", "0", "--part-last-byte", str(len(blob) - 1))
-        on_app(at, "upload-layer-part", "--upload-id", upload_id, *span, "--layer-part-blob", f"fileb://{part}")
-        on_app(at, "complete-layer-upload", "--upload-id", upload_id, "--layer-digests", digest(blob))
-    manifest = json.dumps({
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": descriptor(OCI_CONFIG, CONFIG),
-        "layers": [descriptor(OCI_LAYER, LAYER)],
-    })  # fmt: skip
+    upload_layers(at, "aws/app")
+    text = manifest()
 
-    image = on_app(at, "put-image", "--image-tag", "1", "--image-manifest", manifest)["image"]
+    image = on_app(at, "put-image", "--image-tag", "1", "--image-manifest", text)["image"]
 
-    expect_same(image["imageId"], {"imageDigest": digest(manifest.encode()), "imageTag": "1"})
+    expect_same(image["imageId"], {"imageDigest": digest(text.encode()), "imageTag": "1"})
 
 
 @CHECKS.add("aws ecr batch-check-layer-availability, get-download-url-for-layer", "aws")
@@ -85,12 +74,12 @@ def images(at: Place) -> None:
 
 @CHECKS.add("aws ecr put-image-tag-mutability", "aws")
 def mutability(at: Place) -> None:
-    manifest = on_app(at, "batch-get-image", "--image-ids", "imageTag=1")["images"][0]["imageManifest"]
+    text = on_app(at, "batch-get-image", "--image-ids", "imageTag=1")["images"][0]["imageManifest"]
     on_app(at, "put-image-tag-mutability", "--image-tag-mutability", "IMMUTABLE")
 
     at.aws_refuses(
         "ImageTagAlreadyExistsException",
-        *("put-image", "--repository-name", "aws/app", "--image-tag", "1", "--image-manifest", manifest + "\n"),
+        *("put-image", "--repository-name", "aws/app", "--image-tag", "1", "--image-manifest", text + "\n"),
     )
     on_app(at, "put-image-tag-mutability", "--image-tag-mutability", "MUTABLE")
 
@@ -108,9 +97,9 @@ def tags(at: Place) -> None:
 
 @CHECKS.add("aws ecr describe-images page by page", "aws")
 def pages(at: Place) -> None:
-    manifest = on_app(at, "batch-get-image", "--image-ids", "imageTag=1")["images"][0]["imageManifest"]
+    text = on_app(at, "batch-get-image", "--image-ids", "imageTag=1")["images"][0]["imageManifest"]
     for tag in ("2", "3"):
-        on_app(at, "put-image", "--image-tag", tag, "--image-manifest", manifest + "\n" * int(tag))
+        on_app(at, "put-image", "--image-tag", tag, "--image-manifest", text + "\n" * int(tag))
 
     found = on_app(at, "describe-images", "--page-size", "1", "--query", "imageDetails[].imageTags[]")
 
@@ -143,3 +132,25 @@ def distrust(at: Place) -> None:
 
 def on_app(at: Place, operation: str, *arguments: str):
     return at.aws(operation, "--repository-name", "aws/app", *arguments)
+
+
+def upload_layers(at: Place, repository: str) -> None:
+    """Upload what `manifest` needs."""
+    here, part = ("--repository-name", repository), at.folder / "part"
+    for blob in (LAYER, CONFIG):
+        upload = (*here, "--upload-id", at.aws("initiate-layer-upload", *here)["uploadId"])
+        part.write_bytes(blob)
+        span = ("--part-first-byte", "0", "--part-last-byte", str(len(blob) - 1))
+        at.aws("upload-layer-part", *upload, *span, "--layer-part-blob", f"fileb://{part}")
+        at.aws("complete-layer-upload", *upload, "--layer-digests", digest(blob))
+
+
+def manifest(**members: object) -> str:
+    """The manifest of an image of one layer."""
+    return json.dumps({
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": descriptor(OCI_CONFIG, CONFIG),
+        "layers": [descriptor(OCI_LAYER, LAYER)],
+        **members,
+    })  # fmt: skip

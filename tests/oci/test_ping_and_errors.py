@@ -372,7 +372,7 @@ def test_another_accounts_registry_is_denied_in_words_that_tell_nothing_of_it(
 
     answer = ours(method, tail, host=registry) if by_host else ours(method, f"{tail}?ns={registry}")
 
-    arn = f"arn:aws:ecr:us-east-1:{OTHER_ACCOUNT}:repository/{resource}" if resource else "*"
+    arn = f"arn:aws:ecr:us-east-1:{OTHER_ACCOUNT}:repository/{resource or '*'}"
     assert (answer.status, answer.code) == (403, "DENIED")
     assert answer.message == (
         f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: {action} on resource: {arn} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast import registry
-from holdfast.model.errors import ImageNotFound, ImageStorageClassUpdateNotSupported
+from holdfast.model.errors import ImageNotFound, ImageStorageClassUpdateNotSupported, ReferencedImagesNotFound
 from holdfast.model.images import ImageId
 from tests import builders
 from tests.registry.ground import AT, described, push, put, told, work_off
@@ -108,7 +108,9 @@ def test_pushing_an_archived_image_again_restores_it_at_once(on, clock):
     [now] = described(on, status="ACTIVE").values()
     assert again.is_new
     assert (now.status, now.activated_at, now.tags) == ("ACTIVE", clock(), ("v1",))
-    assert told(on)[-1]["action-type"] == "PUSH"
+    storage, pushed = told(on)[-2:]
+    assert (storage["action-type"], storage["target-storage-class"]) == ("UPDATE_STORAGE_CLASS", "STANDARD")
+    assert (pushed["action-type"], pushed["image-tag"]) == ("PUSH", "v1")
 
 
 def test_a_restoration_of_an_image_that_was_deleted_meanwhile_comes_to_nothing(on):
@@ -121,6 +123,34 @@ def test_a_restoration_of_an_image_that_was_deleted_meanwhile_comes_to_nothing(o
 
     assert described(on) == {}
     assert registry.work.page(on)[-1].kind != "ActivateImage"
+
+
+def test_a_restoration_whose_work_is_gone_can_be_asked_for_again(on):
+    image = push(on, AT, "a", "v1")
+    archive(on, image)
+    restore(on, image)
+    [item] = [item for item in registry.work.page(on) if item.kind == "ActivateImage"]
+    registry.work.cancel(on, item.id)
+    work_off(on)
+    stuck = statuses(on)
+
+    restore(on, image)
+    work_off(on)
+
+    assert stuck == {image.digest: "ACTIVATING"}
+    assert statuses(on) == {image.digest: "ACTIVE"}
+
+
+def test_a_list_cannot_be_pushed_over_an_archived_member(on):
+    member = push(on, AT, "a", "v1")
+    archive(on, member)
+
+    with pytest.raises(ReferencedImagesNotFound):
+        put(on, AT, builders.an_index(member), "list")
+    put(on, AT, member)
+    put(on, AT, builders.an_index(member), "list")
+
+    assert statuses(on)[member.digest] == "ACTIVE"
 
 
 # ---- Referrers
@@ -210,3 +240,63 @@ def test_following_a_subject_of_a_repository_that_is_gone_comes_to_nothing(on, c
     work_off(on)
 
     assert [item for item in registry.work.page(on) if item.kind == "FollowSubject"] == []
+
+
+def test_a_referrer_that_a_list_names_is_not_archived_with_its_subject(on):
+    subject = push(on, AT, "a", "v1")
+    referrer = a_referrer(on, subject)
+    put(on, AT, builders.an_index(referrer), "list")
+
+    archive(on, subject)
+    work_off(on)
+
+    assert statuses(on)[referrer.digest] == "ACTIVE"
+
+
+def test_referrers_have_their_hour_after_each_deletion_of_their_subject(on, clock):
+    subject = push(on, AT, "a", "v1")
+    referrer = a_referrer(on, subject)
+    registry.images.delete(on, AT, [ImageId(subject.digest)])
+    clock.pass_(minutes=30)
+    put(on, AT, subject, "v1")
+    clock.pass_(minutes=29)
+    registry.images.delete(on, AT, [ImageId(subject.digest)])
+
+    clock.pass_(minutes=2)
+    work_off(on)
+    still = set(described(on))
+    clock.pass_(minutes=60)
+    work_off(on)
+
+    assert still == {referrer.digest}
+    assert described(on) == {}
+
+
+def test_a_referrer_that_came_before_its_subject_has_an_hour_of_its_own(on, clock):
+    subject = push(on, AT, "a", "v1")
+    a_referrer(on, subject)
+    registry.images.delete(on, AT, [ImageId(subject.digest)])
+    clock.pass_(minutes=59)
+    fresh = a_referrer(on, subject, "fresh")
+
+    clock.pass_(minutes=2)
+    work_off(on)
+    still = set(described(on))
+    clock.pass_(minutes=60)
+    work_off(on)
+
+    assert still == {fresh.digest}
+    assert described(on) == {}
+
+
+def test_a_referrer_that_is_a_list_goes_with_its_members(on, clock):
+    subject = push(on, AT, "a", "v1")
+    member = a_referrer(on, subject)
+    index = builders.an_index(member, subject=subject.descriptor)
+    put(on, AT, index)
+    registry.images.delete(on, AT, [ImageId(subject.digest)])
+
+    clock.pass_(hours=2)
+    work_off(on)
+
+    assert described(on) == {}

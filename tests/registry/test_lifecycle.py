@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
 from holdfast import registry, store
 from holdfast.model.errors import LifecyclePolicyNotFound, LifecyclePolicyPreviewInProgress
 from holdfast.model.images import ImageId
+from holdfast.model.work import FollowSubject
 from holdfast.registry.work import LEASE, LeaseLost
 from holdfast.worker import Runner
 from tests import builders
@@ -319,6 +321,115 @@ def test_a_policy_that_was_replaced_since_the_plan_is_not_followed_but_the_new_o
 
     assert set(described(on)) == {first.digest}
     assert second.digest not in described(on)
+
+
+def test_a_policy_that_was_taken_away_and_put_anew_since_the_plan_is_another_one(on, clock, monkeypatch):
+    image = push(on, AT, "a")
+    registry.lifecycle.put(on, AT, policy((UNTAGGED, EXPIRE)))
+    clock.pass_(days=15)
+
+    def replace_by_another():
+        registry.lifecycle.delete(on, AT)
+        registry.lifecycle.put(on, AT, policy(({**UNTAGGED, "countNumber": 9999}, EXPIRE)))
+
+    between(on, monkeypatch, replace_by_another)
+    work_off(on)
+
+    assert image.digest in described(on)
+
+
+def test_a_count_is_made_anew_when_an_image_that_it_rests_on_went_since_the_plan(on, clock, monkeypatch):
+    images = []
+    for seed in "abcd":
+        images.append(push(on, AT, seed, seed))
+        clock.pass_(hours=1)
+    registry.lifecycle.put(on, AT, policy((KEEP_TWO, EXPIRE)))
+    between(on, monkeypatch, lambda: registry.images.delete(on, AT, [ImageId(images[3].digest)]))
+
+    work_off(on)
+    first = set(described(on))
+    clock.pass_(hours=1)
+    work_off(on)
+
+    assert first == {image.digest for image in images[:3]}
+    assert set(described(on)) == {image.digest for image in images[1:3]}
+
+
+def test_a_referrer_whose_subject_came_since_the_plan_is_left_alone(on, clock, monkeypatch):
+    subject = push(on, AT, "subject")
+    referrer = a_referrer(on, subject)
+    registry.images.delete(on, AT, [ImageId(subject.digest)])
+    registry.lifecycle.put(on, AT, policy((UNTAGGED, EXPIRE)))
+    with on.database.transaction() as tx:
+        store.work.cancel_work(tx, FollowSubject(1, subject.digest))
+    clock.pass_(days=15)
+    between(on, monkeypatch, lambda: put(on, AT, subject, "v1"))
+
+    work_off(on)
+
+    assert referrer.digest in described(on)
+
+
+def test_a_policy_is_followed_again_after_any_number_of_failures(on, clock, monkeypatch):
+    image = push(on, AT, "a")
+    registry.lifecycle.put(on, AT, policy((UNTAGGED, EXPIRE)))
+    with monkeypatch.context() as broken:
+        broken.setattr(registry.lifecycle, "plan", lambda *_: 1 / 0)
+        for _ in range(20):
+            work_off(on)
+            clock.pass_(days=1)
+
+    work_off(on)
+
+    assert image.digest not in described(on)
+
+
+def test_cancelling_a_run_does_not_end_the_policy(on, clock):
+    image = push(on, AT, "a")
+    registry.lifecycle.put(on, AT, policy((UNTAGGED, EXPIRE)))
+    clock.pass_(days=15)
+    [item] = [item for item in registry.work.page(on) if item.kind == "EvaluateLifecycle"]
+    registry.work.cancel(on, item.id)
+    work_off(on)
+    after_cancel = set(described(on))
+
+    clock.pass_(hours=2)
+    work_off(on)
+
+    assert after_cancel == {image.digest}
+    assert described(on) == {}
+
+
+def test_a_preview_whose_work_was_given_up_can_be_started_again(on, clock, monkeypatch):
+    text = policy((KEEP_TWO, EXPIRE))
+    registry.lifecycle.start_preview(on, AT, text)
+    with monkeypatch.context() as broken:
+        broken.setattr(store.lifecycle, "find_preview", lambda *_: 1 / 0)
+        broken.setattr(store.lifecycle, "end_preview", lambda *_: 1 / 0)
+        for _ in range(12):
+            work_off(on)
+            clock.pass_(hours=2)
+
+    registry.lifecycle.start_preview(on, AT, text)
+    work_off(on)
+
+    assert registry.lifecycle.find_preview(on, AT, 0, 10)[0].status == "COMPLETE"
+
+
+def test_an_evaluation_does_no_more_than_its_share(on, clock):
+    on = replace(on, limits=replace(on.limits, lifecycle_deeds=3))
+    for number in range(8):
+        push(on, AT, f"{number}")
+    registry.lifecycle.put(on, AT, policy((UNTAGGED, EXPIRE)))
+    clock.pass_(days=15)
+    left = []
+
+    for _ in range(3):
+        work_off(on)
+        left.append(len(described(on)))
+        clock.pass_(hours=1)
+
+    assert left == [5, 2, 0]
 
 
 def test_a_repository_that_is_gone_takes_its_work_with_it(on, clock):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast import registry
+from holdfast import registry, store
 from holdfast.model.images import ImageId
-from tests.registry.ground import AT, HOME, described, push, work_off
+from tests.registry.ground import AT, HOME, described, push
 
 USER = "arn:aws:iam::000000000000:user/alice"
 ROLE = "arn:aws:iam::000000000000:role/service/scanner"
@@ -40,7 +40,7 @@ def test_a_batch_get_is_a_pull_of_what_it_got(on, clock):
     image, other = push(on, AT, "a", "v1"), push(on, AT, "b", "v2")
 
     registry.images.get(on, AT, [ImageId(tag="v1")], puller=USER)
-    work_off(on)
+    registry.pulls.record(on)
 
     assert pulled_at(on, image) == clock()
     assert pulled_at(on, other) is None
@@ -94,3 +94,16 @@ def test_an_image_that_was_deleted_meanwhile_is_no_fault(on):
     registry.pulls.record(on)
 
     assert described(on) == {}
+
+
+def test_a_pull_that_could_not_be_written_down_is_kept(on, clock, monkeypatch):
+    image = push(on, AT, "a")
+    registry.images.find_stored(on, AT, image.digest, by_tag=False, puller=USER)
+    with monkeypatch.context() as broken:
+        broken.setattr(store.images, "pulled", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            registry.pulls.record(on)
+
+    registry.pulls.record(on)
+
+    assert pulled_at(on, image) == clock()

@@ -347,3 +347,90 @@ def test_every_kind_of_work_has_a_handler_and_survives_being_kept(on):
 
     assert set(HANDLERS) == set(KINDS)
     assert [item.work for item in registry.work.page(on) if item.kind == "ActivateImage"] == [ActivateImage(7)]
+
+
+# ---- What must not come of it
+
+
+def test_a_late_heartbeat_does_not_disturb_what_rests(on):
+    want(on, SOME)
+    job = registry.work.claim(on, "a")
+    registry.work.fail(job, ValueError("on purpose"))
+    before = items(on)
+
+    assert not job.hold()
+
+    assert items(on) == before
+
+
+def test_a_wish_that_came_during_the_last_attempt_is_not_lost(on, clock):
+    want(on, SOME)
+    for _ in range(ATTEMPTS - 1):
+        registry.work.fail(registry.work.claim(on, "a"), ValueError("on purpose"))
+        clock.pass_(hours=2)
+    last = registry.work.claim(on, "a")
+    want(on, SOME)
+
+    registry.work.fail(last, ValueError("on purpose"))
+
+    assert registry.work.claim(on, "b").item.work == SOME
+
+
+def test_a_cancellation_outlives_a_failure(on, clock):
+    want(on, SOME)
+    job = registry.work.claim(on, "a")
+    registry.work.cancel(on, job.item.id)
+
+    registry.work.fail(job, ValueError("on purpose"))
+
+    assert [item.state for item in items(on)] == ["stopping"]
+
+
+def test_trying_cancelled_work_now_does_it(on, done):
+    want(on, SOME, minutes=5)
+    [item] = items(on)
+    registry.work.cancel(on, item.id)
+
+    registry.work.retry(on, item.id)
+    Runner(on).tick()
+
+    assert done == [SOME]
+
+
+def test_work_that_kills_its_process_is_given_up(on, clock):
+    want(on, SOME)
+    claims = 0
+
+    for _ in range(3 * ATTEMPTS):
+        claims += registry.work.claim(on, "killed") is not None
+        clock.pass_(seconds=LEASE.total_seconds())
+
+    assert claims == ATTEMPTS
+    assert [item.state for item in items(on)] == ["given up"]
+
+
+def test_work_of_a_newer_program_is_left_to_it(on, done):
+    want(on, OTHER)
+    with on.database.migration() as tx:
+        tx.exec_driver_sql("UPDATE work SET kind = 'FromTheFuture'")
+    want(on, SOME)
+
+    Runner(on).tick()
+    [future] = [item for item in registry.work.page(on) if item.kind == "FromTheFuture"]
+    registry.work.forget(on, future.id)
+
+    assert done == [SOME]
+    assert future.attempts == 0
+
+
+def test_what_was_given_up_long_ago_is_forgotten(on, clock, done):
+    done.failures = 10**6
+    want(on, SOME)
+    for _ in range(ATTEMPTS):
+        Runner(on).tick()
+        clock.pass_(hours=2)
+
+    clock.pass_(days=91)
+    Runner(on).tick()
+
+    assert items(on) == []

@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from functools import partial
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
-from xml.sax.saxutils import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast import registry
-from holdfast.aws import json_protocol, signature
-from holdfast.aws.ecr import OPERATIONS
-from holdfast.aws.operations import Call
+from holdfast.aws import ecr, iam, json_protocol, query_protocol, signature, sts
+from holdfast.aws.operations import ANONYMOUS, Call, ask_leave
 from holdfast.aws.service_models import load
 from holdfast.http import ReadBody, Response
 from holdfast.model import errors
 from holdfast.model.errors import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from datetime import timedelta
 
     from botocore.model import OperationModel
 
     from holdfast.aws.operations import Operation
     from holdfast.http import Answer, Request
+    from holdfast.model.callers import Caller
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
 
 log = logging.getLogger(__name__)
 
-JSON = "application/x-amz-json-1.1"
-FORM_BYTES = 8 * 1024
 BODY_BYTES = 32 * 1024 * 1024  # a part of 20 MiB in base64, and the largest manifest with every character escaped
 
-# Refusals whose names are not AWS's: status and code on this door.
+GLOBAL_REGION = "us-east-1"  # of a call that is not signed for any
+
+OPERATIONS = {"ecr": ecr.OPERATIONS, "iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
+PROTOCOLS: dict[str, Any] = {"json": json_protocol, "query": query_protocol}
+
+# Refusals whose names are not AWS's: status and code of JSON services.
 WORDS: dict[type[Refusal], tuple[int, str]] = {
     errors.BlobNotFound: (400, "LayersNotFoundException"),
     errors.BytesDamaged: (500, "ServerException"),
@@ -46,6 +47,8 @@ WORDS: dict[type[Refusal], tuple[int, str]] = {
     errors.NameInvalid: (400, "InvalidParameterException"),
     errors.RangeInvalid: (400, "InvalidLayerPartException"),
     errors.RequestTooLarge: (413, "RequestEntityTooLarge"),
+    errors.SessionTokenExpired: (400, "ExpiredTokenException"),
+    errors.SessionTokenInvalid: (400, "UnrecognizedClientException"),
     errors.SizeInvalid: (400, "InvalidLayerPartException"),
     errors.StorageFull: (503, "ServiceUnavailableException"),
     errors.TagInvalid: (400, "InvalidParameterException"),
@@ -59,47 +62,87 @@ class UnknownOperation(errors.Invalid):
     """A target that is no operation of the service."""
 
 
+class Signer(NamedTuple):
+    """Who is said to have signed a request, and what is needed to prove it."""
+
+    head: signature.Head
+    claim: signature.Claim
+    caller: Caller
+    secret: str
+
+    @property
+    def may_call_iam(self) -> bool:
+        """Whether its credentials are for IAM: those of GetSessionToken without MFA and GetFederationToken are not."""
+        return self.claim.session_token is None or self.caller.kind == "session"
+
+
 class Door:
-    """Everything that is POSTed to `/`."""
+    """Everything that is sent to `/`."""
 
     def __init__(self, on: Backends, tokens: Tokens, *, window: timedelta) -> None:
         self._on = on
         self._tokens = tokens
         self._window = window
-        self._service = load("ecr")
+        self._ecr = load("ecr")
+        self._by_version = {service.api_version: service for service in (load("iam"), load("sts"))}
 
     def __call__(self, request: Request) -> Answer:
         """Answer a request, as far as its head allows; nothing of the body is read for a claim that cannot hold."""
-        if request.method != "POST":
-            text = b"This is Holdfast. ECR's API is POST /, the registry is /v2/\n"
-            status = 200 if request.method in {"GET", "HEAD"} else 405
-            return Response(status, [("Content-Type", "text/plain"), ("Allow", "GET, HEAD, POST")], text)
-        if (request.header("content-type") or "").startswith("application/x-www-form-urlencoded"):
-            return ReadBody(FORM_BYTES, partial(_refuse_action, request), lambda: _refuse_action(request, b""))
+        if query_protocol.is_spoken(request):
+            return self._hear_query(request)
+        if request.method == "POST":
+            return self._hear_json(request)
+        text = b"This is Holdfast. ECR's API is POST /, the registry is /v2/\n"
+        status = 200 if request.method in {"GET", "HEAD"} else 405
+        return Response(status, [("Content-Type", "text/plain"), ("Allow", "GET, HEAD, POST")], text)
+
+    def _hear_json(self, request: Request) -> Answer:
+        """Hear a call that names its operation in its head."""
         try:
-            operation, model = self._find(request)
-            head = signature.Head(request.method, request.path, request.query, request.headers)
-            claim = signature.read(head, self._on.clock(), services={self._service.signing_name}, window=self._window)
-            if claim.session_token is not None:
-                raise signature.SessionTokenInvalid
-            caller, secret = registry.accounts.secret_of(self._on, claim.access_key_id)
+            operation, model = self._find_target(request)
+            signer = self._read(request, {self._ecr.signing_name})
         except Refusal as refusal:
             return self.refuse(request, refusal)
 
         def run(body: bytes) -> Response:
             try:
-                signature.prove(head, claim, secret, hashlib.sha256(body).hexdigest(), self._on.clock())
-                call = Call(self._on, self._tokens, request, caller, claim.region)
-                return self._run(call, operation, model, body)
+                return self._run(self._prove(request, signer, body), operation, model, body)
             except Refusal as refusal:
                 return self.refuse(request, refusal)
 
         return ReadBody(BODY_BYTES, run, lambda: self.refuse(request, errors.RequestTooLarge(BODY_BYTES)))
 
+    def _hear_query(self, request: Request) -> Answer:
+        """Hear a call that names its operation in a form: only when that is read is it known who may call."""
+        signer = None
+        try:
+            signer = self._read(request, {service.signing_name for service in self._by_version.values()})
+        except signature.MissingAuthenticationToken:
+            pass  # there are operations that need none
+        except Refusal as refusal:
+            return self.refuse(request, refusal)
+
+        def run(body: bytes) -> Response:
+            try:
+                call = self._prove(request, signer, body) if signer else self._call(request, ANONYMOUS, GLOBAL_REGION)
+                form = query_protocol.read_form(request, body)
+                operation, model = self._find_action(form, signer)
+                if signer is None and not operation.unsigned:
+                    raise signature.MissingAuthenticationToken
+                return self._run(call, operation, model, form)
+            except Refusal as refusal:
+                return self.refuse(request, refusal)
+
+        limit = query_protocol.FORM_BYTES
+        return ReadBody(limit, run, lambda: self.refuse(request, errors.RequestTooLarge(limit)))
+
     def refuse(self, request: Request, refusal: Refusal) -> Response:
         """The answer to a refusal."""
+        if query_protocol.is_spoken(request):
+            service = query_protocol.service_of(request)
+            return query_protocol.fault(request, service, *query_protocol.words(service, refusal))
         status, code = WORDS.get(type(refusal), (400, refusal.code))
-        return self._fault(request, status, code, refusal.message, refusal.details)
+        return json_protocol.fault(request, status, code, refusal.message, refusal.details)
 
     def failed(self, request: Request, fault: Exception) -> Response:
         """The answer to what nobody expected."""
@@ -107,46 +150,68 @@ class Door:
             return self.refuse(request, fault)
         log.error("request %s failed: %s %s", request.id, request.method, request.path, exc_info=fault)
         text = f"The registry failed to answer. Its log has the request id {request.id}"
-        return self._fault(request, 500, "ServerException", text, {})
+        if query_protocol.is_spoken(request):
+            return query_protocol.failure(request, query_protocol.service_of(request), text)
+        return json_protocol.fault(request, 500, "ServerException", text, {})
 
-    def _find(self, request: Request) -> tuple[Operation, OperationModel]:
+    # ---- Which operation
+
+    def _find_target(self, request: Request) -> tuple[Operation, OperationModel]:
         prefix, _, name = (request.header("x-amz-target") or "").rpartition(".")
-        operation = OPERATIONS.get(name)
-        model = self._service.find(name)
-        if prefix != self._service.target_prefix or model is None:
+        operation = OPERATIONS["ecr"].get(name)
+        model = self._ecr.find(name)
+        if prefix != self._ecr.target_prefix or model is None:
             raise UnknownOperation(f"The operation '{name[:100]}' is not one of this service")
         if operation is None:
             raise UnknownOperation(f"This version of Holdfast does not answer the operation '{name}' yet")
         return operation, model
 
+    def _find_action(self, form: Mapping[str, str], signer: Signer | None) -> tuple[Operation, OperationModel]:
+        name, version = form.get("Action"), form.get("Version", "NO_VERSION_SPECIFIED")
+        if not name:
+            raise query_protocol.MissingAction
+        service = self._by_version.get(version)
+        if service and signer and signer.claim.service != service.signing_name:
+            right = f"Credential should be scoped to correct service: '{service.signing_name}'."
+            raise signature.SignatureDoesNotMatch(right)
+        if service and signer and service.signing_name == "iam" and not signer.may_call_iam:
+            raise errors.SessionTokenInvalid
+        model = service and service.find(name)
+        if service is None or model is None:
+            raise query_protocol.InvalidAction(f"Could not find operation {name[:100]} for version {version[:100]}")
+        operation = OPERATIONS[service.signing_name].get(name)
+        if operation is None:
+            raise query_protocol.InvalidAction(f"This version of Holdfast does not answer the action {name} yet")
+        return operation, model
+
+    # ---- Who calls, and what is done
+
+    def _read(self, request: Request, services: Collection[str]) -> Signer:
+        """Look up whose key a request names."""
+        head = signature.Head(request.method, request.path, request.query, request.headers)
+        claim = signature.read(head, self._on.clock(), services=services, window=self._window)
+        if claim.session_token is None:
+            return Signer(head, claim, *registry.accounts.secret_of(self._on, claim.access_key_id))
+        sessions, key = registry.iam.sessions, (claim.access_key_id, claim.session_token)
+        return Signer(head, claim, *sessions.secret_of(self._on, *key, self._on.clock()))
+
+    def _prove(self, request: Request, signer: Signer, body: bytes) -> Call:
+        """The call of him who signed this very request."""
+        body_sha256 = hashlib.sha256(body).hexdigest()
+        signature.prove(signer.head, signer.claim, signer.secret, body_sha256, self._on.clock())
+        return self._call(request, signer.caller, signer.claim.region)
+
+    def _call(self, request: Request, caller: Caller, region: str) -> Call:
+        return Call(self._on, self._tokens, request, caller, region)
+
     @staticmethod
-    def _run(call: Call, operation: Operation, model: OperationModel, body: bytes) -> Response:
+    def _run(call: Call, operation: Operation, model: OperationModel, sent: bytes | Mapping[str, str]) -> Response:
+        """Do an operation; what was sent is a body or a form, as its service's protocol has it."""
         if call.on.throttle is not None:
             call.on.throttle.take(call.caller.account_id, call.region, operation.name)
-        parameters = json_protocol.parse(model, body)
-        json_protocol.validate(model, parameters)
-        resource = operation.resource(call, parameters)
-        registry.access.require(call.caller, f"ecr:{operation.name}", resource)
-        answer = operation.function(call, parameters)
-        return Response(200, _headers(call.http), json_protocol.render(model.output_shape, answer))
-
-    @staticmethod
-    def _fault(request: Request, status: int, code: str, message: str, details: dict[str, object]) -> Response:
-        headers = [*_headers(request), ("x-amzn-ErrorType", code)]
-        return Response(status, headers, json_protocol.render_fault(code, message, details))
-
-
-def _refuse_action(request: Request, form: bytes) -> Response:
-    """Say in the words of the Query protocol that IAM and STS are not answered."""
-    actions = parse_qs(form.decode("latin-1")).get("Action", ["unknown"])
-    action = escape("".join(letter for letter in actions[0][:100] if letter.isalnum()))
-    text = (
-        "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code>"
-        f"<Message>This version of Holdfast does not answer the action {action} yet</Message></Error>"
-        f"<RequestId>{request.id}</RequestId></ErrorResponse>"
-    )
-    return Response(400, [("x-amzn-RequestId", request.id), ("Content-Type", "text/xml")], text.encode())
-
-
-def _headers(request: Request) -> list[tuple[str, str]]:
-    return [("x-amzn-RequestId", request.id), ("Content-Type", JSON)]
+        protocol = PROTOCOLS[model.metadata["protocol"]]
+        parameters = protocol.parse(model, sent)
+        protocol.validate(model, parameters)
+        ask_leave(call, model.service_model.signing_name, operation, parameters)
+        response: Response = protocol.answer(call.http, model, operation.function(call, parameters))
+        return response

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from holdfast.aws import service_models
+from holdfast.http import Response
 from holdfast.model.errors import Invalid, InvalidParameter, Validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from botocore.model import OperationModel, Shape
+
+    from holdfast.http import Request
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -166,23 +169,44 @@ def broken_constraints(shape: Shape, value: Any, field: str = "") -> Iterator[tu
 
 
 def _broken_constraint(shape: Shape, value: Any) -> str | None:
-    if shape.type_name in NUMBERS:
-        measure, size = "value", value
-    elif shape.type_name in SIZED:
-        measure, size = "length", len(value)
-    else:
-        return None
+    rule = next(broken_rules(shape, value), None)
+    if rule == "pattern":
+        return f"must satisfy regular expression '{shape.metadata[rule]}'"
+    return demand(shape, rule) if rule else None
+
+
+def broken_rules(shape: Shape, value: Any) -> Iterator[str]:
+    """The rules of a shape that a value itself breaks, as the description names them."""
     rules = shape.metadata
+    if shape.type_name in NUMBERS:
+        size = value
+    elif shape.type_name in SIZED:
+        size = len(value)
+    else:
+        return
     if "min" in rules and size < rules["min"]:
-        return f"Member must have {measure} greater than or equal to {rules['min']}"
+        yield "min"
     most = _most(shape) if shape.type_name == "list" else rules.get("max")
     if most is not None and size > most:
-        return f"Member must have {measure} less than or equal to {most}"
+        yield "max"
     if "pattern" in rules and not service_models.matches(rules["pattern"], value):
-        return f"must satisfy regular expression '{rules['pattern']}'"
+        yield "pattern"
     if "enum" in rules and value not in rules["enum"]:
-        return f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]"
-    return None
+        yield "enum"
+
+
+def demand(shape: Shape, rule: str) -> str:
+    """What a member must be by one rule of its shape."""
+    rules, measure = shape.metadata, "value" if shape.type_name in NUMBERS else "length"
+    match rule:
+        case "min":
+            return f"Member must have {measure} greater than or equal to {rules['min']}"
+        case "max":
+            return f"Member must have {measure} less than or equal to {rules.get('max', MOST_ITEMS)}"
+        case "pattern":
+            return f"Member must satisfy regular expression pattern: {rules['pattern']}"
+        case _:
+            return f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]"
 
 
 def _most(shape: Shape) -> int:
@@ -194,9 +218,23 @@ def _most(shape: Shape) -> int:
 # ---- Answers
 
 
+def answer(request: Request, operation: OperationModel, value: Mapping[str, Any]) -> Response:
+    """Answer a request with a result."""
+    return Response(200, _headers(request), render(operation.output_shape, value))
+
+
+def fault(request: Request, status: int, code: str, message: str, details: Mapping[str, Any]) -> Response:
+    """Answer a request with a refusal or a failure."""
+    return Response(status, [*_headers(request), ("x-amzn-ErrorType", code)], render_fault(code, message, details))
+
+
+def _headers(request: Request) -> list[tuple[str, str]]:
+    return [("x-amzn-RequestId", request.id), ("Content-Type", CONTENT_TYPE)]
+
+
 def render(output_shape: Shape | None, value: Mapping[str, Any]) -> bytes:
     """Write a result; a member that the description does not have is a mistake of ours and raises KeyError."""
-    return msgspec.json.encode(_written(output_shape, value) if output_shape else {})
+    return msgspec.json.encode(document(output_shape, value) if output_shape else {})
 
 
 def render_fault(code: str, message: str, details: Mapping[str, Any]) -> bytes:
@@ -207,17 +245,18 @@ def render_fault(code: str, message: str, details: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(body)
 
 
-def _written(shape: Shape, value: Any) -> Any:
+def document(shape: Shape, value: Any) -> Any:
+    """A result as JSON has it."""
     match shape.type_name:
         case "structure":
             members = shape.members
-            return {name: _written(members[name], item) for name, item in value.items() if item is not None}
+            return {name: document(members[name], item) for name, item in value.items() if item is not None}
         case "list":
             member = shape.member
-            return [_written(member, item) for item in value]
+            return [document(member, item) for item in value]
         case "map":
             member = shape.value
-            return {key: _written(member, item) for key, item in value.items()}
+            return {key: document(member, item) for key, item in value.items()}
         case "timestamp":
             assert value.tzinfo is not None, "a time without a zone is a time unknown"
             return round(value.timestamp(), 3)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast import registry
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.images import ImageId
-from holdfast.model.names import Arn, Registry, RepositoryRef
+from holdfast.model.names import AllRepositories, Registry, RepositoryRef
 from holdfast.model.repositories import repository_of_arn
+from holdfast.registry.access import ANONYMOUS, NOTHING, Resource
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
 
+__all__ = ["ANONYMOUS", "Call", "Operation", "Resource", "Shape", "ask_leave", "collect", "operation", "tags_told",
+           "the_image", "the_registry", "the_repositories", "the_repository", "the_tagged"]  # fmt: skip
+
 Shape = dict[str, Any]
+Facts = Mapping[str, "str | tuple[str, ...]"]
+ABBREVIATIONS = {"id": "ID", "mfa": "MFA", "saml": "SAML", "ssh": "SSH"}  # as AWS spells them in IAM's names
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +39,61 @@ class Call:
     caller: Caller
     region: str
 
+    def require(self, action: str, resource: Resource, facts: Facts = NOTHING) -> None:
+        """Return if the caller may do something to a resource, else refuse."""
+        registry.access.require(self.on, self.caller, action, resource, self.http, facts)
 
-Resource = Callable[[Call, Shape], Registry | RepositoryRef | Arn]
+
+Resources = Callable[[Call, Shape], Resource | Sequence[Resource]]
 Function = Callable[[Call, Shape], Shape]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A marked function: its name as AWS writes it, the resource that its action is asked for, and what it lacks."""
+    """A marked function: its name as AWS writes it, and what it is asked leave for."""
 
     name: str
     function: Function
-    resource: Resource
+    resource: Resources | None
     lacks: str = ""
+    unsigned: bool = False
+    action: str = ""  # the IAM action, if its name is not the operation's
+    facts: Callable[[Shape], Sequence[Facts]] | None = None  # leave is asked once for each
 
 
-def operation(on: Resource, *, lacks: str = "") -> Callable[[Function], Function]:
+def operation(
+    on: Resources | None,
+    *,
+    lacks: str = "",
+    unsigned: bool = False,
+    action: str = "",
+    facts: Callable[[Shape], Sequence[Facts]] | None = None,
+) -> Callable[[Function], Function]:
     """Mark a function as the operation of its name: `put_image` answers PutImage.
 
-    What it `lacks` is what its callers would expect of it and this version does not do.
+    One on None needs no leave, or asks for it in a way of its own; one that is `unsigned` is called by `ANONYMOUS`.
+    What it `lacks` is what its callers would expect of it and this version does not do. Its `facts` are condition keys
+    that a request tells, in lower case.
     """
 
     def mark(function: Function) -> Function:
-        name = "".join(word.capitalize() for word in function.__name__.split("_"))
-        function.operation = Operation(name, function, on, lacks)  # type: ignore[attr-defined]
+        words = function.__name__.split("_")
+        name = "".join(ABBREVIATIONS.get(word) or word.capitalize() for word in words)
+        found = Operation(name, function, on, lacks, unsigned, action or name, facts)
+        function.operation = found  # type: ignore[attr-defined]
         return function
 
     return mark
+
+
+def ask_leave(call: Call, service: str, found: Operation, request: Shape) -> None:
+    """Refuse a caller who may not call an operation on one of its resources."""
+    if found.resource is None:
+        return
+    resources = found.resource(call, request)
+    for resource in resources if isinstance(resources, list | tuple) else (resources,):
+        for facts in found.facts(request) if found.facts else (NOTHING,):
+            call.require(f"{service}:{found.action}", resource, facts)
 
 
 def collect(modules: Iterable[ModuleType]) -> dict[str, Operation]:
@@ -75,6 +110,20 @@ def the_registry(call: Call, request: Shape) -> Registry:
 def the_repository(call: Call, request: Shape) -> RepositoryRef:
     """The repository a request names."""
     return RepositoryRef(the_registry(call, request), request["repositoryName"])
+
+
+def the_repositories(call: Call, request: Shape) -> Resource | list[Resource]:
+    """The repositories a request names, or all there are."""
+    home = the_registry(call, request)
+    names = request.get("repositoryNames")
+    return AllRepositories(home) if names is None else [RepositoryRef(home, name) for name in names]
+
+
+def tags_told(items: Iterable[Shape]) -> dict[str, str | tuple[str, ...]]:
+    """The condition keys of resource tags that a request would set."""
+    pairs = {item["Key"]: item["Value"] for item in items}
+    told: dict[str, str | tuple[str, ...]] = {f"aws:requesttag/{key.lower()}": value for key, value in pairs.items()}
+    return {**told, "aws:tagkeys": tuple(pairs)} if pairs else told
 
 
 def the_image(request: Shape) -> ImageId:

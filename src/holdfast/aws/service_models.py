@@ -10,7 +10,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 if TYPE_CHECKING:
-    from botocore.model import OperationModel
+    from botocore.model import OperationModel, StructureShape
 
 # Java's classes for letters, numbers and separators, in the words of Python, whose \w is letters, numbers and `_`.
 _JAVA_LETTERS_SEPARATORS_NUMBERS = r"\p{L}\p{Z}\p{N}_"
@@ -39,12 +39,18 @@ class Service:
         self.api_version: str = model.api_version
         self.target_prefix: str | None = model.metadata.get("targetPrefix")
         self.xml_namespace: str | None = model.metadata.get("xmlNamespace")
+        self.faults = {shape.name: _status_and_code(shape) for shape in model.error_shapes}
 
     def find(self, operation_name: str) -> OperationModel | None:
         """The description of an operation, if the service has it."""
         if operation_name not in self.operation_names:
             return None
         return self._model.operation_model(operation_name)
+
+
+def _status_and_code(shape: StructureShape) -> tuple[int, str]:
+    error = shape.metadata.get("error", {})
+    return error.get("httpStatusCode", 400), error.get("code", shape.name)
 
 
 @cache

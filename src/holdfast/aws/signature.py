@@ -157,7 +157,7 @@ class SessionTokenExpired(SignatureFault):
 
 def read(head: Head, now: datetime, *, services: Collection[str], window: timedelta = WINDOW) -> Claim:
     """Take a signature apart and refuse what cannot be right, whoever signed it."""
-    query = dict(reversed(_parameters(head.query)))  # the first of equal names wins
+    query = dict(reversed(parameters(head.query)))  # the first of equal names wins
     authorization, algorithm = head.find("authorization"), query.get("X-Amz-Algorithm")
     if authorization is not None and algorithm is not None:
         raise SignatureDoesNotMatch("")
@@ -345,7 +345,7 @@ def _canonical_path(path: str) -> bytes:
 
 
 def _canonical_query(query: str, claim: Claim) -> bytes:
-    pairs = [(_quoted(name), _quoted(value)) for name, value in _parameters(query)]
+    pairs = [(_quoted(name), _quoted(value)) for name, value in parameters(query)]
     return "&".join(
         f"{name}={value}" for name, value in sorted(pairs) if not (claim.presigned and name == "X-Amz-Signature")
     ).encode()
@@ -362,7 +362,7 @@ def _signing_key(secret_access_key: str, date: str, region: str, service: str) -
 # ---- Words
 
 
-def _parameters(query: str) -> list[tuple[str, str]]:
+def parameters(query: str) -> list[tuple[str, str]]:
     """The names and values of a query, unescaped; here `+` is a plus, as both sides of a signature read it."""
     pairs = (part.partition("=") for part in query.split("&") if part)
     return [(_unescaped(name), _unescaped(value)) for name, _, value in pairs]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
-from holdfast.http import wire
+from holdfast.http import proxies, wire
 from holdfast.http.delivery import STALL_SECONDS, Delivery
 from holdfast.http.exchange import Exchange
 from holdfast.http.messages import ReadBody, Request, Response, Stream
@@ -74,6 +74,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(256 * 1024)
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else "local"
+        self._is_proxy = proxies.is_trusted(self._peer, self._server.trusted_proxies)
         self._server.connections.add(self)
         if len(self._server.connections) > CONNECTIONS:
             self._transport.abort()
@@ -184,7 +185,10 @@ class Connection(asyncio.BufferedProtocol):
         if "transfer-encoding" in names and not self._is_chunked():
             self._refuse_bytes(501, "The only transfer coding that this server knows is chunked.")
             return
-        request = Request(method, path, query, self._headers, peer=self._peer, is_secure=self._is_secure)
+        peer, is_secure = self._peer, self._is_secure
+        if self._is_proxy:
+            peer, is_secure = proxies.client(peer, self._headers, self._server.trusted_proxies, is_secure=is_secure)
+        request = Request(method, path, query, self._headers, peer=peer, is_secure=is_secure)
         has_body = "content-length" in names or "transfer-encoding" in names
         feed = Feed(self._server, self._resume) if has_body else None
         self._arriving = exchange = Exchange(request, feed, keep_alive=keep_alive)

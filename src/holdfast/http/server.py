@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from holdfast.http.messages import Application, Request, Response
     from holdfast.http.metrics import Metrics
+    from holdfast.http.proxies import Network
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,13 +38,23 @@ BACKLOG = 1024
 class Server:
     """What the connections of one process share."""
 
-    def __init__(self, application: Application, metrics: Metrics, *, background: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        application: Application,
+        metrics: Metrics,
+        *,
+        trusted_proxies: Sequence[Network] = (),
+        notes: Callable[[], Any],
+        background: Callable[[], Any],
+    ) -> None:
+        self.trusted_proxies = trusted_proxies
         self.application = application
         self.metrics = metrics
         self.connections: set[Connection] = set()
         self.is_draining = False
         self.collected = Budget(COLLECTED_BYTES)
         self.buffer = memoryview(bytearray(READ_BYTES))
+        self._notes = notes  # what requests left to be written down; it takes milliseconds
         self._background = background
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._byte_threads = ThreadPoolExecutor(BYTE_THREADS, "bytes")
@@ -96,8 +107,9 @@ class Server:
         self._background_thread.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_time(self) -> None:
-        """Each second: cut what does not move, and let background work have its turn."""
-        background: asyncio.Future[Any] | None = None
+        """Each second: cut what does not move, write down what was noted, let background work have its turn."""
+        background = notes = self.loop.create_future()
+        background.set_result(None)
         while True:
             await asyncio.sleep(1)
             now = self.loop.time()
@@ -105,7 +117,9 @@ class Server:
                 connection.check_deadline(now)
             self.metrics.connections.set(len(self.connections))
             self.metrics.publish()
-            if background is None or background.done():
+            if notes.done():
+                notes = self.loop.run_in_executor(self._threads, self._notes)
+            if background.done():
                 background = self.loop.run_in_executor(self._background_thread, self._background)
 
     def soon(self, call: Callable[..., object], *arguments: object) -> None:

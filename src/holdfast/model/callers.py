@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.model.iam_entities import arn
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -38,3 +40,10 @@ class Caller:
     def arn(self) -> str:
         """The principal's ARN; a role's session has that of the session."""
         return self.own_arn or f"arn:aws:iam::{self.account_id}:root"
+
+
+def holder(access_key_id: str, account_id: str, user_id: str | None, path: str | None, name: str | None) -> Caller:
+    """Whom a long-term key speaks for: a user, or its account's root if it is no user's."""
+    if user_id is None or path is None or name is None:
+        return Caller(account_id, access_key_id)
+    return Caller(account_id, access_key_id, "user", user_id, arn(account_id, "user", path, name))

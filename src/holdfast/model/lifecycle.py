@@ -179,8 +179,8 @@ def _selects(selection: Selection) -> Callable[[tuple[str, ...]], bool]:
     """Whether an image of these tags is selected: each entry of a list must match a tag, not each tag an entry."""
     if selection.tag_status != "tagged":
         return (lambda tags: not tags) if selection.tag_status == "untagged" else (lambda _: True)
-    entries = [_matches(pattern.split("*")) for pattern in selection.tag_patterns]
-    entries += [_matches([prefix, ""]) for prefix in selection.tag_prefixes]
+    entries = [_matches(pattern.split("*")) for pattern in dict.fromkeys(selection.tag_patterns)]
+    entries += [_matches([prefix, ""]) for prefix in dict.fromkeys(selection.tag_prefixes)]
 
     def selects(tags: tuple[str, ...]) -> bool:
         for matches in entries:

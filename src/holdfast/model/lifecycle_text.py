@@ -69,7 +69,8 @@ _VARIANTS = {
 }
 _TARGETS = {"expire": "", "transition": "archive"}  # empty: no targetStorageClass
 
-_TAG_LIST = _Schema(type="array", items=_Schema(type="string", minimum=1), minimum=1)
+# ECR tells no number; thousands of entries would take a processor's minutes for a repository's images.
+_TAG_LIST = _Schema(type="array", items=_Schema(type="string", minimum=1), minimum=1, maximum=100)
 _SELECTION = _Schema(
     type="object",
     required=("countNumber", "countType", "tagStatus"),

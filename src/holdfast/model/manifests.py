@@ -149,7 +149,7 @@ def _media_type(document: _Document, declared: str | None) -> str:
     declared = (declared or "").partition(";")[0].strip().lower() or None
     own = document.media_type
     if own and declared and own != declared:
-        raise ManifestInvalid(f"The manifest says it is '{own}' but was sent as '{declared}'")
+        raise ManifestInvalid(f"The manifest says it is '{own[:200]}' but was sent as '{declared[:200]}'")
     kind = own or declared
     if kind is None:
         raise ManifestInvalid("The manifest has no 'mediaType', and none was sent beside it")
@@ -183,7 +183,10 @@ def convert(body: bytes, media_type: str, accepted: frozenset[str]) -> tuple[byt
     if media_type in accepted or not IMAGE_TYPES & accepted or media_type not in IMAGE_TYPES:
         return None
     words = DOCKER_TO_OCI if media_type == DOCKER_MANIFEST else {oci: docker for docker, oci in DOCKER_TO_OCI.items()}
-    document = msgspec.json.decode(body)
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None  # members that are not ours were skipped when it was pushed, and one of them cannot be read
     document["mediaType"] = words[media_type]
     for descriptor in (document["config"], *(document["layers"] or ())):
         kind = descriptor.get("mediaType", "")

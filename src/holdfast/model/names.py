@@ -52,6 +52,19 @@ class RepositoryRef:
 
 
 @dataclass(frozen=True, slots=True)
+class AllRepositories:
+    """Every repository of a registry: what a list that names none is asked for."""
+
+    registry: Registry
+
+    @property
+    def arn(self) -> str:
+        """The ARN that stands for all of them."""
+        home = self.registry
+        return f"arn:{partition(home.region)}:ecr:{home.region}:{home.account_id}:repository/*"
+
+
+@dataclass(frozen=True, slots=True)
 class Arn:
     """Something of an account that is no repository, such as a user or a role, whether or not it exists."""
 

@@ -18,6 +18,7 @@ class Work:
     """Something to do; a subclass names it, and `every` lets it come again for ever."""
 
     every: ClassVar[timedelta | None] = None
+    is_lasting: ClassVar[bool] = False  # it says itself when it comes again, and is never given up
 
     @property
     def kind(self) -> str:
@@ -52,6 +53,8 @@ class ForgetThePast(Work):
 @dataclass(frozen=True, slots=True)
 class EvaluateLifecycle(Work):
     """Do what the lifecycle policy of a repository says; comes again as long as there is one."""
+
+    is_lasting = True
 
     repository_id: int
 
@@ -140,4 +143,6 @@ class Item:
         """How it stands, in a word."""
         if self.due_at is None:
             return "given up"
+        if self.is_cancelled:
+            return "stopping"
         return "running" if self.owner is not None else "waiting"

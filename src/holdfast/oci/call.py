@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from holdfast import registry
 from holdfast.model.errors import InvalidParameter
+from holdfast.model.names import AllRepositories
 from holdfast.model.profiles import Profile
+from holdfast.registry.access import NOTHING
 
 if TYPE_CHECKING:
     from holdfast.http import Request
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from holdfast.registry.accounts import Tokens
 
 MAXIMUM_QUERY_FIELDS = 100
+IMAGE_TAG_KEY = "ecr:imagetag"  # a condition key of ours: the tag that is pushed, pulled or deleted
+Facts = Mapping[str, "str | tuple[str, ...]"]
 
 
 @dataclass(slots=True)
@@ -38,9 +43,19 @@ class Call:
         assert self.repository is not None, "only routes with a name ask for it"
         return self.repository
 
+    def require(self, action: str, facts: Facts = NOTHING) -> None:
+        """Refuse a caller who may not do this to the repository, or to all of them where none is named."""
+        resource = self.repository or AllRepositories(self.registry)
+        registry.access.require(self.on, self.caller, action, resource, self.request, facts)
+
+    def may(self, action: str, at: RepositoryRef | None = None) -> bool:
+        """Whether the caller may do this to the repository, or to another one."""
+        resource = at or self.repository or AllRepositories(self.registry)
+        return registry.access.may(self.on, self.caller, action, resource, self.request)
+
     def ensure_repository(self) -> None:
         """Let the repository of a push be there; a template may make it."""
-        registry.repositories.ensure_for_push(self.on, self.caller, self.at)
+        registry.repositories.ensure_for_push(self.on, self.at, may_create=lambda: self.require("ecr:CreateRepository"))
 
     @property
     def is_strict(self) -> bool:

@@ -6,18 +6,20 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from holdfast import registry
-from holdfast.model.errors import Refusal, TokenExpired, Unauthenticated
+from holdfast.model.errors import AccessDenied, Refusal, TokenExpired, Unauthenticated
 from holdfast.model.names import RepositoryRef, registry_of_host
 from holdfast.model.profiles import Profile
 from holdfast.oci import blobs, errors, routes
-from holdfast.oci.call import Call
+from holdfast.oci.call import IMAGE_TAG_KEY, Call
+from holdfast.registry.access import ANONYMOUS, NOTHING
+from holdfast.registry.accounts import Login
 
 if TYPE_CHECKING:
     from holdfast.http import Answer, Request, Response
     from holdfast.model.names import Registry
+    from holdfast.oci.routes import Route
     from holdfast.registry import Backends
-    from holdfast.registry.accounts import Login, Tokens
+    from holdfast.registry.accounts import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -68,23 +70,45 @@ class Door:
             return errors.error(request, 403, "DENIED", "The address is not one that was given, or it has expired")
 
     def _answer(self, request: Request) -> Answer:
-        login = self._tokens.login(request.header("authorization"))
         found = routes.match(request.path)
+        row = found[0].get(request.method) if found else None
+        login = self._login(request, row)
         if found is None:
             return errors.error(request, 404, "UNSUPPORTED", "There is no such endpoint")
         rows, name, reference = found
-        row = rows.get(request.method)
         if row is None:
             response = errors.error(request, 405, "UNSUPPORTED", f"The method {request.method} is not allowed here")
             response.headers.append(("Allow", ", ".join(rows)))
             return response
         home = registry_of(request, login)
         at = RepositoryRef(home, name) if name else None
+        call = Call(self._on, self._tokens, request, login.caller, home, at, reference)
         if row.needs is not None:
-            if self._on.throttle is not None:
-                self._on.throttle.take(login.caller.account_id, home.region, row.needs.removeprefix("ecr:"))
-            registry.access.require(login.caller, row.needs, at or home)
-        return row.handler(Call(self._on, self._tokens, request, login.caller, home, at, reference))
+            self._ask_leave(call, row)
+        return row.handler(call)
+
+    def _login(self, request: Request, row: Route | None) -> Login:
+        """Who asks; a stranger is somebody only where strangers may be let in."""
+        authorization = request.header("authorization")
+        if authorization is None and self._on.public_repositories and row is not None and row.is_public:
+            return Login(ANONYMOUS, self._on.home, self._on.clock())
+        return self._tokens.login(authorization, even_if_over=row is not None and row.outlives_login)
+
+    def _ask_leave(self, call: Call, row: Route) -> None:
+        """Refuse a caller who may not do what a row is for."""
+        assert row.needs is not None
+        if self._on.throttle is not None:
+            self._on.throttle.take(call.caller.account_id, call.registry.region, row.needs.removeprefix("ecr:"))
+        is_tag = row.path.endswith("/manifests/{reference}") and ":" not in call.reference
+        facts = {IMAGE_TAG_KEY: call.reference} if is_tag else NOTHING
+        if row.or_needs is not None and call.may(row.or_needs):
+            return
+        try:
+            call.require(row.needs, facts)
+        except AccessDenied:
+            if call.caller.kind == "anonymous":
+                raise Unauthenticated from None  # whoever he is, he may try to say so
+            raise
 
 
 def registry_of(request: Request, login: Login) -> Registry:

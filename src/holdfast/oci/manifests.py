@@ -17,6 +17,7 @@ from holdfast.model.errors import (
 )
 from holdfast.model.names import OCI_TAG, check_oci_tag
 from holdfast.oci import errors
+from holdfast.oci.call import IMAGE_TAG_KEY
 from holdfast.oci.errors import API_VERSION
 
 if TYPE_CHECKING:
@@ -62,14 +63,7 @@ def _accepted(call: Call) -> frozenset[str]:
 
 def push(call: Call) -> ReadBody:
     """Keep a manifest under a digest or a tag."""
-    reference, wanted = call.reference, None
-    if ":" in reference:
-        wanted = digests.check_digest(reference)
-        tags = [check_oci_tag(tag) for tag in call.query_all("tag")]
-        if len(tags) > MAXIMUM_TAGS_AT_ONCE:
-            raise TagInvalid(f"more than {MAXIMUM_TAGS_AT_ONCE} tags")
-    else:
-        tags = [check_oci_tag(reference)]
+    wanted, tags = _named(call)
     registry.repositories.require_for_push(call.on, call.at)
 
     def too_long() -> Response:
@@ -93,6 +87,19 @@ def push(call: Call) -> ReadBody:
         return Response(201, headers)
 
     return ReadBody(manifests.MAXIMUM_BYTES, keep, too_long)
+
+
+def _named(call: Call) -> tuple[str | None, list[str]]:
+    """The digest and the tags under which a manifest is pushed."""
+    if ":" not in call.reference:
+        return None, [check_oci_tag(call.reference)]
+    wanted = digests.check_digest(call.reference)
+    tags = [check_oci_tag(tag) for tag in call.query_all("tag")]
+    if len(tags) > MAXIMUM_TAGS_AT_ONCE:
+        raise TagInvalid(f"more than {MAXIMUM_TAGS_AT_ONCE} tags")
+    for tag in tags:
+        call.require("ecr:PutImage", {IMAGE_TAG_KEY: tag})
+    return wanted, tags
 
 
 def _parse(call: Call, body: bytes, algorithm: str) -> manifests.Manifest:

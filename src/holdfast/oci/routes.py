@@ -23,29 +23,38 @@ class Route:
     method: str
     path: str
     handler: Callable[[Call], Answer]
-    needs: str | None  # the IAM action on the repository, or on the registry where none is named
+    needs: str | None  # the IAM action on the repository, or on all of the registry where none is named
     is_hot: bool = False  # answered from one read of the database, on the event loop
+    or_needs: str | None = None  # another action that will do
+    is_public: bool = False  # open to strangers where policies say so
+    outlives_login: bool = False  # a push that began with a login goes on when that is over
 
 
+# fmt: off
 ROUTES = (  # read from top to bottom, this is the protocol
     Route("GET", "/v2/", lists.ping, None, is_hot=True),
     Route("HEAD", "/v2/", lists.ping, None, is_hot=True),
     Route("GET", "/v2/_catalog", lists.catalogue, "ecr:DescribeRepositories"),
-    Route("GET", "/v2/{name}/tags/list", lists.tags, "ecr:ListImages"),
-    Route("GET", "/v2/{name}/referrers/{reference}", lists.referrers, "ecr:BatchGetImage"),
-    Route("GET", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True),
-    Route("HEAD", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True),
+    Route("GET", "/v2/{name}/tags/list", lists.tags, "ecr:ListImages", is_public=True),
+    Route("GET", "/v2/{name}/referrers/{reference}", lists.referrers, "ecr:BatchGetImage", is_public=True),
+    Route("GET", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True, is_public=True),
+    Route("HEAD", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True, is_public=True),
     Route("PUT", "/v2/{name}/manifests/{reference}", manifests.push, "ecr:PutImage"),
     Route("DELETE", "/v2/{name}/manifests/{reference}", manifests.delete, "ecr:BatchDeleteImage"),
-    Route("HEAD", "/v2/{name}/blobs/{reference}", blobs.stat, "ecr:BatchCheckLayerAvailability", is_hot=True),
-    Route("GET", "/v2/{name}/blobs/{reference}", blobs.pull, "ecr:GetDownloadUrlForLayer"),
+    Route("HEAD", "/v2/{name}/blobs/{reference}", blobs.stat, "ecr:BatchCheckLayerAvailability", is_hot=True,
+          or_needs="ecr:GetDownloadUrlForLayer", is_public=True),
+    Route("GET", "/v2/{name}/blobs/{reference}", blobs.pull, "ecr:GetDownloadUrlForLayer", is_public=True),
     Route("DELETE", "/v2/{name}/blobs/{reference}", blobs.delete, "ecr:BatchDeleteImage"),
     Route("POST", "/v2/{name}/blobs/uploads/", uploads.begin, "ecr:InitiateLayerUpload"),
-    Route("GET", "/v2/{name}/blobs/uploads/{reference}", uploads.status, "ecr:UploadLayerPart"),
-    Route("PATCH", "/v2/{name}/blobs/uploads/{reference}", uploads.append, "ecr:UploadLayerPart"),
-    Route("PUT", "/v2/{name}/blobs/uploads/{reference}", uploads.complete, "ecr:CompleteLayerUpload"),
+    Route("GET", "/v2/{name}/blobs/uploads/{reference}", uploads.status, "ecr:UploadLayerPart",
+          outlives_login=True),
+    Route("PATCH", "/v2/{name}/blobs/uploads/{reference}", uploads.append, "ecr:UploadLayerPart",
+          outlives_login=True),
+    Route("PUT", "/v2/{name}/blobs/uploads/{reference}", uploads.complete, "ecr:CompleteLayerUpload",
+          outlives_login=True),
     Route("DELETE", "/v2/{name}/blobs/uploads/{reference}", uploads.cancel, "ecr:InitiateLayerUpload"),
 )
+# fmt: on
 
 SHORT_PATH = 600  # longer ones are nobody's names, and are not remembered
 

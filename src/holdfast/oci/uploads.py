@@ -62,7 +62,7 @@ def _mount(call: Call, digest: str) -> bool:
         origin = RepositoryRef(call.registry, source)
     except NameInvalid:
         return False
-    if not registry.access.may(call.caller, "ecr:GetDownloadUrlForLayer", origin):
+    if not call.may("ecr:GetDownloadUrlForLayer", origin):
         return False
     return registry.uploads.mount(call.on, call.at, origin, digest)
 

@@ -1,35 +1,301 @@
-"""May this caller do this to that? The one place that answers, for every door."""
+"""May this caller do this to that? The one place that answers, for every door.
+
+    require(on, caller, action, resource, request) ──► on.access.decide ──► model.iam.evaluate
+                                                          │  policies of the caller, of the repository, of the registry
+                                                          └─ remembered until something that decides is changed
+
+What decides is counted: every change of users, roles, policies, keys and repository tags bumps one number in its
+transaction, and every decision first asks whether that number moved. So a change holds for the very next request, on
+every worker.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from holdfast import store
+from holdfast.model import iam
+from holdfast.model.callers import Caller
+from holdfast.model.circumstances import surroundings
 from holdfast.model.errors import AccessDenied
-from holdfast.model.names import Arn, Registry, RepositoryRef
+from holdfast.model.iam import CompiledPolicy, Decision, Policies, Principal
+from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
+from holdfast.model.policies import SETTING
+from holdfast.registry.iam.principals import policies_of
 
 if TYPE_CHECKING:
-    from holdfast.model.callers import Caller
+    from holdfast.model.circumstances import Circumstances
+    from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
+
+Resource = Registry | RepositoryRef | AllRepositories | Arn
+Context = dict[str, "str | tuple[str, ...]"]
+ANONYMOUS = Caller("anonymous", "", kind="anonymous", own_arn="anonymous")  # without any credentials
+
+REMEMBERED = 20_000  # decisions of a process
+VARIANTS = 64  # of one decision, by the values of the keys that its policies ask for
+NEVER_THE_SAME = frozenset({"aws:currenttime", "aws:epochtime"})
+Facts = Mapping[str, "str | tuple[str, ...]"]
+NOTHING: Facts = {}
+EVERYTHING = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
+TYPES = {"root": "Account", "user": "User", "session": "AssumedRole", "federated-user": "FederatedUser",
+         "anonymous": "Anonymous"}  # fmt: skip
 
 
-Resource = Registry | RepositoryRef | Arn
+def require(
+    on: Backends,
+    caller: Caller,
+    action: str,
+    resource: Resource,
+    request: Circumstances,
+    facts: Facts = NOTHING,
+) -> None:
+    """Return if the caller may, refuse with `AccessDenied` if not.
 
-
-def require(caller: Caller, action: str, resource: Resource) -> None:
-    """Return if the caller may, refuse with `AccessDenied` if not. Deny by default.
-
-    Every key is its account's own, so it may do everything there and nothing elsewhere.
+    `facts` are condition keys, in lower case, that the operation itself tells, such as the tags it would set.
     """
-    owner = resource.registry.account_id if isinstance(resource, RepositoryRef) else resource.account_id
-    if caller.account_id == owner:
-        return
-    arn = "*" if isinstance(resource, Registry) else resource.arn
-    raise AccessDenied(caller.arn, action, arn, f"because no resource-based policy allows the {action} action")
+    decision = on.access.decide(on, caller, action, resource, request, facts)
+    if not decision.is_allowed:
+        on.refusals.note(request.id, caller, decision, on.clock())
+        raise AccessDenied(caller.arn, action, decision.request.resource, decision.reason)
 
 
-def may(caller: Caller, action: str, resource: Resource) -> bool:
+def may(
+    on: Backends,
+    caller: Caller,
+    action: str,
+    resource: Resource,
+    request: Circumstances,
+    facts: Facts = NOTHING,
+) -> bool:
     """Whether `require` would return."""
-    try:
-        require(caller, action, resource)
-    except AccessDenied:
-        return False
-    return True
+    return on.access.decide(on, caller, action, resource, request, facts).is_allowed
+
+
+def would(on: Backends, caller: Caller, action: str, at: RepositoryRef, request: Circumstances, policy: str) -> bool:
+    """Whether the caller might if the repository had another policy."""
+    return on.access.under(on, caller, action, at, request, policy).is_allowed
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of a caller: who he is to policies, which hold for him, and what the context says of him."""
+
+    principal: Principal
+    identity: tuple[CompiledPolicy, ...]
+    boundary: CompiledPolicy | None
+    session: tuple[CompiledPolicy, ...] | None
+    context: Context
+    keys: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is known of a resource: its policies, and what the context says of it."""
+
+    arn: str
+    account_id: str
+    region: str
+    resource: CompiledPolicy | None
+    registry: CompiledPolicy | None
+    context: Context
+    keys: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Remembered:
+    """Decisions on one action of one caller on one resource, by the values of the keys that may change them."""
+
+    keys: tuple[str, ...]
+    by_values: dict[tuple[object, ...], Decision] = field(default_factory=dict)
+
+
+class _Memory:
+    """What was read and decided since what decides was last changed.
+
+    Whoever works with one that was replaced meanwhile puts what he finds into it, where nobody looks any more.
+    """
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.callers: dict[Caller, Known | None] = {}
+        self.places: dict[Resource, _Place] = {}
+        self.decisions: dict[tuple[Caller, str, Resource], _Remembered] = {}
+
+
+class Access:
+    """Decides, and remembers; one a process."""
+
+    def __init__(self) -> None:
+        self._memory = _Memory(-1)
+        self._compiled: dict[tuple[str, str], CompiledPolicy] = {}
+
+    def decide(
+        self, on: Backends, caller: Caller, action: str, resource: Resource, request: Circumstances, facts: Facts
+    ) -> Decision:
+        """The decision, and what decided it."""
+        memory = self._fresh(on)
+        remembered = memory.decisions.get((caller, action, resource))
+        if remembered is not None:
+            values = tuple([_value(key, request, facts) for key in remembered.keys]) if remembered.keys else ()
+            decision = remembered.by_values.get(values)
+            if decision is not None:
+                return decision
+        known, place = self._known(on, memory, caller), self._place(on, memory, resource)
+        decision = _evaluate(on, caller, known, action, place, request, facts)
+        keys = (known.keys if known else frozenset()) | place.keys
+        if known is not None and not keys & NEVER_THE_SAME:
+            changing = tuple(sorted(key for key in keys if key not in known.context and key not in place.context))
+            entry = memory.decisions.setdefault((caller, action, resource), _Remembered(changing))
+            if len(entry.by_values) < VARIANTS:
+                entry.by_values[tuple([_value(key, request, facts) for key in changing])] = decision
+        return decision
+
+    def under(
+        self, on: Backends, caller: Caller, action: str, at: RepositoryRef, request: Circumstances, policy: str
+    ) -> Decision:
+        """The decision if a repository had another policy."""
+        memory = self._fresh(on)
+        place = replace(self._place(on, memory, at), resource=iam.stored(policy, "the new repository policy"))
+        return _evaluate(on, caller, self._known(on, memory, caller), action, place, request, NOTHING)
+
+    def known(self, on: Backends, caller: Caller) -> Known | None:
+        """What is known of a caller, for whoever simulates or explains; None if he is gone."""
+        return self._known(on, self._fresh(on), caller)
+
+    def _fresh(self, on: Backends) -> _Memory:
+        """The memory, if nothing that decides was changed since; else an empty one."""
+        memory = self._memory
+        version = on.database.hot.access_version()  # before anything is read: what is read then is as new or newer
+        if version != memory.version or len(memory.decisions) > REMEMBERED:
+            memory = self._memory = _Memory(version)
+            if len(self._compiled) > REMEMBERED:
+                self._compiled = {}
+        return memory
+
+    def _known(self, on: Backends, memory: _Memory, caller: Caller) -> Known | None:
+        if caller in memory.callers:
+            return memory.callers[caller]
+        with on.database.snapshot() as tx:
+            found = memory.callers[caller] = self._look_up(tx, caller)
+        return found
+
+    def _place(self, on: Backends, memory: _Memory, resource: Resource) -> _Place:
+        place = memory.places.get(resource)
+        if place is None:
+            with on.database.snapshot() as tx:
+                place = memory.places[resource] = self._look_at(tx, resource)
+        return place
+
+    def _look_up(self, tx: Transaction, caller: Caller) -> Known | None:
+        """Read what decides about a caller."""
+        account = caller.account_id
+        context: Context = {"aws:principaltype": TYPES[caller.kind]}
+        if caller.kind == "anonymous":
+            return Known(Principal("anonymous", "anonymous"), (), None, None, context, frozenset())
+        session = store.iam_sessions.find(tx, caller.access_key_id) if caller.access_key_id.startswith("ASIA") else None
+        if session is None and caller.kind in {"session", "federated-user"}:
+            return None  # nor are the policies that narrow it
+        context |= {"aws:principalaccount": account, "aws:principalarn": caller.arn}
+        found = None
+        if caller.entity_id is not None:
+            found = policies_of(tx, "role" if caller.kind == "session" else "user", caller.entity_id)
+            if found is None:
+                return None
+            context |= {f"aws:principaltag/{key.lower()}": value for key, value in found.tags.items()}
+        limits = None
+        if session is not None:
+            context |= {f"aws:principaltag/{key.lower()}": value for key, value in session.tags.items()}
+            context |= {key: fact if isinstance(fact, str) else tuple(fact) for key, fact in session.facts.items()}
+            if session.policies:
+                limits = tuple(self._compile(text, "the session policy") for text in session.policies)
+        principal = self._principal(caller, session.name if session else "", found.arn if found else None, context)
+        if found is not None and caller.kind == "user":
+            context["aws:username"] = found.name
+        identity = tuple(self._compile(text, source) for source, text in found.identity) if found else ()
+        if caller.kind == "federated-user" and caller.entity_id is None:  # the account's root is behind it
+            identity = (self._compile(EVERYTHING, "the root of the account"),)
+        boundary = self._compile(found.boundary[1], found.boundary[0]) if found and found.boundary else None
+        policies = (*identity, *((boundary,) if boundary else ()), *(limits or ()))
+        keys = frozenset().union(*(policy.keys_used for policy in policies))
+        return Known(principal, identity, boundary, limits, context, keys)
+
+    @staticmethod
+    def _principal(caller: Caller, session_name: str, entity_arn: str | None, context: Context) -> Principal:
+        account = caller.account_id
+        match caller.kind:
+            case "root":
+                context["aws:userid"] = account
+                return Principal("root", caller.arn, account)
+            case "session":
+                context |= {"aws:userid": f"{caller.entity_id}:{session_name}", "aws:principalarn": entity_arn or ""}
+                return Principal("session", caller.arn, account, f"{caller.entity_id}:{session_name}", entity_arn)
+            case "federated-user":
+                context["aws:userid"] = f"{account}:{session_name}"
+                return Principal("federated-user", caller.arn, account, f"{account}:{session_name}",
+                                 user_arn=entity_arn, user_id=caller.entity_id)  # fmt: skip
+        context["aws:userid"] = caller.entity_id or ""
+        return Principal("user", caller.arn, account, caller.entity_id)
+
+    def _look_at(self, tx: Transaction, resource: Resource) -> _Place:
+        """Read what decides about a resource, whether or not it exists."""
+        if isinstance(resource, Arn):
+            account = resource.account_id
+            return _Place(resource.arn, account, "", None, None, {"aws:resourceaccount": account}, frozenset())
+        home = resource if isinstance(resource, Registry) else resource.registry
+        context: Context = {"aws:resourceaccount": home.account_id, "aws:requestedregion": home.region}
+        text = store.registry_settings.find(tx, home, SETTING)
+        whole = self._compile(text, "the registry policy") if text else None
+        arn, own = "*", None
+        if isinstance(resource, AllRepositories):
+            arn = resource.arn
+        elif isinstance(resource, RepositoryRef):
+            arn = resource.arn
+            repository = store.repositories.find(tx, resource)
+            if repository is not None:
+                text = store.repositories.policy(tx, repository)
+                own = self._compile(text, "the repository policy") if text else None
+                for key, value in store.repositories.resource_tags(tx, repository).items():
+                    context[f"aws:resourcetag/{key.lower()}"] = context[f"ecr:resourcetag/{key.lower()}"] = value
+        keys = frozenset().union(*(policy.keys_used for policy in (whole, own) if policy))
+        return _Place(arn, home.account_id, home.region, own, whole, context, keys)
+
+    def _compile(self, text: str, source: str) -> CompiledPolicy:
+        found = self._compiled.get((source, text))
+        if found is None:
+            found = self._compiled[source, text] = iam.stored(text, source)
+        return found
+
+
+def _evaluate(
+    on: Backends,
+    caller: Caller,
+    known: Known | None,
+    action: str,
+    place: _Place,
+    request: Circumstances,
+    facts: Facts,
+) -> Decision:
+    if known is None:  # gone since he was authenticated
+        nobody = iam.Request(
+            Principal("user", caller.arn, caller.account_id, caller.entity_id), action, place.arn, place.account_id
+        )
+        return Decision("implicit_deny", nobody, (), ("identity",))
+    context = {**surroundings(request, on.clock()), **place.context, **facts, **known.context}
+    asked = iam.Request(known.principal, action, place.arn, place.account_id, context)
+    policies = Policies(known.identity, known.boundary, known.session, place.resource, place.registry)
+    return iam.evaluate(asked, policies, public=on.public_repositories)
+
+
+def _value(key: str, request: Circumstances, facts: Facts) -> object:
+    """The value that a key has in a request, as far as it may be another one in the next."""
+    match key:
+        case "aws:sourceip":
+            return request.peer
+        case "aws:securetransport":
+            return request.is_secure
+        case "aws:useragent" | "aws:referer":
+            return request.header(key.removeprefix("aws:").replace("useragent", "user-agent"))
+    return facts.get(key)

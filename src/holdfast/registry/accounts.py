@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import secrets
-import string
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,15 +14,16 @@ import msgspec
 from holdfast import store
 from holdfast.blobs import KeyRing
 from holdfast.blobs.keys import WrongKey
+from holdfast.model import access_key_ids
 from holdfast.model.callers import AccessKey, Caller
 from holdfast.model.errors import InvalidParameter, NotFound, TokenExpired, Unauthenticated, UnrecognizedClient
 from holdfast.model.names import ACCOUNT_ID, Registry
 
 if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
 
 T = TypeVar("T")
-KEY_ID_ALPHABET = string.ascii_uppercase + "234567"
 TOKEN_SECRET = "login-token"  # noqa: S105 - the name of a secret, not one
 TOKEN_PREFIX = "v1."  # noqa: S105 - a version mark
 TOKEN_BYTES = 4096
@@ -74,21 +73,40 @@ def create(on: Backends, account_id: str) -> bool:
 def create_key(
     on: Backends, account_id: str, description: str = "", *, key_id: str | None = None, secret: str | None = None
 ) -> tuple[AccessKey, str]:
-    """Make an access key of an account; the secret is told once and kept sealed."""
-    fresh_id, fresh_secret = fresh_key(on)
-    key = AccessKey(key_id or fresh_id, account_id, True, description[:256], on.clock())
-    secret = secret or fresh_secret
+    """Make an access key of an account's root; the secret is told once and kept sealed."""
     with on.database.transaction() as tx:
         if not store.accounts.exists(tx, account_id):
             raise NoSuchAccount(account_id)
-        if not store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), _key_context(key.id))):
-            raise KeyExists(key.id)
+        if key_id is None:
+            return add_key(on, tx, account_id, description=description)
+        key = AccessKey(key_id, account_id, True, description[:256], on.clock())
+        secret = secret or fresh_key(on, account_id)[1]
+        _keep(on, tx, key, secret)
     return key, secret
 
 
-def fresh_key(on: Backends) -> tuple[str, str]:
-    """The id and secret of a key that nobody has yet."""
-    return _fresh_key_id(), base64.b64encode(on.random_bytes(30)).decode()
+def add_key(
+    on: Backends, tx: Transaction, account_id: str, *, user_id: str | None = None, description: str = ""
+) -> tuple[AccessKey, str]:
+    """Make an access key of a user, or of an account's root, in the transaction of whoever asks for it."""
+    key_id, secret = fresh_key(on, account_id)
+    while store.accounts.find_key(tx, key_id) is not None:  # there are 2^39 of an account: it has to be asked
+        key_id, secret = fresh_key(on, account_id)
+    key = AccessKey(key_id, account_id, True, description[:256], on.clock(), user_id)
+    _keep(on, tx, key, secret)
+    return key, secret
+
+
+def fresh_key(on: Backends, account_id: str) -> tuple[str, str]:
+    """The id and secret of a key of an account, neither of which is kept yet."""
+    key_id = access_key_ids.compose(access_key_ids.LONG_TERM, account_id, on.random_bytes(access_key_ids.CHANCE_BYTES))
+    return key_id, base64.b64encode(on.random_bytes(30)).decode()
+
+
+def _keep(on: Backends, tx: Transaction, key: AccessKey, secret: str) -> None:
+    if not store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), _key_context(key.id))):
+        raise KeyExists(key.id)
+    store.counters.bump(tx, store.counters.ACCESS)
 
 
 def exists(on: Backends, account_id: str) -> bool:
@@ -104,9 +122,8 @@ def ensure_root(on: Backends, account_id: str, key_id: str, secret: str) -> None
     """
     key = AccessKey(key_id, account_id, True, "root", on.clock())
     with on.database.transaction() as tx:
-        sealed = on.keys.wrap(secret.encode(), _key_context(key_id))
-        if store.accounts.ensure(tx, account_id, key.created_at) and not store.accounts.add_key(tx, key, sealed):
-            raise KeyExists(key_id)
+        if store.accounts.ensure(tx, account_id, key.created_at):
+            _keep(on, tx, key, secret)
 
 
 def ensure_given_root(on: Backends, account_id: str, key_id: str, secret: str) -> None:
@@ -118,7 +135,7 @@ def ensure_given_root(on: Backends, account_id: str, key_id: str, secret: str) -
         if found is not None and found[0].account_id != account_id:
             raise KeyExists(key_id)
         store.accounts.delete_key(tx, key_id)
-        store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), _key_context(key_id)))
+        _keep(on, tx, key, secret)
 
 
 def list_accounts(on: Backends) -> list[tuple[str, int]]:
@@ -138,6 +155,7 @@ def set_key_active(on: Backends, key_id: str, *, is_active: bool) -> None:
     with on.database.transaction() as tx:
         if not store.accounts.set_key_active(tx, key_id, is_active=is_active):
             raise NoSuchKey(key_id)
+        store.counters.bump(tx, store.counters.ACCESS)
 
 
 def delete_key(on: Backends, key_id: str) -> None:
@@ -145,16 +163,17 @@ def delete_key(on: Backends, key_id: str) -> None:
     with on.database.transaction() as tx:
         if not store.accounts.delete_key(tx, key_id):
             raise NoSuchKey(key_id)
+        store.counters.bump(tx, store.counters.ACCESS)
 
 
 def secret_of(on: Backends, key_id: str) -> tuple[Caller, str]:
     """Whom an active key speaks for, and its secret; or `UnrecognizedClient`."""
     with on.database.snapshot() as tx:
-        found = store.accounts.find_key(tx, key_id)
-    if found is None or not found[0].is_active:
+        found = store.accounts.find_holder(tx, key_id)
+    if found is None:
         raise UnrecognizedClient
-    key, sealed = found
-    return Caller(key.account_id, key.id), on.keys.unwrap(sealed, _key_context(key.id)).decode()
+    caller, sealed = found
+    return caller, on.keys.unwrap(sealed, _key_context(key_id)).decode()
 
 
 class Tokens:
@@ -176,7 +195,7 @@ class Tokens:
         sealed = self._ring.wrap(msgspec.json.encode(claims), TOKEN_SECRET)
         return TOKEN_PREFIX + _unpadded(sealed), expires_at
 
-    def login(self, authorization: str | None) -> Login:
+    def login(self, authorization: str | None, *, even_if_over: bool = False) -> Login:
         """Whom an Authorization header speaks for; `Unauthenticated` or `TokenExpired` if for nobody."""
         if not authorization:
             raise Unauthenticated
@@ -186,10 +205,13 @@ class Tokens:
             self._logins[authorization] = found
             if len(self._logins) > REMEMBERED_TOKENS:
                 self._logins.popitem(last=False)
-        if found.expires_at <= self._on.clock():
+        if found.expires_at <= self._on.clock() and not even_if_over:
             raise TokenExpired
-        if self._on.database.hot.account_of_key(found.caller.access_key_id) != found.caller.account_id:
+        caller = self._on.database.hot.holder_of_key(found.caller.access_key_id)
+        if caller is None or caller.account_id != found.caller.account_id:
             raise Unauthenticated
+        if caller != found.caller:  # a token does not say which user the key is of, nor what he is called by now
+            found = self._logins[authorization] = replace(found, caller=caller)
         return found
 
     def sign_layer(self, at_arn: str, digest: str) -> str:
@@ -243,10 +265,6 @@ def _token_ring(on: Backends) -> KeyRing:
 
 def _unpadded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _fresh_key_id() -> str:
-    return "AKIA" + "".join(secrets.choice(KEY_ID_ALPHABET) for _ in range(16))
 
 
 def _key_context(key_id: str) -> str:

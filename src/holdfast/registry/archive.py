@@ -30,9 +30,10 @@ def set_storage_class(on: Backends, at: RepositoryRef, id_: ImageId, target: str
         image = store.tags.of_images(tx, [image])[0]
         if target == "ARCHIVE":
             return _archive(on, tx, repository, image)
-        if image.status != ARCHIVED:
+        if image.status == ACTIVE:
             return image
-        store.images.begin_activation(tx, image)
+        if image.status == ARCHIVED:
+            store.images.begin_activation(tx, image)
         store.work.add(tx, ActivateImage(image.id), on.clock())
     return replace(image, status=ACTIVATING)
 
@@ -43,7 +44,7 @@ def _archive(on: Backends, tx: Transaction, repository: Repository, image: Image
     why = why_not(tx, repository, image)
     if why is not None:
         raise ImageStorageClassUpdateNotSupported(repository.ref, image.digest, why)
-    store.images.archive(tx, image, on.clock())
+    store.images.archive(tx, repository, image, on.clock())
     arrivals.archived(on, tx, repository, image)
     return replace(image, status=ARCHIVED)
 

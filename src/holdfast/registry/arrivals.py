@@ -32,6 +32,8 @@ def pushed(
     is_restored: bool,
 ) -> None:
     """An image was pushed, or some tags now name it; one that its push brought back from the archive is as new."""
+    if is_restored:
+        _tell_restored(on, tx, repository, image)
     untagged = [None] if is_new or is_restored else []
     for tag in tags or untagged:
         events.tell(on, tx, repository.registry, image_action("PUSH", repository.name, image, tag))
@@ -43,8 +45,7 @@ def pushed(
 
 def activated(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
     """An image with its tags came back from the archive: for everybody else that is as if it were pushed."""
-    at = f"{on.clock():%Y-%m-%dT%H:%M:%SZ}"
-    _tell_each(on, tx, repository, image, "UPDATE_STORAGE_CLASS", target_storage_class="STANDARD", last_activated_at=at)
+    _tell_restored(on, tx, repository, image)
     _arrived(on, tx, repository, image)
     _call_referrers(on, tx, repository, image)
 
@@ -65,12 +66,17 @@ def removed(on: Backends, tx: Transaction, repository: Repository, image: Image)
     _tell_each(on, tx, repository, image, "DELETE")
     if store.lists.has_referrers(tx, repository, image.digest):
         due_at = on.clock() + on.limits.referrer_delay  # the subject may be pushed again
-        store.work.add(tx, FollowSubject(repository.id, image.digest), on.clock(), due_at)
+        store.work.add(tx, FollowSubject(repository.id, image.digest), on.clock(), due_at, postpone=True)
 
 
 def _tell_each(on: Backends, tx: Transaction, repository: Repository, image: Image, action: str, **more: str) -> None:
     for tag in image.tags or (None,):
         events.tell(on, tx, repository.registry, image_action(action, repository.name, image, tag, **more))
+
+
+def _tell_restored(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+    at = f"{on.clock():%Y-%m-%dT%H:%M:%SZ}"
+    _tell_each(on, tx, repository, image, "UPDATE_STORAGE_CLASS", target_storage_class="STANDARD", last_activated_at=at)
 
 
 def _arrived(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:

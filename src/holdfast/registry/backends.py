@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from holdfast.model.names import Registry
 from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
+from holdfast.outbound import Fetcher
+from holdfast.registry.access import Access
+from holdfast.registry.iam.key_uses import KeyUses
+from holdfast.registry.identity_providers import IdentityProviders
 from holdfast.registry.pulls import Pulls
+from holdfast.registry.refusals import Refusals
+from holdfast.registry.session_keys import KeyCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,15 +45,31 @@ class Limits:
     signing_rules: int = 10
     backfills: int = 10  # that run at the same time
     scans_per_day: int = 100_000  # of a registry
+    users: int = 5000  # of an account
+    groups: int = 300  # of an account
+    groups_per_user: int = 10
+    roles: int = 1000  # of an account
+    trust_policy_characters: int = 2048
+    instance_profiles: int = 1000  # of an account
+    customer_policies: int = 1500  # of an account
+    policies_per_entity: int = 10  # managed ones
+    oidc_providers: int = 100  # of an account
+    keys_per_user: int = 2
     scan_interval: timedelta = timedelta(hours=24)  # between two scans of one image
+    lifecycle_deeds: int = 10_000  # of one evaluation; the rest waits for the next one
     lifecycle_interval: timedelta = timedelta(hours=1)  # between two evaluations of a policy; ECR promises a day
     referrer_delay: timedelta = timedelta(hours=1)  # until referrers go after their subject; ECR promises a day
     preview_lifetime: timedelta = timedelta(hours=24)
     backfill_lifetime: timedelta = timedelta(days=90)
     event_lifetime: timedelta = timedelta(days=7)
+    refusal_lifetime: timedelta = timedelta(days=7)
+    failed_work_lifetime: timedelta = timedelta(days=90)  # of what was given up
     upload_lifetime: timedelta = timedelta(hours=24)
     token_lifetime: timedelta = timedelta(hours=12)
     layer_url_lifetime: timedelta = timedelta(hours=1)
+
+
+HOME = Registry("000000000000", "us-east-1")
 
 
 @dataclass(frozen=True)
@@ -62,4 +85,12 @@ class Backends:
     limits: Limits = field(default_factory=Limits)
     profile: Profile = Profile.SPEC
     pulls: Pulls = field(default_factory=Pulls)
+    key_uses: KeyUses = field(default_factory=KeyUses)
+    access: Access = field(default_factory=Access)
+    refusals: Refusals = field(default_factory=Refusals)
+    session_keys: KeyCache = field(default_factory=KeyCache)
+    identity_providers: IdentityProviders = field(default_factory=IdentityProviders)
+    fetcher: Fetcher = field(default_factory=Fetcher)
     throttle: Throttle | None = None
+    home: Registry = HOME  # of whoever does not say which one he means
+    public_repositories: bool = False  # whether a repository policy may let in who has no credentials

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -33,14 +34,16 @@ def sweep(on: Backends) -> int:
             store.uploads.end(tx, upload, now)
     with on.database.snapshot() as tx:
         keys = store.blobs.expired_objects(tx, now, AT_ONCE)
+    gone = 0
     for key in keys:
         try:
             objects.drop(on, key)
+            gone += 1
         except Exception:
             log.exception("the object %s cannot be removed; the others are, and it is tried again", key)
-    if keys:
-        log.info("%d objects of abandoned uploads removed", len(keys))
-    return len(keys)
+    if gone:
+        log.info("%d objects of abandoned uploads removed", gone)
+    return gone
 
 
 def forget_the_past(on: Backends, job: Job) -> datetime | None:
@@ -48,7 +51,12 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
     now = on.clock()
     with on.database.transaction(durable=False) as tx:
         job.step(tx)
-        gone = store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE)
+        store.refusals.forget(tx, now - on.limits.refusal_lifetime, ROWS_AT_ONCE)
+        store.work.forget_old(tx, now - on.limits.failed_work_lifetime)
+        store.counters.forget_scans(tx, now - timedelta(days=2))
+        # Login tokens that were made from a session outlive it.
+        gone = store.iam_sessions.forget(tx, now - on.limits.token_lifetime, ROWS_AT_ONCE)
+        gone = max(gone, store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE))
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))
     gone = max(gone, backfills.forget_old(on, now - on.limits.backfill_lifetime, ROWS_AT_ONCE))
     return now if gone >= ROWS_AT_ONCE else None

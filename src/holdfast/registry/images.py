@@ -70,8 +70,10 @@ def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]
         is_restored = image.status != ACTIVE
         if is_restored:
             store.images.activate(tx, image, now)
+            [image] = store.tags.of_images(tx, [image])
         moved = [tag for tag in tags if _point(on, tx, repository, tag, image, now)]
-        arrivals.pushed(on, tx, repository, image, moved, is_new=is_new, is_restored=is_restored)
+        told = tags if is_restored else moved
+        arrivals.pushed(on, tx, repository, image, told, is_new=is_new, is_restored=is_restored)
     return Put(image, is_new or is_restored, bool(moved))
 
 

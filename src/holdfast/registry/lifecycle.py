@@ -10,7 +10,7 @@ which it goes: what was pulled, tagged or pushed since is left for the next eval
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast import store
@@ -24,10 +24,10 @@ from holdfast.model.images import ARCHIVED
 from holdfast.model.lifecycle import LISTED, plan
 from holdfast.model.work import EvaluateLifecycle, PreviewLifecycle
 from holdfast.registry import arrivals
-from holdfast.registry.work import LeaseLost, WorkInterrupted
+from holdfast.registry.work import LEASE, LeaseLost, WorkInterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from holdfast.model.images import Image, ImageId
@@ -41,21 +41,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 50  # images in one transaction of a run, so that pushes need not wait for long
+AT_ONCE = 100  # images and tags in one transaction of a run, so that pushes need not wait for long
 RESULTS_AT_ONCE = 1000
 TOLD_FAILURES = 100
+SURPRISING_IMAGES = 100  # a repository of fewer may lose most of them without a warning
 STORED_RULES = 10_000  # a policy that was accepted is followed, even if the quota was lowered since
 
 
 def put(on: Backends, at: RepositoryRef, text: str) -> str:
     """Give a repository a policy, and have it evaluated soon; its normal form."""
     with on.database.transaction() as tx:
-        return store_policy(on, tx, store.repositories.get(tx, at), text)
+        return store_policy(on, tx, store.repositories.get(tx, at), text, on.limits.lifecycle_rules)
 
 
-def store_policy(on: Backends, tx: Transaction, repository: Repository, text: str) -> str:
-    """The same, in the transaction of a use case that makes the repository."""
-    lifecycle_text.parse(text, on.limits.lifecycle_rules)
+def store_policy(on: Backends, tx: Transaction, repository: Repository, text: str, rules: int = STORED_RULES) -> str:
+    """The same for a policy that was accepted before, in the transaction of a use case that makes the repository."""
+    lifecycle_text.parse(text, rules)
     compact = lifecycle_text.compact(text)
     store.lifecycle.put_policy(tx, repository, compact)
     store.work.add(tx, EvaluateLifecycle(repository.id), on.clock())
@@ -96,7 +97,8 @@ def start_preview(on: Backends, at: RepositoryRef, text: str | None) -> str:
         repository = store.repositories.get(tx, at)
         text = text or _get(tx, repository).text
         running = store.lifecycle.find_preview(tx, repository.id)
-        if running is not None and running.status == "IN_PROGRESS":
+        is_running = running is not None and running.status == "IN_PROGRESS"
+        if is_running and store.work.is_alive(tx, PreviewLifecycle(repository.id)):
             raise LifecyclePolicyPreviewInProgress(at)
         store.lifecycle.begin_preview(tx, repository, text, on.clock())
         store.work.add(tx, PreviewLifecycle(repository.id), on.clock())
@@ -142,12 +144,11 @@ def preview(on: Backends, job: Job) -> None:
     """Find out what a policy would do, and keep it for whoever asks."""
     repository_id: int = job.item.payload["repository_id"]
     try:
-        with on.database.transaction(durable=False) as tx:
-            job.step(tx)
+        with on.database.snapshot() as tx:
             running = store.lifecycle.find_preview(tx, repository_id)
-            if running is None or running.status != "IN_PROGRESS":
-                return
-            store.lifecycle.clear_results(tx, repository_id)  # of a run that was killed
+        if running is None or running.status != "IN_PROGRESS":
+            return
+        _clear_results(on, job, repository_id)  # of the preview before, or of a run that was killed
         chosen = [verdict for verdict in _judge(on, repository_id, running.text) if verdict.action is not None]
         results = [_result(repository_id, number, verdict) for number, verdict in enumerate(chosen, 1)]
         for start in range(0, len(results), RESULTS_AT_ONCE):
@@ -163,9 +164,17 @@ def preview(on: Backends, job: Job) -> None:
         raise
 
 
+def _clear_results(on: Backends, job: Job, repository_id: int) -> None:
+    gone = RESULTS_AT_ONCE
+    while gone == RESULTS_AT_ONCE:
+        with on.database.transaction(durable=False) as tx:
+            job.step(tx)
+            gone = store.lifecycle.clear_results(tx, repository_id, RESULTS_AT_ONCE)
+
+
 def _end_preview(on: Backends, job: Job, repository_id: int, status: str, expiring: int, moving: int) -> None:
     with on.database.transaction() as tx:
-        if store.work.hold(tx, job.item, on.clock(), None):
+        if store.work.hold(tx, job.item, on.clock() + LEASE, None):
             store.lifecycle.end_preview(tx, repository_id, status, on.clock(), expiring, moving)
 
 
@@ -202,21 +211,21 @@ def evaluate(on: Backends, job: Job) -> datetime | None:
     repository_id: int = job.item.payload["repository_id"]
     with on.database.snapshot() as tx:
         policy = store.lifecycle.find_policy(tx, repository_id)
+        departures = store.images.departures(tx, repository_id)
     if policy is None:
         return None
     begun_at = on.clock()
     verdicts = _judge(on, repository_id, policy.text)
     chosen = [verdict for verdict in verdicts if verdict.action is not None]
-    outcome: dict[str, Any] = {"expired": 0, "transitioned": 0, "changed": 0}
-    for start in range(0, len(chosen), AT_ONCE):
+    _warn(repository_id, verdicts)
+    run = _Run(policy, departures)
+    for portion in _portions(chosen[: on.limits.lifecycle_deeds]):
         with on.database.transaction() as tx:
-            job.step(tx, outcome | {"of": len(chosen)})
-            done = _carry_out(on, tx, policy, chosen[start : start + AT_ONCE])
-        if done is None:
-            return on.clock()  # the policy is another one now: begin again
-        outcome = {name: outcome[name] + done[name] for name in outcome}
+            job.step(tx, run.outcome | {"of": len(chosen)})
+            if not _carry_out(on, tx, run, portion):
+                return on.clock()  # the policy is another one now: begin again
     failed = [verdict.image.digest for verdict in verdicts if verdict.failure]
-    outcome |= {"failed": len(failed), "failures": dict.fromkeys(failed[:TOLD_FAILURES], LISTED)}
+    outcome = run.outcome | {"failed": len(failed), "failures": dict.fromkeys(failed[:TOLD_FAILURES], LISTED)}
     with on.database.transaction() as tx:
         job.step(tx, outcome)
         store.lifecycle.evaluated(tx, policy, begun_at, outcome)
@@ -225,34 +234,72 @@ def evaluate(on: Backends, job: Job) -> datetime | None:
     return on.clock() + on.limits.lifecycle_interval
 
 
-def _carry_out(
-    on: Backends, tx: Transaction, policy: StoredPolicy, verdicts: Sequence[Verdict]
-) -> dict[str, int] | None:
-    """Do part of a plan, and count it; None if it is no longer the plan of the repository's policy."""
+@dataclass(slots=True)
+class _Run:
+    """One evaluation on its way: whose plan it is, and what was done."""
+
+    policy: StoredPolicy
+    departures: int  # of the repository, as the plan saw it and by the run's own hand
+    outcome: dict[str, Any] = field(default_factory=lambda: {"expired": 0, "transitioned": 0, "changed": 0})
+
+
+def _portions(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
+    """Verdicts in the portions of one transaction each; an image weighs as much as it has tags."""
+    portion: list[Verdict] = []
+    weight = 0
+    for verdict in verdicts:
+        portion.append(verdict)
+        weight += 1 + len(verdict.image.tags)
+        if weight >= AT_ONCE:
+            yield portion
+            portion, weight = [], 0
+    if portion:
+        yield portion
+
+
+def _warn(repository_id: int, verdicts: Sequence[Verdict]) -> None:
+    """Tell the operator when most of a repository is about to go."""
+    expiring = sum(verdict.action == "expire" for verdict in verdicts)
+    if len(verdicts) >= SURPRISING_IMAGES and expiring > len(verdicts) / 2:
+        log.warning("the lifecycle policy of repository %d expires %d of its %d images",
+                    repository_id, expiring, len(verdicts))  # fmt: skip
+
+
+def _carry_out(on: Backends, tx: Transaction, run: _Run, verdicts: Sequence[Verdict]) -> bool:
+    """Do part of a plan; False if it is no longer the plan of the repository's policy."""
+    policy, outcome = run.policy, run.outcome
     now = store.lifecycle.find_policy(tx, policy.repository_id)
-    if now is None or now.revision != policy.revision:
-        return None
+    if now is None or (now.revision, now.text) != (policy.revision, policy.text):
+        return False
     repository = store.repositories.get_by_id(tx, policy.repository_id)
-    done = {"expired": 0, "transitioned": 0, "changed": 0}
+    # Counts rest on all images that a rule selects: when one of them went, the next evaluation must count again.
+    may_count = store.images.departures(tx, repository.id) == run.departures
     for verdict in verdicts:
         image = store.images.find(tx, repository, digest=verdict.image.digest)
         if image is not None:
             [image] = store.tags.of_images(tx, [image])
-        if (
-            image is None
-            or not _is_as_judged(image, verdict.image)
-            or store.images.parents(tx, repository, image.digest)
-        ):
-            done["changed"] += 1
+        if image is None or not (may_count or verdict.place is None) or _is_kept_now(tx, repository, image, verdict):
+            outcome["changed"] += 1
         elif verdict.action == "expire":
             store.images.remove(tx, repository, image)
             arrivals.removed(on, tx, repository, image)
-            done["expired"] += 1
+            outcome["expired"] += 1
         else:
-            store.images.archive(tx, image, on.clock())
+            store.images.archive(tx, repository, image, on.clock())
             arrivals.archived(on, tx, repository, replace(image, status=ARCHIVED))
-            done["transitioned"] += 1
-    return done
+            outcome["transitioned"] += 1
+    if may_count:
+        run.departures = store.images.departures(tx, repository.id)
+    return True
+
+
+def _is_kept_now(tx: Transaction, repository: Repository, image: Image, verdict: Verdict) -> bool:
+    """Whether something that the verdict rests on has changed, or something holds the image now."""
+    return (
+        not _is_as_judged(image, verdict.image)
+        or bool(store.images.parents(tx, repository, image.digest))
+        or (image.subject is not None and store.images.find(tx, repository, digest=image.subject) is not None)
+    )
 
 
 def _is_as_judged(image: Image, judged: Candidate) -> bool:

@@ -8,24 +8,31 @@ from holdfast import store
 from holdfast.model.account_settings import REGISTRY_POLICY_SCOPE
 from holdfast.model.errors import InvalidParameter, RegistryPolicyNotFound, RepositoryPolicyNotFound
 from holdfast.model.policies import SETTING, parse_registry_policy, parse_repository_policy
-from holdfast.registry import account_settings
+from holdfast.registry import access, account_settings
 
 if TYPE_CHECKING:
     from holdfast.model.callers import Caller
+    from holdfast.model.circumstances import Circumstances
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
 
-def set_on_repository(on: Backends, caller: Caller, at: RepositoryRef, text: str, *, force: bool = False) -> None:
+def set_on_repository(
+    on: Backends, caller: Caller, at: RepositoryRef, text: str, request: Circumstances, *, force: bool = False
+) -> None:
     """Give a repository a policy; one that would not let the caller give it another only by force."""
     policy = parse_repository_policy(text)
-    if not force and policy.always_denies(caller, "ecr:SetRepositoryPolicy", at.arn):
+    action = "ecr:SetRepositoryPolicy"
+    if not force and (
+        policy.always_denies(caller, action, at.arn) or not access.would(on, caller, action, at, request, text)
+    ):
         raise InvalidParameter(
             "PolicyText", "The policy would keep you from setting another one; set force if that is what you want"
         )
     with on.database.transaction() as tx:
         store.repositories.set_policy(tx, store.repositories.get(tx, at), text)
+        store.counters.bump(tx, store.counters.ACCESS)
 
 
 def of_repository(on: Backends, at: RepositoryRef) -> str:
@@ -45,6 +52,7 @@ def delete_from_repository(on: Backends, at: RepositoryRef) -> str:
         if text is None:
             raise RepositoryPolicyNotFound(at)
         store.repositories.set_policy(tx, repository, None)
+        store.counters.bump(tx, store.counters.ACCESS)
     return text
 
 
@@ -53,6 +61,7 @@ def put_on_registry(on: Backends, registry: Registry, text: str) -> None:
     with on.database.transaction() as tx:
         parse_registry_policy(text, account_settings.value(tx, registry, REGISTRY_POLICY_SCOPE))
         store.registry_settings.put(tx, registry, SETTING, text, on.clock())
+        store.counters.bump(tx, store.counters.ACCESS)
 
 
 def of_registry(on: Backends, registry: Registry) -> str:
@@ -66,6 +75,7 @@ def delete_from_registry(on: Backends, registry: Registry) -> str:
     with on.database.transaction() as tx:
         text = _of_registry(tx, registry)
         store.registry_settings.delete_setting(tx, registry, SETTING, on.clock())
+        store.counters.bump(tx, store.counters.ACCESS)
     return text
 
 

@@ -9,12 +9,11 @@ from holdfast import store
 from holdfast.model.errors import Kms, RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
 from holdfast.model.repositories import check_resource_tags
 from holdfast.model.templates import Purpose
-from holdfast.registry import access, lifecycle, quotas, templates
+from holdfast.registry import lifecycle, quotas, templates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from holdfast.model.callers import Caller
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.repositories import Encryption, Repository, TagMutability
     from holdfast.model.templates import TemplateSettings
@@ -68,20 +67,25 @@ def _create(
         raise RepositoryAlreadyExists(at)
     quotas.check_repositories(on, at.registry, store.repositories.count(tx, repository.registry_id, 1))
     store.repositories.set_resource_tags(tx, repository, tags)
+    store.counters.bump(tx, store.counters.ACCESS)
     return repository
 
 
-def ensure_for_push(on: Backends, caller: Caller, at: RepositoryRef) -> None:
-    """Let the repository of a push be there: made by a template for that, or `RepositoryNotFound`."""
+def ensure_for_push(on: Backends, at: RepositoryRef, *, may_create: Callable[[], None]) -> None:
+    """Let the repository of a push be there: made by a template for that, or `RepositoryNotFound`.
+
+    `may_create` refuses a caller who may not make it.
+    """
+    require_for_push(on, at)
     if on.database.hot.has_repository(at):
         return
+    may_create()
     with on.database.transaction() as tx:
+        template = templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH)
         if store.repositories.find(tx, at) is not None:
             return
-        template = templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH)
         if template is None:
             raise RepositoryNotFound(at)
-        access.require(caller, "ecr:CreateRepository", at)
         if template.settings.lacks_role:
             log.warning("repository %s is not created: the template '%s' sets tags or KMS but no customRoleArn",
                         at.name, template.prefix)  # fmt: skip
@@ -162,6 +166,7 @@ def delete(on: Backends, at: RepositoryRef, *, force: bool = False) -> Repositor
             raise RepositoryNotEmpty(at)
         store.images.remove_all(tx, repository)
         store.repositories.delete(tx, repository)
+        store.counters.bump(tx, store.counters.ACCESS)
     return repository
 
 
@@ -178,12 +183,14 @@ def tag(on: Backends, at: RepositoryRef, tags_: Mapping[str, str]) -> None:
         check_resource_tags(tags_)
         check_resource_tags(store.repositories.resource_tags(tx, repository) | dict(tags_))
         store.repositories.set_resource_tags(tx, repository, tags_)
+        store.counters.bump(tx, store.counters.ACCESS)
 
 
 def untag(on: Backends, at: RepositoryRef, keys: Collection[str]) -> None:
     """Remove resource tags; absent ones are no fault."""
     with on.database.transaction() as tx:
         store.repositories.remove_resource_tags(tx, store.repositories.get(tx, at), keys)
+        store.counters.bump(tx, store.counters.ACCESS)
 
 
 def require(on: Backends, at: RepositoryRef) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -22,7 +21,7 @@ from holdfast.registry import events, scan_frequencies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from holdfast.model.images import Image, ImageId
     from holdfast.model.names import Registry, RepositoryRef
@@ -124,6 +123,9 @@ def pushed(on: Backends, tx: Transaction, repository: Repository, image: Image, 
         _request(tx, repository, image, now)
 
 
+UNDER_WAY = {Status.PENDING, Status.IN_PROGRESS}
+
+
 def scan(on: Backends, job: Job) -> None:
     """Scan an image, or say that it was not scanned: nobody may take one for clean that nothing looked at."""
     image_id = job.item.payload["image_id"]
@@ -133,6 +135,9 @@ def scan(on: Backends, job: Job) -> None:
         if found is None:
             return
         image = found[0]
+        asked = store.scans.find(tx, image_id)
+        if asked is None or asked.completed_at is not None or asked.status not in UNDER_WAY:
+            return  # it was done, and its process died before it could say so
         is_wanted = image.status == ACTIVE
         status = Status.IN_PROGRESS if is_wanted else Status.IMAGE_ARCHIVED
         if not store.scans.change(tx, image_id, status, DESCRIPTIONS[status], None):
@@ -183,13 +188,13 @@ def _is_recent(scan_: Scan | None, now: datetime, interval: timedelta) -> bool:
 
 
 def _is_full(on: Backends, tx: Transaction, repository: Repository, now: datetime) -> bool:
-    # Those that were asked for and could not be scanned count as well: that keeps the question to one index.
-    return store.scans.has_since(tx, repository.registry_id, now - timedelta(days=1), on.limits.scans_per_day)
+    return store.counters.scans_of_a_day(tx, repository.registry_id, now) >= on.limits.scans_per_day
 
 
 def _request(tx: Transaction, repository: Repository, image: Image, now: datetime) -> Scan:
     scan_ = Scan(Status.PENDING, DESCRIPTIONS[Status.PENDING], now)
     store.scans.put(tx, repository.registry_id, image.id, scan_)
+    store.counters.count_scan(tx, repository.registry_id, now)
     store.work.add(tx, ScanImage(image.id), now)
     return scan_
 

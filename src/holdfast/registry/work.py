@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -47,13 +48,14 @@ class NoSuchWork(NotFound):
         super().__init__(f"There is no work {item_id} that can be {wanted}. `holdfast work list` shows what there is.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
     """Work that this process has claimed."""
 
     on: Backends
     item: Item
     is_stopping: Callable[[], bool] = lambda: False
+    stepped_at: float = 0.0  # by the monotonic clock
 
     def step(self, tx: Transaction, progress: dict[str, Any] | None = None) -> None:
         """Make sure, in the transaction of a step, that the work is still ours and still wanted; note the progress.
@@ -62,6 +64,7 @@ class Job:
         """
         if self.is_stopping():
             raise WorkInterrupted
+        self.stepped_at = time.monotonic()
         if not store.work.hold(tx, self.item, self.on.clock() + LEASE, progress):
             raise LeaseLost
         if store.work.is_cancelled(tx, self.item):
@@ -94,7 +97,14 @@ def claim(on: Backends, owner: str, is_stopping: Callable[[], bool] = lambda: Fa
     with on.database.transaction(durable=False) as tx:
         now = on.clock()
         item = store.work.claim(tx, owner, now, now + LEASE)
-    return Job(on, item, is_stopping) if item else None
+        if item is None:
+            return None
+        if item.attempts > ATTEMPTS and not _comes_again(item):
+            text = f"its process ended {ATTEMPTS} times while it was being done: {item.error or 'without an error'}"
+            store.work.fail(tx, item, text, None)
+            _tell_given_up(item)
+            return None
+    return Job(on, item, is_stopping)
 
 
 def finish(job: Job, again_at: datetime | None = None) -> None:
@@ -104,19 +114,32 @@ def finish(job: Job, again_at: datetime | None = None) -> None:
         store.work.finish(tx, job.item, again_at or (job.on.clock() + every if every else None))
 
 
+def stop(job: Job) -> None:
+    """End work that was cancelled; what comes again and again does so after a while."""
+    finish(job, job.on.clock() + LONGEST_PAUSE if job.item.work.is_lasting else None)
+
+
 def fail(job: Job, fault: Exception) -> None:
     """Let work that failed be tried again after a pause, or give it up."""
     item, every = job.item, job.item.work.every
     pause = min(FIRST_PAUSE * 2 ** min(item.attempts - 1, 20), every or LONGEST_PAUSE)
-    is_over = every is None and item.attempts >= ATTEMPTS
+    is_over = item.attempts >= ATTEMPTS and not _comes_again(item)
     text = f"{type(fault).__name__}: {fault}"
     with job.on.database.transaction() as tx:
         store.work.fail(tx, item, text, None if is_over else job.on.clock() + pause)
     if is_over:
-        log.error("work %d (%s %s) failed %d times and is given up; `holdfast work retry %d` tries it again",
-                  item.id, item.kind, item.key, item.attempts, item.id)  # fmt: skip
+        _tell_given_up(item)
     else:
         log.warning("work %d (%s %s) failed and is tried again in %s", item.id, item.kind, item.key, pause)
+
+
+def _comes_again(item: Item) -> bool:
+    return item.work.every is not None or item.work.is_lasting
+
+
+def _tell_given_up(item: Item) -> None:
+    log.error("work %d (%s %s) failed %d times and is given up; `holdfast work retry %d` tries it again",
+              item.id, item.kind, item.key, ATTEMPTS, item.id)  # fmt: skip
 
 
 def page(on: Backends, after: int = 0, limit: int = 1000) -> list[Item]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import counters
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from holdfast.store.database import Transaction
 
 ACCESS = "access"  # whatever decides who may do what
+SCANS = "scans/"  # begun in each hour, by registry
 
 _it = counters.c.name == bindparam("which")
 _GET = Statement(select(counters.c.value).where(_it))
 _BUMP = Statement(update(counters).where(_it).values(value=counters.c.value + 1))
 _INSERT = insertion(counters)
+_TOTAL = Statement(select(func.sum(counters.c.value)).where(counters.c.name.in_(bindparam("names", expanding=True))))
+_FORGET = Statement(delete(counters).where(counters.c.name >= bindparam("low"), counters.c.name < bindparam("high")))
 
 
 def bump(tx: Transaction, name: str) -> None:
@@ -29,3 +35,23 @@ def bump(tx: Transaction, name: str) -> None:
 def get(tx: Transaction, name: str) -> int:
     """How often it was bumped."""
     return int(tx.value(_GET, which=name) or 0)
+
+
+def count_scan(tx: Transaction, registry_id: int, now: datetime) -> None:
+    """Count a scan that is begun, in its hour."""
+    bump(tx, _scans(registry_id, now))
+
+
+def scans_of_a_day(tx: Transaction, registry_id: int, now: datetime) -> int:
+    """How many scans of a registry were begun in the last 24 hours, to the hour."""
+    names = [_scans(registry_id, now - timedelta(hours=hours)) for hours in range(24)]
+    return int(tx.value(_TOTAL, names=names) or 0)
+
+
+def forget_scans(tx: Transaction, before: datetime) -> None:
+    """Forget the hours of before an instant."""
+    tx.run(_FORGET, low=SCANS, high=f"{SCANS}{before:%Y-%m-%dT%H}")
+
+
+def _scans(registry_id: int, at: datetime) -> str:
+    return f"{SCANS}{at:%Y-%m-%dT%H}/{registry_id}"

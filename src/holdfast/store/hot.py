@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from holdfast.model import iam_sessions
+from holdfast.model.callers import holder
+
 if TYPE_CHECKING:
     import sqlite3
 
+    from holdfast.model.callers import Caller
     from holdfast.model.names import RepositoryRef
 
 _MANIFEST = """
@@ -35,8 +39,18 @@ _REPOSITORY = """
 SELECT r.id FROM registries g JOIN repositories r ON r.registry_id = g.id AND r.name = ?
  WHERE g.account_id = ? AND g.region = ?
 """
+_ACCESS_VERSION = "SELECT value FROM counters WHERE name = 'access'"
 _SEALED = "SELECT sealed FROM objects WHERE key = ?"
-_KEY = "SELECT account_id FROM access_keys WHERE id = ? AND is_active"
+_KEY = """
+SELECT k.account_id, k.user_id, u.path, u.name FROM access_keys k LEFT JOIN iam_users u ON u.id = k.user_id
+ WHERE k.id = ? AND k.is_active AND (k.user_id IS NULL OR u.id IS NOT NULL)
+"""
+# Whoever is gone has no sessions. One that is over still stands for the login tokens that were made from it.
+_SESSION = """
+SELECT s.account_id, s.kind, s.entity_id, s.name, coalesce(r.name, u.name, ''), coalesce(r.path, u.path, '/')
+  FROM iam_sessions s LEFT JOIN iam_roles r ON r.id = s.entity_id LEFT JOIN iam_users u ON u.id = s.entity_id
+ WHERE s.id = ? AND (s.entity_id IS NULL OR r.id IS NOT NULL OR u.id IS NOT NULL)
+"""
 
 
 class StoredManifest(NamedTuple):
@@ -79,7 +93,15 @@ class HotReads:
         registry = at.registry
         return self._execute(_REPOSITORY, (at.name, registry.account_id, registry.region)).fetchone() is not None
 
-    def account_of_key(self, access_key_id: str) -> str | None:
-        """The account of an active access key."""
+    def access_version(self) -> int:
+        """How often anything was changed that decides who may do what."""
+        row = self._execute(_ACCESS_VERSION).fetchone()
+        return row[0] if row else 0
+
+    def holder_of_key(self, access_key_id: str) -> Caller | None:
+        """Whom an active access key, or that of a session, speaks for."""
         row = self._execute(_KEY, (access_key_id,)).fetchone()
-        return row[0] if row else None
+        if row is not None:
+            return holder(access_key_id, *row)
+        row = self._execute(_SESSION, (access_key_id,)).fetchone()
+        return iam_sessions.caller(access_key_id, *row) if row else None

@@ -34,7 +34,7 @@ _BY_BOTH = Statement(_by_tag.where(manifests.c.digest == bindparam("digest")))
 _BODY = Statement(select(manifest_bodies.c.body).where(manifest_bodies.c.manifest_id == bindparam("manifest_id")))
 _SIZES = Statement(
     select(manifests.c.digest, manifests.c.size_bytes).where(
-        _here, manifests.c.digest.in_(bindparam("digests", expanding=True))
+        _here, manifests.c.status == ACTIVE, manifests.c.digest.in_(bindparam("digests", expanding=True))
     )
 )
 _INSERT = insertion(manifests)
@@ -55,6 +55,10 @@ _COUNT = Statement(
     .values(image_count=repositories.c.image_count + bindparam("more"))
     .returning(repositories.c.image_count)
 )
+_DEPART = Statement(
+    update(repositories).where(repositories.c.id == bindparam("which")).values(departures=repositories.c.departures + 1)
+)
+_DEPARTURES = Statement(select(repositories.c.departures).where(repositories.c.id == bindparam("which")))
 _SET_STATUS = Statement(update(manifests).where(_it).values(status=bindparam("to")))
 _ARCHIVE = Statement(update(manifests).where(_it).values(status=ARCHIVED, archived_at=bindparam("now")))
 _ACTIVATE = Statement(update(manifests).where(_it).values(status=ACTIVE, activated_at=bindparam("now")))
@@ -102,7 +106,7 @@ def body(tx: Transaction, image: Image) -> bytes:
 
 
 def present(tx: Transaction, repository: Repository, digests: Collection[str]) -> dict[str, int]:
-    """Those digests that the repository holds as manifests, with the images' sizes in bytes."""
+    """Those digests that the repository holds as images that can be pulled, with their sizes in bytes."""
     found: dict[str, int] = {}
     for chosen in batches(list(digests)):
         rows = tx.all(_SIZES, repository_id=repository.id, digests=chosen)
@@ -168,8 +172,19 @@ def is_used(tx: Transaction, repository: Repository, digest: str) -> bool:
     return tx.first(_ACTIVE_USER, repository_id=repository.id, digest=digest) is not None
 
 
-def archive(tx: Transaction, image: Image, now: datetime) -> None:
+def departures(tx: Transaction, repository_id: int) -> int:
+    """How often an image of a repository went, was archived or lost a tag: what a count of images rests on."""
+    return int(tx.value(_DEPARTURES, which=repository_id) or 0)
+
+
+def depart(tx: Transaction, repository: Repository) -> None:
+    """Count that an image went, was archived or lost a tag."""
+    tx.run(_DEPART, which=repository.id)
+
+
+def archive(tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:
     """Put an image into the archive: its tags stay, but are not listed."""
+    depart(tx, repository)
     tx.run(_ARCHIVE, which=image.id, now=now)
     tx.run(_SHOW_TAGS, which=image.id, shown=False)
 
@@ -195,6 +210,7 @@ def remove(tx: Transaction, repository: Repository, image: Image) -> None:
     tx.run(_DELETE_TAGS, manifest_id=image.id)
     tx.run(_DELETE, manifest_id=image.id)
     count(tx, repository, -1)
+    depart(tx, repository)
 
 
 def remove_all(tx: Transaction, repository: Repository) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import Integer, bindparam, delete, func, select, update
 
 from holdfast.model.lifecycle import Candidate
 from holdfast.store.statements import Statement, insertion
@@ -41,9 +41,21 @@ _EVALUATED = Statement(
 _DELETE_POLICY = Statement(delete(lifecycle_policies).where(lifecycle_policies.c.repository_id == _repository_id))
 _PREVIEW = Statement(select(lifecycle_previews).where(lifecycle_previews.c.repository_id == _repository_id))
 _INSERT_PREVIEW = insertion(lifecycle_previews)
-_DELETE_PREVIEW = Statement(delete(lifecycle_previews).where(lifecycle_previews.c.repository_id == _repository_id))
+_RESTART_PREVIEW = Statement(
+    update(lifecycle_previews)
+    .where(lifecycle_previews.c.repository_id == bindparam("which"))
+    .values(text=bindparam("to"), status="IN_PROGRESS", started_at=bindparam("now"), ended_at=None)
+)
+_first_result = (
+    select(func.min(lifecycle_preview_results.c.position))
+    .where(lifecycle_preview_results.c.repository_id == _repository_id)
+    .scalar_subquery()
+)
 _DELETE_RESULTS = Statement(
-    delete(lifecycle_preview_results).where(lifecycle_preview_results.c.repository_id == _repository_id)
+    delete(lifecycle_preview_results).where(
+        lifecycle_preview_results.c.repository_id == _repository_id,
+        lifecycle_preview_results.c.position < _first_result + bindparam("number", type_=Integer),
+    )
 )
 _INSERT_RESULT = insertion(lifecycle_preview_results)
 _END_PREVIEW = Statement(
@@ -171,17 +183,17 @@ def find_preview(tx: Transaction, repository_id: int) -> Preview | None:
 
 
 def begin_preview(tx: Transaction, repository: Repository, text: str, now: datetime) -> None:
-    """Begin a preview in the place of the one before."""
-    tx.run(_DELETE_PREVIEW, repository_id=repository.id)
-    tx.run(
-        _INSERT_PREVIEW, repository_id=repository.id, text=text, status="IN_PROGRESS", started_at=now, ended_at=None,
-        expiring=0, transitioning=0,
-    )  # fmt: skip
+    """Begin a preview in the place of the one before, whose results are not shown any more."""
+    if tx.run(_RESTART_PREVIEW, which=repository.id, to=text, now=now) == 0:
+        tx.run(
+            _INSERT_PREVIEW, repository_id=repository.id, text=text, status="IN_PROGRESS", started_at=now,
+            ended_at=None, expiring=0, transitioning=0,
+        )  # fmt: skip
 
 
-def clear_results(tx: Transaction, repository_id: int) -> None:
-    """Forget what a preview found so far."""
-    tx.run(_DELETE_RESULTS, repository_id=repository_id)
+def clear_results(tx: Transaction, repository_id: int, number: int) -> int:
+    """Forget the first results of a preview; how many went."""
+    return tx.run(_DELETE_RESULTS, repository_id=repository_id, number=number)
 
 
 def add_results(tx: Transaction, results: Sequence[PreviewResult]) -> None:
@@ -195,12 +207,14 @@ def end_preview(tx: Transaction, repository_id: int, status: str, now: datetime,
 
 
 def forget_previews(tx: Transaction, before: datetime, limit: int) -> int:
-    """Let previews that ended before an instant expire, with what they found; how many did."""
-    ids = tx.column(_EXPIRED_PREVIEWS, before=before, limit=limit)
-    for repository_id in ids:
+    """Let previews that ended before an instant expire, and remove some of what they found; how much went."""
+    gone = 0
+    for repository_id in tx.column(_EXPIRED_PREVIEWS, before=before, limit=limit):
+        gone += 1 + clear_results(tx, repository_id, limit - gone)
+        if gone >= limit:
+            break  # the preview stays until the last of its results went
         tx.run(_EXPIRE_PREVIEW, which=repository_id)
-        clear_results(tx, repository_id)
-    return len(ids)
+    return gone
 
 
 def results(

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from holdfast.store.statements import Row
 
 
+NOT_READ = {"policy", "image_count", "departures"}
 # A policy may have ten thousand characters, and only who asks for it needs it.
-_columns = [column for column in repositories.c if column not in {repositories.c.policy, repositories.c.image_count}]
+_columns = [column for column in repositories.c if column.name not in NOT_READ]
 _HERE = (registries.c.account_id == bindparam("account_id"), registries.c.region == bindparam("region"))
 _FIND = Statement(select(*_columns).join(registries).where(*_HERE, repositories.c.name == bindparam("name")))
 _FIND_BY_ID = Statement(
@@ -132,6 +133,7 @@ def insert_new(
         kms_key=encryption.kms_key,
         policy=None,
         image_count=0,
+        departures=0,
     )
     return find(tx, at)
 

@@ -27,12 +27,6 @@ _CHANGE = Statement(
     .where(_it)
     .values(status=bindparam("to"), description=bindparam("text"), completed_at=bindparam("ended"))
 )
-_SINCE = Statement(
-    select(image_scans.c.manifest_id)
-    .where(image_scans.c.registry_id == bindparam("registry_id"), image_scans.c.requested_at > bindparam("since"))
-    .limit(1)
-    .offset(bindparam("beyond"))
-)
 
 
 def find(tx: Transaction, image_id: int) -> Scan | None:
@@ -69,11 +63,6 @@ def change(tx: Transaction, image_id: int, status: Status, description: str, com
 def forget(tx: Transaction, image_id: int) -> None:
     """Forget the scan of an image."""
     tx.run(_DELETE, which=image_id)
-
-
-def has_since(tx: Transaction, registry_id: int, since: datetime, number: int) -> bool:
-    """Whether a registry has a number of images whose latest scan was asked for after an instant."""
-    return number < 1 or tx.first(_SINCE, registry_id=registry_id, since=since, beyond=number - 1) is not None
 
 
 def _scan(row: Row) -> Scan:

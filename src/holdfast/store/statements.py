@@ -33,7 +33,7 @@ class Statement:
     def __init__(self, clause: ClauseElement, columns: Sequence[str] | None = None) -> None:
         compiled: Any = clause.compile(dialect=DIALECT, column_keys=columns)
         self._template = str(compiled)
-        self._lists = tuple(_EXPANDING.findall(self._template))
+        self._lists = tuple(dict.fromkeys(_EXPANDING.findall(self._template)))  # a union has one several times
         self._fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         self._binders = tuple(compiled._bind_processors.items())  # noqa: SLF001 - there is no public way to these
         results = [(entry.keyname, entry.type) for entry in compiled._result_columns]  # noqa: SLF001 - likewise

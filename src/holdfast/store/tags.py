@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, func, select, update
 
+from holdfast.store import images
 from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import manifests, tags
 
@@ -45,6 +46,7 @@ def point(
         tx.run(_INSERT, repository_id=repository.id, name=tag, manifest_id=image.id, tagged_at=now, is_active=True)
     else:
         tx.run(_MOVE, in_repository=repository.id, tag=tag, to=image.id, now=now)
+        images.depart(tx, repository)
         _mark_if_bare(tx, holder)
     if not image.is_tagged:
         tx.run(_MARK, which=image.id, tagged=True)
@@ -53,6 +55,7 @@ def point(
 def remove(tx: Transaction, repository: Repository, tag: str, holder: Image) -> None:
     """Remove a tag from the image that holds it."""
     tx.run(_DELETE, repository_id=repository.id, tag=tag)
+    images.depart(tx, repository)
     _mark_if_bare(tx, holder)
 
 
@@ -61,9 +64,9 @@ def count(tx: Transaction, image: Image) -> int:
     return int(tx.value(_COUNT, manifest_id=image.id))
 
 
-def of_images(tx: Transaction, images: Iterable[Image]) -> list[Image]:
+def of_images(tx: Transaction, wanted: Iterable[Image]) -> list[Image]:
     """The same images, each with its tags."""
-    by_id = {image.id: image for image in images}
+    by_id = {image.id: image for image in wanted}
     names: dict[int, list[str]] = {}
     for chosen in batches([image.id for image in by_id.values() if image.is_tagged]):
         for row in tx.all(_OF_MANY, ids=chosen):

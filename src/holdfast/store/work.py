@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
-from holdfast.model.work import Item
+from holdfast.model.work import KINDS, Item
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import work
 
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from holdfast.model.work import Work
     from holdfast.store.database import Transaction
 
+ERROR_CHARACTERS = 2000  # of the text that is kept
+
 _it = work.c.id == bindparam("which")
 _FIND = Statement(select(work).where(work.c.kind == bindparam("kind"), work.c.key == bindparam("key")))
 _GET = Statement(select(work).where(_it))
 _INSERT = insertion(work)
-_DUE = Statement(select(work).where(work.c.due_at <= bindparam("now")).order_by(work.c.due_at).limit(1))
+# What a newer program wants is left to it.
+_known = work.c.kind.in_(tuple(KINDS))
+_DUE = Statement(select(work).where(work.c.due_at <= bindparam("now"), _known).order_by(work.c.due_at).limit(1))
 _PAGE = Statement(select(work).where(work.c.id > bindparam("after")).order_by(work.c.id).limit(bindparam("limit")))
 _WAIT = Statement(
     update(work).where(_it).values(due_at=bindparam("due"), attempts=bindparam("tries"), is_cancelled=False)
@@ -35,7 +39,7 @@ _CLAIM = Statement(
     .where(_it)
     .values(due_at=bindparam("lease"), owner=bindparam("by"), fence=work.c.fence + 1, attempts=work.c.attempts + 1)
 )
-_mine = (_it, work.c.fence == bindparam("held"))
+_mine = (_it, work.c.fence == bindparam("held"), work.c.owner.is_not(None))
 _HOLD = Statement(
     update(work)
     .where(*_mine)
@@ -50,17 +54,27 @@ _REST = Statement(
     update(work)
     .where(*_mine)
     .values(
-        due_at=bindparam("due"), again_at=None, owner=None, attempts=bindparam("tries"), is_cancelled=False,
-        error=bindparam("fault"),
+        due_at=bindparam("due"), again_at=None, owner=None, attempts=bindparam("tries"), error=bindparam("fault"),
+        is_cancelled=bindparam("stopped"),
     )
 )  # fmt: skip
 _CANCEL = Statement(update(work).where(_it, work.c.due_at.is_not(None)).values(is_cancelled=True))
-_HURRY = Statement(update(work).where(_it, work.c.owner.is_(None)).values(due_at=bindparam("due"), attempts=0))
-_FORGET = Statement(delete(work).where(_it, work.c.due_at.is_(None)))
+_HURRY = Statement(
+    update(work)
+    .where(_it, or_(work.c.owner.is_(None), work.c.due_at.is_(None)))
+    .values(due_at=bindparam("due"), attempts=0, owner=None, is_cancelled=False)
+)
+_FORGET = Statement(delete(work).where(_it, or_(work.c.due_at.is_(None), ~_known)))
+_FORGET_OLD = Statement(delete(work).where(work.c.due_at.is_(None), work.c.created_at < bindparam("before")))
 
 
-def add(tx: Transaction, wanted: Work, now: datetime, due_at: datetime | None = None) -> None:
-    """Want something done, in the transaction that causes it; what is wanted already is not done twice for that."""
+def add(
+    tx: Transaction, wanted: Work, now: datetime, due_at: datetime | None = None, *, postpone: bool = False
+) -> None:
+    """Want something done, in the transaction that causes it; what is wanted already is not done twice for that.
+
+    What waits comes no later than it did, unless it is postponed.
+    """
     due = due_at or now
     row = tx.first(_FIND, kind=wanted.kind, key=wanted.key)
     if row is None:
@@ -72,7 +86,7 @@ def add(tx: Transaction, wanted: Work, now: datetime, due_at: datetime | None = 
     item = Item(**row)
     if item.owner is not None and item.due_at is not None:
         tx.run(_WANT_AGAIN, which=item.id, again=min(due, item.again_at or due))
-    elif item.due_at is None or due < item.due_at or item.is_cancelled:
+    elif item.due_at is None or due < item.due_at or item.is_cancelled or postpone:
         tx.run(_WAIT, which=item.id, due=due, tries=0)
 
 
@@ -115,12 +129,18 @@ def finish(tx: Transaction, item: Item, again_at: datetime | None) -> None:
     if again_at is None:
         tx.run(_FINISH, which=item.id, held=item.fence)
     else:
-        tx.run(_REST, which=item.id, held=item.fence, due=again_at, tries=0, fault=None)
+        tx.run(_REST, which=item.id, held=item.fence, due=again_at, tries=0, fault=None, stopped=False)
 
 
 def fail(tx: Transaction, item: Item, error: str, retry_at: datetime | None) -> None:
-    """Let an item that failed wait for another try, or give it up."""
-    tx.run(_REST, which=item.id, held=item.fence, due=retry_at, tries=item.attempts, fault=error[:2000])
+    """Let an item that failed wait for another try, or give it up, unless it was wanted again meanwhile."""
+    now = get(tx, item.id)
+    tries = item.attempts
+    if now is not None and now.again_at is not None:
+        retry_at, tries = min(now.again_at, retry_at or now.again_at), 0
+    stopped = now is not None and now.is_cancelled
+    fault = error[:ERROR_CHARACTERS].replace("\0", "")
+    tx.run(_REST, which=item.id, held=item.fence, due=retry_at, tries=tries, fault=fault, stopped=stopped)
 
 
 def get(tx: Transaction, item_id: int) -> Item | None:
@@ -152,5 +172,16 @@ def hurry(tx: Transaction, item_id: int, now: datetime) -> bool:
 
 
 def forget(tx: Transaction, item_id: int) -> bool:
-    """Forget an item that was given up."""
+    """Forget an item that was given up, or that this program does not know."""
     return tx.run(_FORGET, which=item_id) == 1
+
+
+def forget_old(tx: Transaction, before: datetime) -> int:
+    """Forget what was given up and is older than an instant; how many items."""
+    return tx.run(_FORGET_OLD, before=before)
+
+
+def is_alive(tx: Transaction, wanted: Work) -> bool:
+    """Whether it is in the table and was not given up."""
+    row = tx.first(_FIND, kind=wanted.kind, key=wanted.key)
+    return row is not None and row["due_at"] is not None

@@ -7,6 +7,7 @@ import os
 import platform
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast import registry
@@ -14,13 +15,14 @@ from holdfast.registry.work import LEASE, Job, LeaseLost, WorkCancelled, WorkInt
 from holdfast.worker.handlers import HANDLERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from holdfast.registry import Backends
 
 log = logging.getLogger(__name__)
 
 TURN_SECONDS = 30.0  # of one tick, so that a process comes to rest when it is asked to
+STILL_SECONDS = 1800.0  # without a step, after which work counts as stuck
 LOOK_SECONDS = 60.0  # between two looks whether what recurs is there
 
 
@@ -31,15 +33,15 @@ class Runner:
         self.is_stopping: Callable[[], bool] = lambda: False
         self._on = on
         self._looked_at = -1e9
+        self._heart = _Heart()
 
     def tick(self) -> None:
-        """Write down who pulled what, then do what is due now; a fault is logged and the work is tried again later."""
+        """Do what is due now; a fault is logged and the work is tried again later."""
         until = time.monotonic() + TURN_SECONDS
         try:
             if time.monotonic() - self._looked_at > LOOK_SECONDS:
                 registry.work.begin_recurring(self._on)
                 self._looked_at = time.monotonic()
-            registry.pulls.record(self._on)
             while time.monotonic() < until and not self.is_stopping():
                 job = registry.work.claim(self._on, _owner(), self.is_stopping)
                 if job is None:
@@ -48,14 +50,14 @@ class Runner:
         except Exception:
             log.exception("background work failed; it will be tried again")
 
-    @staticmethod
-    def _run(job: Job) -> None:
-        with _Heart(job):
+    def _run(self, job: Job) -> None:
+        with self._heart.beating_for(job):
             try:
                 again_at = HANDLERS[job.item.kind](job.on, job)
             except WorkCancelled:
                 log.info("work %d (%s %s) was cancelled", job.item.id, job.item.kind, job.item.key)
-                again_at = None
+                registry.work.stop(job)
+                return
             except WorkInterrupted:
                 log.info("work %d (%s) goes on after the restart", job.item.id, job.item.kind)
                 again_at = job.on.clock()
@@ -70,26 +72,40 @@ class Runner:
 
 
 class _Heart:
-    """Lengthens the lease of a job for as long as its process lives."""
+    """Lengthens the lease of what is being done, for as long as the process lives and the work moves; one thread."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._is_done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+    def __init__(self) -> None:
+        self._job: Job | None = None
+        self._began_at = 0.0
+        self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._is_done.set()
+    @contextmanager
+    def beating_for(self, job: Job) -> Iterator[None]:
+        """Hold on to a job until the block ends."""
+        if self._thread is None or not self._thread.is_alive():  # a forked process has none
+            self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+            self._thread.start()
+        self._began_at, self._job = time.monotonic(), job
+        try:
+            yield
+        finally:
+            self._job = None
 
     def _beat(self) -> None:
-        while not self._is_done.wait(LEASE.total_seconds() / 3):
+        while True:
+            time.sleep(LEASE.total_seconds() / 3)
+            job = self._job
+            if job is None:
+                continue
+            seconds = time.monotonic() - max(self._began_at, job.stepped_at)
+            if seconds > STILL_SECONDS:
+                log.error("work %d (%s) has not moved for %d s; its lease is not lengthened any more",
+                          job.item.id, job.item.kind, seconds)  # fmt: skip
+                continue
             try:
-                if not self._job.hold():
-                    return
+                job.hold()
             except Exception:
-                log.exception("the lease of work %d could not be lengthened", self._job.item.id)
+                log.exception("the lease of work %d could not be lengthened", job.item.id)
 
 
 def _owner() -> str:

@@ -7,14 +7,18 @@ from holdfast.aws.operations import Call, Shape, operation, the_registry
 from holdfast.model.account_settings import AccountSetting
 
 
-@operation(on=the_registry)
+def _setting_told(request: Shape) -> list[dict[str, str]]:
+    return [{"ecr:accountsetting": request["name"]}]
+
+
+@operation(on=the_registry, facts=_setting_told)
 def get_account_setting(call: Call, request: Shape) -> Shape:
     """The value of a setting, or its default."""
     name = request["name"]
     return {"name": name, "value": registry.account_settings.get(call.on, the_registry(call, request), name)}
 
 
-@operation(on=the_registry)
+@operation(on=the_registry, facts=_setting_told)
 def put_account_setting(call: Call, request: Shape) -> Shape:
     """Set a setting."""
     setting = AccountSetting(request["name"], request["value"])

@@ -33,10 +33,21 @@ if TYPE_CHECKING:
 
 IMAGE_TAG_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,299}"
 IMAGE_TAG = re.compile(IMAGE_TAG_PATTERN, re.ASCII)
+IMAGE_TAG_KEY = "ecr:imagetag"  # a condition key of ours: the tag that is pushed, pulled or deleted
 TAG_STATUS = {"TAGGED": True, "UNTAGGED": False, "ANY": None}
 
 
-@operation(on=the_repository)
+def _image_tag_told(request: Shape) -> list[dict[str, str]]:
+    return [{IMAGE_TAG_KEY: request["imageTag"]} if "imageTag" in request else {}]
+
+
+def _image_tags_told(request: Shape) -> list[dict[str, str]]:
+    """What each image of a batch is asked leave for by itself, so that none hides behind another."""
+    tags = dict.fromkeys(item.get("imageTag") for item in request["imageIds"])
+    return [{} if tag is None else {IMAGE_TAG_KEY: tag} for tag in tags]
+
+
+@operation(on=the_repository, facts=_image_tag_told)
 def put_image(call: Call, request: Shape) -> Shape:
     """Keep a manifest and point a tag at it."""
     at, tag, wanted = the_repository(call, request), request.get("imageTag"), request.get("imageDigest")
@@ -68,7 +79,7 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-@operation(on=the_repository)
+@operation(on=the_repository, facts=_image_tags_told)
 def batch_get_image(call: Call, request: Shape) -> Shape:
     """Manifests by tag or digest; what cannot be had is told one by one."""
     at = the_repository(call, request)
@@ -84,7 +95,7 @@ def batch_get_image(call: Call, request: Shape) -> Shape:
     return {"images": images, "failures": [_rendered_failure(failure) for failure in (*failures, *missing)]}
 
 
-@operation(on=the_repository)
+@operation(on=the_repository, facts=_image_tags_told)
 def batch_delete_image(call: Call, request: Shape) -> Shape:
     """Remove tags, or whole images by digest."""
     at = the_repository(call, request)

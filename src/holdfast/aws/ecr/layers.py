@@ -57,7 +57,9 @@ def batch_check_layer_availability(call: Call, request: Shape) -> Shape:
 def initiate_layer_upload(call: Call, request: Shape) -> Shape:
     """Open an upload."""
     at = the_repository(call, request)
-    registry.repositories.ensure_for_push(call.on, call.caller, at)
+    registry.repositories.ensure_for_push(
+        call.on, at, may_create=lambda: call.require("ecr:CreateRepository", at)
+    )
     return {"uploadId": registry.uploads.begin(call.on, at), "partSize": PART_BYTES}
 
 
@@ -123,12 +125,13 @@ def complete_layer_upload(call: Call, request: Shape) -> Shape:
 
 
 def _refuse_known(call: Call, at: RepositoryRef, upload: Upload, wanted: list[str]) -> None:
-    """Tell that a layer is there already, when the upload has its bytes; the upload is over either way."""
-    if len(upload.parts) > 1 or f"sha256:{upload.parts[0].sha256}" in wanted:
-        known = [digest for digest in wanted if registry.uploads.confirm(call.on, at, digest)]
-        if known:
-            registry.uploads.cancel(call.on, at, upload.id)
-            raise LayerAlreadyExists(at, known[0])
+    """Tell that a layer is there already, when the upload can be no other; the upload is over either way."""
+    if len(upload.parts) == 1:
+        own = f"sha256:{upload.parts[0].sha256}"
+        wanted = [own] if own in wanted else []
+    if wanted and all(registry.uploads.confirm(call.on, at, digest) for digest in wanted):
+        registry.uploads.cancel(call.on, at, upload.id)
+        raise LayerAlreadyExists(at, wanted[0])
 
 
 @operation(on=the_repository)

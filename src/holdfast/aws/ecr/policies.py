@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def set_repository_policy(call: Call, request: Shape) -> Shape:
     """Give a repository a policy, whatever it had before."""
     at, text = the_repository(call, request), request["policyText"]
-    registry.policies.set_on_repository(call.on, call.caller, at, text, force=request.get("force", False))
+    registry.policies.set_on_repository(call.on, call.caller, at, text, call.http, force=request.get("force", False))
     return _rendered(at, text)
 
 

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.aws import addresses, pages
-from holdfast.aws.operations import Call, Shape, operation, the_registry, the_repository, the_tagged
+from holdfast.aws.operations import (
+    Call,
+    Shape,
+    operation,
+    tags_told,
+    the_registry,
+    the_repositories,
+    the_repository,
+    the_tagged,
+)
 from holdfast.model.errors import InvalidTagParameter
 from holdfast.model.names import RepositoryRef
 from holdfast.model.repositories import Encryption, Mutability, TagMutability
@@ -15,9 +24,15 @@ if TYPE_CHECKING:
     from holdfast.model.repositories import Repository
 
 
-@operation(on=the_repository, lacks="KMS keys: encryptionType must be AES256")
+@operation(
+    on=the_repository,
+    facts=lambda request: [tags_told(request.get("tags", []))],
+    lacks="KMS keys: encryptionType must be AES256",
+)
 def create_repository(call: Call, request: Shape) -> Shape:
     """Make a repository."""
+    if request.get("tags"):
+        call.require("ecr:TagResource", the_repository(call, request), tags_told(request["tags"]))
     encryption = request.get("encryptionConfiguration", {"encryptionType": "AES256"})
     repository = registry.repositories.create(
         call.on,
@@ -30,7 +45,7 @@ def create_repository(call: Call, request: Shape) -> Shape:
     return {"repository": _rendered(call, repository)}
 
 
-@operation(on=the_registry)
+@operation(on=the_repositories)
 def describe_repositories(call: Call, request: Shape) -> Shape:
     """List repositories, or look some up by name."""
     home = the_registry(call, request)
@@ -69,14 +84,14 @@ def list_tags_for_resource(call: Call, request: Shape) -> Shape:
     return {"tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
-@operation(on=the_tagged)
+@operation(on=the_tagged, facts=lambda request: [tags_told(request["tags"])])
 def tag_resource(call: Call, request: Shape) -> Shape:
     """Add resource tags, or overwrite those of the same keys."""
     registry.repositories.tag(call.on, the_tagged(call, request), _tags(request["tags"]))
     return {}
 
 
-@operation(on=the_tagged)
+@operation(on=the_tagged, facts=lambda request: [{"aws:tagkeys": tuple(request["tagKeys"])}])
 def untag_resource(call: Call, request: Shape) -> Shape:
     """Remove resource tags."""
     registry.repositories.untag(call.on, the_tagged(call, request), request["tagKeys"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.aws import pages
-from holdfast.aws.operations import Call, Shape, operation, the_image, the_registry, the_repository
+from holdfast.aws.operations import Call, Shape, operation, the_image, the_registry, the_repositories, the_repository
 from holdfast.model.errors import RepositoryNotFound
 from holdfast.model.names import RepositoryRef
 from holdfast.model.scanning import Configuration, Frequency, Rule, ScanType
@@ -41,7 +41,7 @@ def get_registry_scanning_configuration(call: Call, request: Shape) -> Shape:
     }
 
 
-@operation(on=the_registry)
+@operation(on=the_repositories)
 def batch_get_repository_scanning_configuration(call: Call, request: Shape) -> Shape:
     """How each of some repositories is scanned; one that is missing is told."""
     home = the_registry(call, request)

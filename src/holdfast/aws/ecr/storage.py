@@ -33,7 +33,7 @@ def update_image_storage_class(call: Call, request: Shape) -> Shape:
     }
 
 
-@operation(on=the_repository)
+@operation(on=the_repository, action="BatchGetImage")
 def list_image_referrers(call: Call, request: Shape) -> Shape:
     """The artifacts whose subject is a digest."""
     at, wish = the_repository(call, request), request.get("filter", {})

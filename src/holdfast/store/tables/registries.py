@@ -105,6 +105,7 @@ repositories = Table(
     Column("kms_key", String(2048)),
     Column("policy", Text),
     Column("image_count", Integer, nullable=False, server_default="0"),
+    Column("departures", Integer, nullable=False, server_default="0"),  # counts what a count of images rests on
     UniqueConstraint("registry_id", "name"),
     sqlite_autoincrement=True,  # an id is never given twice: stale references must not find a stranger
 )

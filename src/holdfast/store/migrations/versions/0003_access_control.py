@@ -197,3 +197,4 @@ def upgrade() -> None:
     op.add_column("access_keys", sa.Column("used_for", sa.String(length=64), nullable=True))
     op.add_column("access_keys", sa.Column("used_in", sa.String(length=25), nullable=True))
     op.create_index("ix_access_keys_user_id", "access_keys", ["user_id"], unique=False)
+    op.add_column("repositories", sa.Column("departures", sa.Integer(), server_default="0", nullable=False))

@@ -1,0 +1,32 @@
+"""The operations of AWS Identity and Access Management, one file a noun."""
+
+from holdfast.aws.iam import (
+    access_keys,
+    account,
+    attachments,
+    groups,
+    instance_profiles,
+    login_profiles,
+    oidc_providers,
+    other_credentials,
+    policies,
+    roles,
+    users,
+)
+from holdfast.aws.operations import collect
+
+OPERATIONS = collect(
+    (
+        access_keys,
+        account,
+        attachments,
+        groups,
+        instance_profiles,
+        login_profiles,
+        oidc_providers,
+        other_credentials,
+        policies,
+        roles,
+        users,
+    )
+)

@@ -1,0 +1,135 @@
+"""Create, describe and delete instance profiles, and say which role is in each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import registry
+from holdfast.aws.iam import markers, roles, tags
+from holdfast.aws.iam.roles import the_role
+from holdfast.aws.operations import Call, Shape, operation
+from holdfast.model import iam_entities
+from holdfast.model.iam_entities import key_of
+from holdfast.model.names import Arn
+from holdfast.registry.iam.instance_profiles import Furnished
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _the_profile(call: Call, request: Shape) -> Arn:
+    """The instance profile that a request names, whether or not there is one."""
+    account_id = call.caller.account_id
+    return Arn(account_id, registry.iam.instance_profiles.arn(call.on, account_id, request["InstanceProfileName"]))
+
+
+def _new_profile(call: Call, request: Shape) -> Arn:
+    """The instance profile that would be made."""
+    account_id, path, name = call.caller.account_id, request.get("Path", "/"), request["InstanceProfileName"]
+    return Arn(account_id, iam_entities.arn(account_id, "instance-profile", path, name))
+
+
+def _profiles(call: Call, request: Shape) -> Arn:
+    """All instance profiles whose paths begin alike."""
+    account_id = call.caller.account_id
+    return Arn(account_id, f"arn:aws:iam::{account_id}:instance-profile{request.get('PathPrefix', '/')}")
+
+
+@operation(on=_new_profile)
+def create_instance_profile(call: Call, request: Shape) -> Shape:
+    """Make an instance profile without a role."""
+    profile = registry.iam.instance_profiles.create(
+        call.on,
+        call.caller.account_id,
+        request["InstanceProfileName"],
+        path=request.get("Path", "/"),
+        tags=tags.given(request),
+    )
+    return {"InstanceProfile": _rendered(Furnished(profile))}
+
+
+@operation(on=_the_profile)
+def get_instance_profile(call: Call, request: Shape) -> Shape:
+    """An instance profile, and the role in it."""
+    account_id, name = call.caller.account_id, request["InstanceProfileName"]
+    return {"InstanceProfile": _rendered(registry.iam.instance_profiles.get(call.on, account_id, name))}
+
+
+@operation(on=_profiles)
+def list_instance_profiles(call: Call, request: Shape) -> Shape:
+    """List instance profiles, all of them or those whose paths begin alike."""
+    account_id, prefix = call.caller.account_id, request.get("PathPrefix", "/")
+    after, size = markers.after(request), markers.size(request)
+    return _page(*registry.iam.instance_profiles.page(call.on, account_id, prefix, after, size))
+
+
+@operation(on=the_role)
+def list_instance_profiles_for_role(call: Call, request: Shape) -> Shape:
+    """The instance profiles that a role is in."""
+    account_id, after, size = call.caller.account_id, markers.after(request), markers.size(request)
+    return _page(*registry.iam.instance_profiles.of_role(call.on, account_id, request["RoleName"], after, size))
+
+
+@operation(on=_the_profile)
+def add_role_to_instance_profile(call: Call, request: Shape) -> Shape:
+    """Put a role into an instance profile, for which leave is needed to pass the role on."""
+    call.require("iam:PassRole", the_role(call, request))
+    account_id, name = call.caller.account_id, request["InstanceProfileName"]
+    registry.iam.instance_profiles.add_role(call.on, account_id, name, request["RoleName"])
+    return {}
+
+
+@operation(on=_the_profile)
+def remove_role_from_instance_profile(call: Call, request: Shape) -> Shape:
+    """Take the role out of an instance profile."""
+    account_id, name = call.caller.account_id, request["InstanceProfileName"]
+    registry.iam.instance_profiles.remove_role(call.on, account_id, name, request["RoleName"])
+    return {}
+
+
+@operation(on=_the_profile)
+def delete_instance_profile(call: Call, request: Shape) -> Shape:
+    """Remove an instance profile without a role."""
+    registry.iam.instance_profiles.delete(call.on, call.caller.account_id, request["InstanceProfileName"])
+    return {}
+
+
+@operation(on=_the_profile)
+def tag_instance_profile(call: Call, request: Shape) -> Shape:
+    """Add tags, or overwrite those of the same keys."""
+    account_id, name = call.caller.account_id, request["InstanceProfileName"]
+    registry.iam.instance_profiles.tag(call.on, account_id, name, tags.given(request))
+    return {}
+
+
+@operation(on=_the_profile)
+def untag_instance_profile(call: Call, request: Shape) -> Shape:
+    """Remove tags."""
+    account_id, name = call.caller.account_id, request["InstanceProfileName"]
+    registry.iam.instance_profiles.untag(call.on, account_id, name, request["TagKeys"])
+    return {}
+
+
+@operation(on=_the_profile)
+def list_instance_profile_tags(call: Call, request: Shape) -> Shape:
+    """The tags of an instance profile."""
+    found = registry.iam.instance_profiles.get(call.on, call.caller.account_id, request["InstanceProfileName"])
+    return tags.page(request, found.profile.tags)
+
+
+def _page(found: Sequence[Furnished], more: bool) -> Shape:
+    last = key_of(found[-1].profile.name) if more else None
+    return {"InstanceProfiles": list(map(_rendered, found)), **markers.rest(last)}
+
+
+def _rendered(found: Furnished) -> Shape:
+    profile = found.profile
+    return {
+        "Path": profile.path,
+        "InstanceProfileName": profile.name,
+        "InstanceProfileId": profile.id,
+        "Arn": profile.arn,
+        "CreateDate": profile.created_at,
+        "Roles": [roles.rendered(found.role, MaxSessionDuration=None)] if found.role else [],
+        "Tags": tags.rendered(profile.tags),
+    }

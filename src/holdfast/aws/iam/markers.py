@@ -1,0 +1,48 @@
+"""Where a list of IAM goes on: markers that say after which item."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from holdfast.model.errors import Validation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from holdfast.aws.operations import Shape
+
+T = TypeVar("T")
+DEFAULT = 100
+
+
+def size(request: Shape) -> int:
+    """How many items a page has."""
+    return int(request.get("MaxItems", DEFAULT))
+
+
+def after(request: Shape) -> str:
+    """The item after which the page begins: what `rest` told, or the start."""
+    text = request.get("Marker")
+    if text is None:
+        return ""
+    try:
+        raw = base64.urlsafe_b64decode(text.encode("ascii"))
+        return msgspec.json.decode(raw, type=str)
+    except (ValueError, msgspec.MsgspecError):
+        raise Validation("Invalid Marker.") from None
+
+
+def rest(last: str | None) -> Shape:
+    """The members that say after which item the list goes on; None if it does not."""
+    marker = None if last is None else base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()
+    return {"IsTruncated": last is not None, "Marker": marker}
+
+
+def page(request: Shape, items: Iterable[T], place: Callable[[T], str]) -> tuple[list[T], Shape]:
+    """The items of a page of few items, which are in the order of their places, and the members of `rest`."""
+    start, most = after(request), size(request)
+    found = [item for item in items if place(item) > start]
+    return found[:most], rest(place(found[most - 1]) if len(found) > most else None)

@@ -1,0 +1,50 @@
+"""How a request came in, as far as a policy may ask."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Circumstances(Protocol):
+    """What is known of a request besides its caller; a request of the HTTP floor is one."""
+
+    @property
+    def id(self) -> str:
+        """The request id."""
+
+    @property
+    def peer(self) -> str:
+        """The address of the client, behind proxies that are trusted."""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the client spoke TLS."""
+
+    def header(self, name: str) -> str | None:
+        """The first header of a lower-case name."""
+
+
+def surroundings(request: Circumstances, now: datetime) -> dict[str, str]:
+    """What a request tells of itself (IAM user guide, "AWS global condition context keys")."""
+    told = {
+        "aws:sourceip": _plain_address(request.peer),
+        "aws:useragent": request.header("user-agent"),
+        "aws:referer": request.header("referer"),
+        "aws:securetransport": "true" if request.is_secure else "false",
+        "aws:currenttime": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "aws:epochtime": str(int(now.timestamp())),
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _plain_address(peer: str) -> str | None:
+    """An address; one of IPv4 in the clothes of IPv6 is one of IPv4. None for what is no address."""
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,0 +1,233 @@
+"""Small JSON documents from https addresses that somebody else chose: one look-up, one address, one answer.
+
+URL ── https, no user, no fragment
+ └── resolved once ── addresses that may be reached ── TLS for the URL's own host name ── 200, JSON, 64 KiB
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import urllib3
+from urllib3.connection import HTTPSConnection
+
+from holdfast.outbound import pins
+from holdfast.outbound.addresses import Address, Network, may_reach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
+
+__all__ = ["Fetched", "Fetcher", "Network", "Unreachable"]
+
+SECONDS = 5.0  # for all of it
+BODY_BYTES = 64 * 1024
+ADDRESSES = 4  # of one name that are tried
+USER_AGENT = "Holdfast"
+URL = re.compile(  # no user, no fragment, nothing that would have to be escaped
+    r"https://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>[/?][!-\"$-~]*)?", re.ASCII
+)
+MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.ASCII | re.IGNORECASE)
+NO_CACHE = re.compile(r"(?:^|[\s,])no-(?:cache|store)\b", re.ASCII | re.IGNORECASE)
+
+Resolve: TypeAlias = "Callable[[str, int], Sequence[Address]]"
+
+
+class Unreachable(Exception):
+    """An address that did not give what was asked of it; the message says why, for the log."""
+
+
+class Fetched(NamedTuple):
+    """A JSON object, and for how many seconds its server lets it be kept, if it says so."""
+
+    document: dict[str, Any]
+    max_age: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A URL taken apart."""
+
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """What stands in the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == 443 else f"{host}:{self.port}"
+
+
+def resolve(host: str, port: int) -> list[Address]:
+    """The addresses of a name, in the system's order of preference."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return list(dict.fromkeys(ipaddress.ip_address(where[0]) for *_, where in found))
+
+
+class Fetcher:
+    """Fetches documents; one a process."""
+
+    def __init__(
+        self, allowed: Collection[Network] = (), ca_file: Path | None = None, *, resolve: Resolve = resolve
+    ) -> None:
+        self._allowed = tuple(allowed)
+        self._resolve = resolve
+        self._tls = ssl.create_default_context()
+        if ca_file is not None:
+            self._tls.load_verify_locations(ca_file)
+
+    def get_json(self, url: str, thumbprints: Collection[str] = ()) -> Fetched:
+        """The JSON object at a URL; or `Unreachable`.
+
+        The thumbprints pin a private CA: they count only if no CA of the system's store vouches for the host.
+        """
+        target = _target(url)
+        attempt = _Attempt(target, thumbprints, self._tls, lambda: self._addresses(target))
+        # In a thread of its own, because nothing else bounds a look-up of names or an answer that comes in drops.
+        threading.Thread(target=attempt.run, name=f"fetch {target.host}", daemon=True).start()
+        if not attempt.is_over.wait(SECONDS):
+            attempt.abandon()
+            raise Unreachable(f"{target.authority} did not answer within {SECONDS:g} seconds")
+        if attempt.fault is not None:
+            raise attempt.fault
+        assert attempt.fetched is not None
+        return attempt.fetched
+
+    def _addresses(self, target: _Target) -> list[Address]:
+        found = self._resolve(target.host, target.port)
+        reachable = [address for address in found if may_reach(address, self._allowed)]
+        if not reachable:
+            told = ", ".join(map(str, found[:ADDRESSES]))
+            raise Unreachable(
+                f"{target.host} has no address that may be reached ({told}); --oidc-allow allows networks"
+            )
+        return reachable[:ADDRESSES]
+
+
+class _Attempt:
+    """One fetch, which its owner may abandon."""
+
+    def __init__(
+        self,
+        target: _Target,
+        thumbprints: Collection[str],
+        tls: ssl.SSLContext,
+        addresses: Callable[[], Sequence[Address]],
+    ) -> None:
+        self.is_over = threading.Event()
+        self.fetched: Fetched | None = None
+        self.fault: Unreachable | None = None
+        self._target = target
+        self._thumbprints = {text.lower() for text in thumbprints}
+        self._tls = tls
+        self._addresses = addresses
+        self._is_abandoned = False
+        self._connection: HTTPSConnection | None = None
+
+    def run(self) -> None:
+        """Fetch; whatever goes wrong is the other side's fault."""
+        try:
+            self.fetched = self._fetch()
+        except Unreachable as fault:
+            self.fault = fault
+        except Exception as fault:  # noqa: BLE001 - anything may come of what a stranger sends
+            self.fault = Unreachable(f"{self._target.authority}: {type(fault).__name__}: {str(fault)[:200]}")
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+            self.is_over.set()
+
+    def abandon(self) -> None:
+        """Let the thread end at its next step."""
+        self._is_abandoned = True
+        connection = self._connection
+        with suppress(OSError, AttributeError):  # it may be closing at this very moment
+            connection.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+
+    def _fetch(self) -> Fetched:
+        connection = self._connect()
+        if self._is_abandoned:
+            raise Unreachable("abandoned")
+        headers = {
+            "Host": self._target.authority,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": USER_AGENT,
+            "Connection": "close",
+        }
+        connection.request("GET", self._target.path, headers=headers, preload_content=False, decode_content=False)
+        return _read(self._target, connection.getresponse())
+
+    def _connect(self) -> HTTPSConnection:
+        fault: Exception | None = None
+        for address in self._addresses():
+            try:
+                return self._connect_to(str(address))
+            except ssl.SSLError:
+                raise
+            except (OSError, urllib3.exceptions.HTTPError) as another:
+                fault = another
+        raise Unreachable(f"{self._target.authority} refuses connections: {fault}")
+
+    def _connect_to(self, address: str) -> HTTPSConnection:
+        try:
+            return self._open(address, self._tls)
+        except ssl.SSLCertVerificationError as fault:
+            if not self._thumbprints or fault.verify_code not in pins.NO_TRUSTED_CA:
+                raise
+        pinned = pins.context(address, self._target.port, self._target.host, self._thumbprints, SECONDS)
+        if pinned is None:
+            raise Unreachable(f"No CA that is trusted vouches for {self._target.authority}, and no thumbprint does")
+        return self._open(address, pinned)
+
+    def _open(self, address: str, tls: ssl.SSLContext) -> HTTPSConnection:
+        # The name is not looked up again: it might lead elsewhere the second time.
+        connection = HTTPSConnection(
+            address, self._target.port, timeout=SECONDS, ssl_context=tls, server_hostname=self._target.host
+        )
+        self._connection = connection
+        connection.connect()
+        return connection
+
+
+def _target(url: str) -> _Target:
+    found = URL.fullmatch(url)
+    port = int(found["port"] or 443) if found else 0
+    if not found or not 0 < port < 65536:
+        raise Unreachable(f"{url[:200]!r} is not a plain https URL")
+    path = found["path"] or "/"
+    return _Target(found["host"].strip("[]").lower(), port, path if path.startswith("/") else f"/{path}")
+
+
+def _read(target: _Target, response: urllib3.BaseHTTPResponse) -> Fetched:
+    if response.status != 200:
+        also = "; redirects are not followed" if 300 <= response.status < 400 else ""
+        raise Unreachable(f"{target.authority} answered {response.status} for {target.path[:200]}{also}")
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Unreachable(f"{target.authority} answered in an encoding that was not asked for")
+    body = response.read(BODY_BYTES + 1, decode_content=False)
+    if len(body) > BODY_BYTES:
+        raise Unreachable(f"{target.authority} answered with more than {BODY_BYTES} bytes")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Unreachable(f"{target.authority} did not answer with JSON") from None
+    if not isinstance(document, dict):
+        raise Unreachable(f"{target.authority} did not answer with a JSON object")
+    return Fetched(document, _max_age(response.headers.get("cache-control", "")))
+
+
+def _max_age(cache_control: str) -> int | None:
+    if NO_CACHE.search(cache_control):
+        return 0
+    found = MAX_AGE.search(cache_control)
+    return int(found[1]) if found else None

@@ -1,0 +1,146 @@
+"""Passwords of users for the console: kept as hashes that cost much to guess from."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import string
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.model.errors import (
+    AccessDenied,
+    EntityAlreadyExists,
+    NoSuchEntity,
+    PasswordPolicyViolation,
+    Unauthenticated,
+)
+from holdfast.model.iam_entities import key_of
+
+if TYPE_CHECKING:
+    from holdfast.model.iam_entities import LoginProfile, User
+    from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
+
+# 16 MiB and some 200 ms a hash (OWASP, "Password Storage Cheat Sheet"); a kept hash says what it was made with.
+COST, BLOCK_SIZE, PARALLELISM = 2**14, 8, 5
+SALT_BYTES = 16
+HASH_BYTES = 32
+SHORTEST = 8
+KINDS = (string.ascii_uppercase, string.ascii_lowercase, string.digits)  # and all that is neither letter nor digit
+KINDS_NEEDED = 3
+
+
+def create(on: Backends, account_id: str, user_name: str, password: str, *, must_change: bool) -> LoginProfile:
+    """Give a user a password."""
+    _check_policy(password, user_name)
+    hashed = hash_of(password, on.random_bytes(SALT_BYTES))
+    with on.database.transaction() as tx:
+        user = store.iam_users.get(tx, account_id, user_name)
+        if not store.iam_login_profiles.insert_new(tx, user, hashed, must_change=must_change, now=on.clock()):
+            raise EntityAlreadyExists("login profile", user.name)
+        store.counters.bump(tx, store.counters.ACCESS)
+        return _profile(tx, user)
+
+
+def get(on: Backends, account_id: str, user_name: str) -> LoginProfile:
+    """The login profile of a user, or `NoSuchEntity`."""
+    with on.database.snapshot() as tx:
+        return _profile(tx, store.iam_users.get(tx, account_id, user_name))
+
+
+def update(
+    on: Backends, account_id: str, user_name: str, *, password: str | None = None, must_change: bool | None = None
+) -> None:
+    """Give a user another password, or say whether he must choose one."""
+    if password is not None:
+        _check_policy(password, user_name)
+    hashed = None if password is None else hash_of(password, on.random_bytes(SALT_BYTES))
+    with on.database.transaction() as tx:
+        profile = _profile(tx, store.iam_users.get(tx, account_id, user_name))
+        must = profile.must_change if must_change is None else must_change
+        store.iam_login_profiles.change(tx, profile, hashed or profile.password_hash, must_change=must)
+        store.counters.bump(tx, store.counters.ACCESS)
+
+
+def delete(on: Backends, account_id: str, user_name: str) -> None:
+    """Take a user's password away."""
+    with on.database.transaction() as tx:
+        user = store.iam_users.get(tx, account_id, user_name)
+        if not store.iam_login_profiles.delete(tx, user):
+            raise NoSuchEntity("login profile", user.name)
+        store.counters.bump(tx, store.counters.ACCESS)
+
+
+def change(on: Backends, user_id: str, old: str, new: str) -> None:
+    """Let a user choose another password, who knows the old one."""
+    with on.database.snapshot() as tx:
+        user = store.iam_users.find_by_id(tx, user_id)
+        if user is None:
+            raise NoSuchEntity("user", user_id)
+        profile = _profile(tx, user)
+    if not is_of(old, profile.password_hash):
+        raise AccessDenied(user.arn, "iam:ChangePassword", user.arn, "because the old password is not that of the user")
+    _check_policy(new, user.name)
+    hashed = hash_of(new, on.random_bytes(SALT_BYTES))
+    with on.database.transaction() as tx:
+        if _profile(tx, user).password_hash != profile.password_hash:
+            raise AccessDenied(user.arn, "iam:ChangePassword", user.arn, "because the password was changed meanwhile")
+        store.iam_login_profiles.change(tx, profile, hashed, must_change=False)
+        store.counters.bump(tx, store.counters.ACCESS)
+
+
+def check(on: Backends, account_id: str, user_name: str, password: str) -> LoginProfile:
+    """Whom a name and a password speak for, who counts as having signed in; or `Unauthenticated`."""
+    with on.database.snapshot() as tx:
+        user = store.iam_users.find(tx, account_id, user_name)
+        profile = store.iam_login_profiles.find(tx, user) if user else None
+    # Who is not there costs as much as who is: the time must not tell which users there are.
+    kept = profile.password_hash if profile else hash_of("", bytes(SALT_BYTES))
+    if not is_of(password, kept) or profile is None:
+        raise Unauthenticated
+    with on.database.transaction(durable=False) as tx:
+        store.iam_users.password_used(tx, profile.user.id, on.clock())
+    return profile
+
+
+# ---- Hashes
+
+
+def hash_of(password: str, salt: bytes) -> str:
+    """The text that is kept of a password: how it was hashed, the salt and the hash."""
+    return _written(password, salt, COST, BLOCK_SIZE, PARALLELISM)
+
+
+def is_of(password: str, kept: str) -> bool:
+    """Whether a text was made of this password, told in constant time."""
+    _, cost, block_size, parallelism, salt, _ = kept.split("$")
+    again = _written(password, base64.b64decode(salt), int(cost), int(block_size), int(parallelism))
+    return hmac.compare_digest(again.encode(), kept.encode())
+
+
+def _written(password: str, salt: bytes, cost: int, block_size: int, parallelism: int) -> str:
+    hashed = hashlib.scrypt(
+        password.encode(), salt=salt, n=cost, r=block_size, p=parallelism, maxmem=2**26, dklen=HASH_BYTES
+    )
+    salt_text, hash_text = (base64.b64encode(part).decode() for part in (salt, hashed))
+    return f"scrypt${cost}${block_size}${parallelism}${salt_text}${hash_text}"
+
+
+# ---- Rules
+
+
+def _check_policy(password: str, user_name: str) -> None:
+    """Refuse what AWS refuses where no account password policy is set (IAM user guide, "Default password policy")."""
+    kinds = sum(any(character in kind for character in password) for kind in KINDS)
+    kinds += any(character not in string.ascii_letters + string.digits for character in password)
+    if len(password) < SHORTEST or kinds < KINDS_NEEDED or key_of(password) == key_of(user_name):
+        raise PasswordPolicyViolation
+
+
+def _profile(tx: Transaction, user: User) -> LoginProfile:
+    profile = store.iam_login_profiles.find(tx, user)
+    if profile is None:
+        raise NoSuchEntity("login profile", user.name)
+    return profile

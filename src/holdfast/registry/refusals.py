@@ -1,0 +1,99 @@
+"""Why requests were refused: noted in memory, written down by each process once a second, found by request id.
+
+A flood of refusals must not become a flood of writes: what does not fit is counted and not kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from holdfast import store
+from holdfast.model.errors import NotFound
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from holdfast.model.callers import Caller
+    from holdfast.model.iam import Decision
+    from holdfast.registry.backends import Backends
+    from holdfast.store.refusals import Refused
+
+log = logging.getLogger(__name__)
+
+MOST_NOTES = 1000  # of a second
+HIDDEN = "…"
+
+
+class NoSuchRefusal(NotFound):
+    """No request of that id was refused, or it was long ago."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            f"No refusal of the request '{request_id}' is known. They are kept for a week, and are written down within "
+            "a second"
+        )
+
+
+class Refusals:
+    """What was refused since it was last written down; one a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._notes: list[tuple[str, Caller, Decision, datetime]] = []
+        self._dropped = 0
+
+    def note(self, request_id: str, caller: Caller, decision: Decision, now: datetime) -> None:
+        """Note a refusal."""
+        with self._lock:
+            if len(self._notes) < MOST_NOTES:
+                self._notes.append((request_id, caller, decision, now))
+            else:
+                self._dropped += 1
+
+    def take(self) -> list[tuple[str, Caller, Decision, datetime]]:
+        """What was noted, which is forgotten."""
+        with self._lock:
+            notes, self._notes = self._notes, []
+            dropped, self._dropped = self._dropped, 0
+        if dropped:
+            log.warning("%d refusals of this second are not kept: there were too many", dropped)
+        return notes
+
+
+def record(on: Backends) -> None:
+    """Write down what was refused."""
+    notes = on.refusals.take()
+    if notes:
+        with on.database.transaction(durable=False) as tx:
+            for request_id, caller, decision, now in notes:
+                account = decision.request.resource_account
+                store.refusals.add(tx, request_id, account, caller.arn, explanation(decision), now)
+
+
+def explanation(decision: Decision) -> dict[str, Any]:
+    """A decision for people: what was asked, which statements had their part in it, and what was missing."""
+    asked = decision.request
+    return {
+        "outcome": decision.outcome,
+        "principal": asked.principal.arn,
+        "action": asked.action,
+        "resource": asked.resource,
+        "reason": decision.reason,
+        "statements": [
+            {"type": one.type, "source": one.source, "statement": one.sid, "effect": one.effect}
+            for one in decision.statements
+        ],
+        "missing": list(decision.missing),
+        "context": dict(sorted(asked.context.items())),
+    }
+
+
+def get(on: Backends, request_id: str) -> Refused:
+    """Why a request was refused, or `NoSuchRefusal`."""
+    with on.database.snapshot() as tx:
+        found = store.refusals.find(tx, request_id)
+    if found is None:
+        raise NoSuchRefusal(request_id)
+    return found

@@ -1,0 +1,167 @@
+"""Whatever is asked is answered as described, or refused in documented words and without effect."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+
+import pytest
+from botocore.parsers import create_parser
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from holdfast import registry
+from holdfast.aws import json_protocol
+from tests.aws.almost import changes, requests
+from tests.aws.desk import ECR, codes
+from tests.aws.furnished import RIGHT, Furnished, nobody_waits_for_the_disk
+from tests.aws.provocations import UNPROVOKED
+from tests.aws.test_every_exception import ENDS_ITS_UPLOAD, OF_UPLOADS
+from tests.aws.values import written
+from tests.registry.ground import work_off
+
+NAMES = sorted(RIGHT)
+NO_DOCUMENTS = [b"", b"[]", b"null", b"\xff{}", b'{"a":"\\ud800"}', b'{"a":1e999}', b'{"a":' * 100_000, b"[" * 100_000]
+COMMON = {"SerializationException", "AccessDeniedException", "InvalidParameterException", "ValidationException"}
+# What AWS does though it does not say so, and what it says nothing about.
+UNDOCUMENTED = {
+    ("DescribeRepositoryCreationTemplates", "TemplateNotFoundException"),  # Terraform relies on it
+    ("InitiateLayerUpload", "LimitExceededException"),  # a repository that its push would make is one too many
+}
+PARSER = create_parser("json")
+QUICK = settings(
+    derandomize=True, database=None, deadline=None, max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)  # fmt: skip
+
+
+class Ground:
+    """A copy of the furnished registry, and a new one when something was changed in it."""
+
+    def __init__(self, furnished, folder):
+        self._furnished, self._folder, self._number = furnished, folder, 0
+        self.desk = None
+        self.renew()
+
+    def renew(self):
+        if self.desk is not None:
+            self._watch.close()
+            self.desk.on.database.close()
+        self._number += 1
+        self.desk = self._furnished.copy(self._folder / str(self._number))
+        self._watch = sqlite3.connect(self.desk.on.database._path)
+        self.look()
+
+    def look(self):
+        """See how it is now."""
+        self._version, self._kept = self._data_version(), self.desk.dump()
+
+    def changed(self):
+        """What was changed since it was looked at."""
+        if self._data_version() == self._version:
+            return set()
+        now = self.desk.dump()
+        return {table for table in now if now[table] != self._kept[table]}
+
+    def ask(self, name, members):
+        """Ask, and check all that can be said of any answer."""
+        answer = self.desk.ask(name, written(members).encode())
+        changed = self.changed()
+        if answer.status == 200:
+            check_answer(name, answer.body)
+            assert not (changed and is_a_question(name)), changed
+        else:
+            check_refusal(name, answer)
+            ends_upload = f"{name}.{answer.code}".removesuffix("Exception") in ENDS_ITS_UPLOAD
+            assert changed <= (OF_UPLOADS if ends_upload else set()), answer
+        return bool(changed)
+
+    def _data_version(self):
+        return self._watch.execute("PRAGMA data_version").fetchone()  # other connections' commits change it
+
+
+def is_a_question(name):
+    return name.startswith(("Batch", "Describe", "Get", "List", "Validate")) and name != "BatchDeleteImage"
+
+
+def check_answer(name, body):
+    """What botocore reads of it has what is required, and words that are known; lengths are meant for requests."""
+    shape = ECR.find(name).output_shape
+    read = PARSER.parse({"status_code": 200, "headers": {}, "body": body}, shape)
+    del read["ResponseMetadata"]
+    broken = json_protocol.broken_constraints(shape, read)
+    assert [(field, why) for field, why in broken if "length" not in why] == []
+
+
+def check_refusal(name, answer):
+    """It is no fault, says its code and why, and the code is one that the operation may answer."""
+    assert answer.status == 400, answer
+    assert (name, answer.code) not in UNPROVOKED, answer
+    assert answer.code in codes(name) | COMMON or (name, answer.code) in UNDOCUMENTED, answer
+    assert answer.document["message"].strip()
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory):
+    with nobody_waits_for_the_disk():
+        yield Furnished(tmp_path_factory.mktemp("furnished"))
+
+
+@pytest.fixture(scope="module")
+def ground(furnished, tmp_path_factory):
+    return Ground(furnished, tmp_path_factory.mktemp("fuzzed"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_request_with_one_odd_thing_is_answered_or_refused_without_effect(ground, name):
+    ground.renew()
+
+    for members in changes(name):
+        if ground.ask(name, members):
+            ground.renew()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_request_with_many_odd_things_is_answered_or_refused_without_effect(ground, name):
+    @QUICK
+    @given(members=requests(name))
+    def ask(members):
+        if ground.ask(name, members):
+            ground.renew()
+
+    ground.renew()
+    ask()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bytes_that_are_no_document_are_refused(ground, name):
+    right = written(RIGHT[name]).encode()
+    ground.renew()
+
+    for body in (*NO_DOCUMENTS, right[:-1], right + b"}", right.replace(b"{", b"[", 1), b"\0" + right):
+        answer = ground.desk.ask(name, body)
+        assert (answer.status, answer.code) == (400, "SerializationException"), body[:100]
+    assert ground.changed() == set()
+
+
+def test_any_calls_one_after_the_other_leave_work_that_can_be_done(ground, caplog):
+    any_call = st.sampled_from(NAMES).flatmap(lambda name: st.tuples(st.just(name), requests(name)))
+
+    @settings(QUICK, max_examples=100)
+    @given(calls=st.lists(any_call, max_size=12))
+    def ask_each(calls):
+        ground.renew()
+        on = ground.desk.on
+        for name, members in calls:
+            if ground.ask(name, members):
+                ground.look()
+        caplog.clear()
+
+        work_off(on)
+        on.clock.pass_(days=1)
+        work_off(on)
+
+        assert [item for item in registry.work.page(on) if item.error is not None] == []
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+    ask_each()
