@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
+import sqlite3
 import uuid
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Mutability, TagMutability
 from holdfast.registry.accounts import Tokens
+from holdfast.registry.pulls import Pulls
 from holdfast.store import Database, database
 from tests import builders
 from tests.aws.desk import Desk
@@ -172,18 +173,26 @@ class Furnished:
     """The registry, made once; everybody gets a copy of his own."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self._on = _furnish(folder)
         self._tokens = Tokens(self._on)
         self._on.database.close()
+        self._whole = sqlite3.connect(folder / DATABASE)
 
     def copy(self, folder: Path, **limits: Any) -> Desk:
-        """The desk of a copy in a folder, perhaps with other limits."""
-        folder.mkdir(exist_ok=True)
-        shutil.copy(self._folder / DATABASE, folder / DATABASE)
+        """The desk of a copy in an empty folder, perhaps with other limits."""
         blobs = SealedStore(FileStore(folder / "objects"), self._on.keys)
-        on = replace(self._on, database=Database(folder / DATABASE), blobs=blobs, clock=Clock())
-        return Desk(replace(on, limits=replace(on.limits, **limits)), self._tokens)
+        on = replace(self._on, database=Database(folder / DATABASE), blobs=blobs, clock=Clock(), pulls=Pulls())
+        desk = Desk(replace(on, limits=replace(on.limits, **limits)), self._tokens)
+        self.restore(desk)
+        return desk
+
+    def restore(self, desk: Desk) -> None:
+        """Let a copy be as if nobody had touched it."""
+        with closing(sqlite3.connect(desk.on.database._path)) as copy:
+            copy.execute("PRAGMA synchronous=OFF")
+            self._whole.backup(copy)
+        desk.on.clock.now = Clock().now
+        desk.on.pulls.take()
 
 
 def _furnish(folder: Path) -> Backends:

@@ -29,6 +29,19 @@ UNDOCUMENTED = {
     ("InitiateLayerUpload", "LimitExceededException"),  # a repository that its push would make is one too many
 }
 PARSER = create_parser("json")
+# What must find nothing, whatever was done.
+DISAGREEMENTS = (
+    "SELECT id FROM registries r WHERE repository_count <> (SELECT count(*) FROM repositories WHERE registry_id = r.id)",
+    "SELECT id FROM repositories r WHERE image_count <> (SELECT count(*) FROM manifests WHERE repository_id = r.id)",
+    "SELECT id FROM manifests m WHERE is_tagged <> EXISTS (SELECT 1 FROM tags WHERE manifest_id = m.id)",
+    "SELECT name FROM tags JOIN manifests m ON m.id = manifest_id WHERE is_active <> (status = 'ACTIVE')",
+    "SELECT digest FROM manifest_references r WHERE is_manifest AND NOT EXISTS "
+    "(SELECT 1 FROM manifests m WHERE m.repository_id = r.repository_id AND m.digest = r.digest)",
+    "SELECT digest FROM manifest_references r WHERE NOT is_manifest AND NOT EXISTS "
+    "(SELECT 1 FROM repository_blobs b WHERE b.repository_id = r.repository_id AND b.digest = r.digest)",
+    "SELECT key FROM objects o WHERE expires_at IS NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE object_key = o.key)",
+    "PRAGMA foreign_key_check",
+)
 QUICK = settings(
     derandomize=True, database=None, deadline=None, max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
@@ -36,20 +49,15 @@ QUICK = settings(
 
 
 class Ground:
-    """A copy of the furnished registry, and a new one when something was changed in it."""
+    """A copy of the furnished registry, which is made whole when something was changed in it."""
 
     def __init__(self, furnished, folder):
-        self._furnished, self._folder, self._number = furnished, folder, 0
-        self.desk = None
-        self.renew()
+        self._furnished = furnished
+        self.desk = furnished.copy(folder)
+        self._watch = sqlite3.connect(self.desk.on.database._path)
 
     def renew(self):
-        if self.desk is not None:
-            self._watch.close()
-            self.desk.on.database.close()
-        self._number += 1
-        self.desk = self._furnished.copy(self._folder / str(self._number))
-        self._watch = sqlite3.connect(self.desk.on.database._path)
+        self._furnished.restore(self.desk)
         self.look()
 
     def look(self):
@@ -75,6 +83,10 @@ class Ground:
             ends_upload = f"{name}.{answer.code}".removesuffix("Exception") in ENDS_ITS_UPLOAD
             assert changed <= (OF_UPLOADS if ends_upload else set()), answer
         return bool(changed)
+
+    def disagreements(self):
+        """What is kept twice and differs, or names what is not there."""
+        return [(query, found) for query in DISAGREEMENTS if (found := self._watch.execute(query).fetchall())]
 
     def _data_version(self):
         return self._watch.execute("PRAGMA data_version").fetchone()  # other connections' commits change it
@@ -155,12 +167,14 @@ def test_any_calls_one_after_the_other_leave_work_that_can_be_done(ground, caplo
         for name, members in calls:
             if ground.ask(name, members):
                 ground.look()
+        assert ground.disagreements() == []
         caplog.clear()
 
         work_off(on)
         on.clock.pass_(days=1)
         work_off(on)
 
+        assert ground.disagreements() == []
         assert [item for item in registry.work.page(on) if item.error is not None] == []
         assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 

@@ -12,7 +12,6 @@ TAGS = [{"Key": "team", "Value": "red"}, {"Key": "Größe", "Value": ""}]
 ALLOW = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ecr:*", "Resource": "*"}})
 PULL_ONLY = "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly"
 DUPLICATE_TAGS = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
-NO_USER_CREDENTIALS = ("ValidationError", "Must specify userName when calling with non-User credentials")
 
 
 def not_found(name):
@@ -219,11 +218,11 @@ def test_a_marker_that_nobody_gave_is_refused(account, marker):
     assert refusal(account.iam.list_users, Marker=marker) == ("ValidationError", "Invalid Marker.")
 
 
-@pytest.mark.parametrize("members", [{"MaxItems": 0}, {"MaxItems": 1001}, {"PathPrefix": "people"}])
+@pytest.mark.parametrize("members", [{"MaxItems": "0"}, {"MaxItems": "1001"}, {"PathPrefix": "people"}])
 def test_a_list_that_cannot_be_is_refused(account, members):
-    code, _ = refusal(account.iam.list_users, **members)
+    status, code, _ = refused(account, "ListUsers", **members)
 
-    assert code == "ValidationError"
+    assert (status, code) == (400, "ValidationError")
 
 
 # ---- Update
@@ -525,3 +524,110 @@ def test_passwords_for_a_service_that_takes_none_are_refused(account):
     assert unknown == (
         "NoSuchEntity", "No such service ecr.amazonaws.com is supported for Service Specific Credentials"
     )  # fmt: skip
+
+
+# ---- Who may
+
+
+def may(*actions, resource="*", **condition):
+    """A statement that allows actions on a resource."""
+    statement = {"Effect": "Allow", "Action": [f"iam:{action}" for action in actions], "Resource": resource}
+    return statement | ({"Condition": condition["condition"]} if condition else {})
+
+
+def denied(action, resource, who):
+    return "AccessDenied", (
+        f"User: {who} is not authorized to perform: iam:{action} on resource: {resource} "
+        f"because no identity-based policy allows the iam:{action} action"
+    )
+
+
+def test_leave_is_had_by_the_path_of_a_user(account):
+    of_people = f"arn:aws:iam::{account.id}:user/people/*"
+    boss = account.a_user("boss", may("*User*", resource=of_people), Path="/bosses/")
+    iam, who = account.client("iam", **boss), f"arn:aws:iam::{account.id}:user/bosses/boss"
+    account.iam.create_user(UserName="robot")
+
+    iam.create_user(UserName="alice", Path="/people/")
+
+    found = iam.list_users(PathPrefix="/people/")["Users"]
+    assert iam.get_user(UserName="ALICE")["User"] == found[0]
+    root = f"arn:aws:iam::{account.id}:user"
+    assert refusal(iam.create_user, UserName="bob") == denied("CreateUser", f"{root}/bob", who)
+    assert refusal(iam.get_user, UserName="robot") == denied("GetUser", f"{root}/robot", who)
+    assert refusal(iam.get_user, UserName="nobody") == denied("GetUser", f"{root}/nobody", who)
+    assert refusal(iam.get_user) == denied("GetUser", who, who)
+    assert refusal(iam.list_users) == denied("ListUsers", f"{root}/", who)
+    assert refusal(iam.list_virtual_mfa_devices) == denied(
+        "ListVirtualMFADevices", f"arn:aws:iam::{account.id}:mfa/", who
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "refused_as"),
+    [
+        ({"NewUserName": "alicia"}, None),
+        ({"NewPath": "/people/red/"}, None),
+        ({"NewPath": "/bosses/"}, "/bosses/alice"),
+        ({"NewPath": "/bosses/", "NewUserName": "alicia"}, "/bosses/alicia"),
+    ],
+)
+def test_who_renames_needs_leave_by_the_new_name_too(account, members, refused_as):
+    of_people = f"arn:aws:iam::{account.id}:user/people/*"
+    boss = account.a_user("boss", may("UpdateUser", resource=of_people))
+    account.iam.create_user(UserName="alice", Path="/people/")
+    update, who = account.client("iam", **boss).update_user, f"arn:aws:iam::{account.id}:user/boss"
+
+    if refused_as is None:
+        update(UserName="alice", **members)
+    else:
+        answer = refusal(update, UserName="alice", **members)
+
+        assert answer == denied("UpdateUser", f"arn:aws:iam::{account.id}:user{refused_as}", who)
+        assert names(account.iam.list_users(PathPrefix="/people/")) == ["alice"]
+
+
+def test_leave_may_hang_on_the_boundary(account):
+    bounded = {"StringEquals": {"iam:PermissionsBoundary": PULL_ONLY}}
+    actions = ["CreateUser", "PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary"]
+    boss = account.a_user("boss", may(*actions, condition=bounded))
+    iam = account.client("iam", **boss)
+    administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
+    account.iam.create_user(UserName="bob", PermissionsBoundary=administrator)
+
+    iam.create_user(UserName="alice", PermissionsBoundary=PULL_ONLY)
+
+    for call in (
+        lambda: refusal(iam.create_user, UserName="carol"),
+        lambda: refusal(iam.create_user, UserName="carol", PermissionsBoundary=administrator),
+        lambda: refusal(iam.put_user_permissions_boundary, UserName="alice", PermissionsBoundary=administrator),
+        lambda: refusal(iam.delete_user_permissions_boundary, UserName="bob"),
+        lambda: refusal(iam.delete_user_permissions_boundary, UserName="nobody"),
+    ):
+        assert call()[0] == "AccessDenied"
+    assert names(account.iam.list_users()) == ["alice", "bob", "boss"]
+    iam.delete_user_permissions_boundary(UserName="alice")
+    iam.put_user_permissions_boundary(UserName="bob", PermissionsBoundary=PULL_ONLY)
+
+
+def test_leave_may_hang_on_the_tags(account):
+    red = {"StringEquals": {"aws:RequestTag/team": "red"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}
+    iam = account.client("iam", **account.a_user("boss", may("CreateUser", "TagUser", condition=red)))
+
+    iam.create_user(UserName="alice", Tags=[{"Key": "team", "Value": "red"}])
+
+    assert refusal(iam.create_user, UserName="bob")[0] == "AccessDenied"
+    assert refusal(iam.tag_user, UserName="alice", Tags=[{"Key": "team", "Value": "blue"}])[0] == "AccessDenied"
+    more = [{"Key": "team", "Value": "red"}, {"Key": "more", "Value": ""}]
+    assert refusal(iam.tag_user, UserName="alice", Tags=more)[0] == "AccessDenied"
+    iam.tag_user(UserName="alice", Tags=more[:1])
+
+
+def test_who_makes_a_user_with_tags_needs_leave_to_tag(account):
+    iam = account.client("iam", **account.a_user("boss", may("CreateUser")))
+
+    answer = refusal(iam.create_user, UserName="alice", Tags=TAGS)
+
+    arns = [f"arn:aws:iam::{account.id}:user/{name}" for name in ("alice", "boss")]
+    assert answer == denied("TagUser", *arns)
+    assert names(account.iam.list_users()) == ["boss"]

@@ -180,13 +180,13 @@ class Tokens:
     """Makes and reads login tokens; one a process.
 
     A token is sealed, not stored: it says who asked, for which registry and until when. It is worth something only as
-    long as its access key is active, which is looked up at each use.
+    long as its access key is active, which is looked up again whenever anything about access was changed.
     """
 
     def __init__(self, on: Backends) -> None:
         self._on = on
         self._ring = _token_ring(on)
-        self._logins: OrderedDict[str, Login] = OrderedDict()
+        self._logins: OrderedDict[str, tuple[Login, int]] = OrderedDict()  # and the number under which it was proved
 
     def issue(self, caller: Caller, registry: Registry) -> tuple[str, datetime]:
         """A password for `docker login -u AWS`, and until when it holds."""
@@ -199,20 +199,21 @@ class Tokens:
         """Whom an Authorization header speaks for; `Unauthenticated` or `TokenExpired` if for nobody."""
         if not authorization:
             raise Unauthenticated
-        found = self._logins.get(authorization)
-        if found is None:
-            found = self._read(authorization)
-            self._logins[authorization] = found
-            if len(self._logins) > REMEMBERED_TOKENS:
-                self._logins.popitem(last=False)
-        if found.expires_at <= self._on.clock() and not even_if_over:
+        hot = self._on.database.hot
+        version = hot.access_version()
+        login, proved = self._logins.get(authorization) or (self._read(authorization), None)
+        if login.expires_at <= self._on.clock() and not even_if_over:
             raise TokenExpired
-        caller = self._on.database.hot.holder_of_key(found.caller.access_key_id)
-        if caller is None or caller.account_id != found.caller.account_id:
+        if proved == version:
+            return login
+        caller = hot.holder_of_key(login.caller.access_key_id)
+        if caller is None or caller.account_id != login.caller.account_id:
             raise Unauthenticated
-        if caller != found.caller:  # a token does not say which user the key is of, nor what he is called by now
-            found = self._logins[authorization] = replace(found, caller=caller)
-        return found
+        login = replace(login, caller=caller)  # a token does not say which user the key is of, nor what he is called
+        self._logins[authorization] = login, version
+        if len(self._logins) > REMEMBERED_TOKENS:
+            self._logins.popitem(last=False)
+        return login
 
     def sign_layer(self, at_arn: str, digest: str) -> str:
         """A text that lets anybody who has it read one layer for a while."""

@@ -11,6 +11,7 @@ from holdfast.aws.iam import (
     other_credentials,
     policies,
     roles,
+    simulation,
     users,
 )
 from holdfast.aws.operations import collect
@@ -27,6 +28,7 @@ OPERATIONS = collect(
         other_credentials,
         policies,
         roles,
+        simulation,
         users,
     )
 )

@@ -20,14 +20,37 @@ NOTHING = '{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Re
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """A policy that somebody has: a managed one by its ARN, or an inline one with whose it is."""
+
+    name: str
+    document: str
+    holder: tuple[str, str] | None = None  # kind and name
+
+    @property
+    def source(self) -> str:
+        """A name for whoever asks where it came from."""
+        if self.holder is None:
+            return self.name
+        kind, name = self.holder
+        return f"inline policy {self.name} of {kind} {name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The policies of a user, group or role, each with a name for whoever asks where it came from; and its tags."""
 
+    account_id: str
     arn: str
     name: str
-    identity: tuple[tuple[str, str], ...]
+    grants: tuple[Grant, ...]
     boundary: tuple[str, str] | None
     tags: Mapping[str, str]
+
+    @property
+    def identity(self) -> tuple[tuple[str, str], ...]:
+        """The policies with their sources."""
+        return tuple((grant.source, grant.document) for grant in self.grants)
 
 
 def policies_of(tx: Transaction, kind: str, entity_id: str) -> Found | None:
@@ -36,18 +59,17 @@ def policies_of(tx: Transaction, kind: str, entity_id: str) -> Found | None:
     if entity is None:
         return None
     account_id, arn, name, boundary_arn, tags = entity
-    granted = store.iam_attachments.granted(tx, entity_id)
-    inline = tuple(
-        (f"inline policy {row['name']} of {'group ' + row['group'] if row['group'] else f'{kind} {name}'}",
-         row["document"])
-        for row in granted
+    rows = store.iam_attachments.granted(tx, entity_id)
+    own = [
+        Grant(row["name"], row["document"], ("group", row["group"]) if row["group"] else (kind, name))
+        for row in rows
         if row["document"] is not None
-    )  # fmt: skip
-    attached = dict.fromkeys(row["name"] for row in granted if row["document"] is None)
+    ]
+    attached = dict.fromkeys(row["name"] for row in rows if row["document"] is None)
     documents = managed_documents(tx, account_id, {*attached, *([boundary_arn] if boundary_arn else [])})
-    managed = tuple((policy_arn, documents[policy_arn]) for policy_arn in attached if policy_arn in documents)
+    managed = [Grant(policy_arn, documents[policy_arn]) for policy_arn in attached if policy_arn in documents]
     boundary = (boundary_arn, documents.get(boundary_arn, NOTHING)) if boundary_arn else None
-    return Found(arn, name, inline + managed, boundary, tags)
+    return Found(account_id, arn, name, (*own, *managed), boundary, tags)
 
 
 def managed_documents(tx: Transaction, account_id: str, policy_arns: Collection[str]) -> dict[str, str]:

@@ -1,0 +1,221 @@
+"""Keys and passwords where a test needs a clock, chance or quotas of its own, or the database itself."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from holdfast import registry, store
+from holdfast.model.callers import Caller
+from holdfast.model.errors import LimitExceeded, NoSuchEntity, Unauthenticated, UnrecognizedClient
+from holdfast.model.names import Registry
+from holdfast.registry.accounts import Tokens
+from holdfast.registry.iam import passwords
+from tests.registry.ground import HOME
+
+ACCOUNT = HOME.account_id
+GOOD = "Correct horse 1"
+
+
+@pytest.fixture
+def alice(on):
+    return registry.iam.users.create(on, ACCOUNT, "alice", path="/people/")
+
+
+def a_key(on):
+    _, key, secret = registry.iam.access_keys.create(on, ACCOUNT, "alice")
+    return key, secret
+
+
+def login(tokens, password):
+    return tokens.login("Basic " + base64.b64encode(f"AWS:{password}".encode()).decode())
+
+
+def lose(on, user):
+    """Remove a user but not his keys, as only a fault could."""
+    with sqlite3.connect(on.database._path) as other:
+        other.execute("DELETE FROM iam_users WHERE id = ?", (user.id,))
+    other.close()
+
+
+def changes(on):
+    with on.database.snapshot() as tx:
+        return store.counters.get(tx, store.counters.ACCESS)
+
+
+# ---- Keys
+
+
+def test_a_key_of_a_user_speaks_for_the_user(on, alice):
+    key, secret = a_key(on)
+
+    caller, kept = registry.accounts.secret_of(on, key.id)
+
+    assert caller == Caller(ACCOUNT, key.id, "user", alice.id, f"arn:aws:iam::{ACCOUNT}:user/people/alice")
+    assert kept == secret
+
+
+def test_a_key_of_no_user_speaks_for_the_root(on):
+    key, secret = registry.accounts.create_key(on, ACCOUNT)
+
+    assert registry.accounts.secret_of(on, key.id) == (Caller(ACCOUNT, key.id), secret)
+
+
+def test_a_key_whose_user_is_gone_speaks_for_nobody(on, alice):
+    key, _ = a_key(on)
+    tokens = Tokens(on)
+    password, _ = tokens.issue(registry.accounts.secret_of(on, key.id)[0], HOME)
+    before = login(tokens, password).caller
+
+    lose(on, alice)
+
+    assert before.entity_id == alice.id
+    with pytest.raises(UnrecognizedClient):
+        registry.accounts.secret_of(on, key.id)
+    with pytest.raises(Unauthenticated):
+        login(tokens, password)
+
+
+def test_a_login_is_the_users_on_every_worker(on, alice):
+    key, _ = a_key(on)
+    caller = registry.accounts.secret_of(on, key.id)[0]
+    password, _ = Tokens(on).issue(caller, Registry("111122223333", "ap-south-1"))
+    other = Tokens(on)
+
+    first, again = login(other, password), login(other, password)
+
+    assert first.caller == caller
+    assert again is first  # remembered as it was found
+
+
+def test_ids_that_are_taken_are_not_given_again(on, alice):
+    numbers = iter([b"\1" * 5, b"\1" * 5, b"\2" * 5])
+    on = replace(on, random_bytes=lambda count: next(numbers) if count == 5 else os.urandom(count))
+
+    first, second = a_key(on)[0], a_key(on)[0]
+
+    assert first.id != second.id
+    assert next(numbers, None) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda on, key: registry.accounts.create_key(on, ACCOUNT),
+        lambda on, key: registry.accounts.set_key_active(on, key.id, is_active=False),
+        lambda on, key: registry.accounts.delete_key(on, key.id),
+        lambda on, key: registry.accounts.ensure_given_root(on, ACCOUNT, "root", "secret"),
+        lambda on, key: a_key(on),
+        lambda on, key: registry.iam.access_keys.set_active(on, ACCOUNT, "alice", key.id, is_active=False),
+        lambda on, key: registry.iam.access_keys.delete(on, ACCOUNT, "alice", key.id),
+        lambda on, key: registry.iam.users.create(on, ACCOUNT, "bob"),
+        lambda on, key: registry.iam.users.update(on, ACCOUNT, "alice", new_name="bob", new_path=None),
+        lambda on, key: registry.iam.users.tag(on, ACCOUNT, "alice", {"team": "red"}),
+        lambda on, key: registry.iam.users.untag(on, ACCOUNT, "alice", ["team"]),
+        lambda on, key: registry.iam.users.delete_boundary(on, ACCOUNT, "alice"),
+        lambda on, key: registry.iam.groups.create(on, ACCOUNT, "other"),
+        lambda on, key: registry.iam.groups.update(on, ACCOUNT, "readers", new_name=None, new_path="/x/"),
+        lambda on, key: registry.iam.groups.delete(on, ACCOUNT, "readers"),
+        lambda on, key: registry.iam.groups.add_user(on, ACCOUNT, "readers", "alice"),
+        lambda on, key: registry.iam.groups.remove_user(on, ACCOUNT, "readers", "alice"),
+        lambda on, key: passwords.create(on, ACCOUNT, "alice", GOOD, must_change=False),
+    ],
+)
+def test_whatever_changes_access_is_counted(on, alice, change):
+    key, _ = a_key(on)
+    registry.iam.groups.create(on, ACCOUNT, "readers")
+    before = changes(on)
+
+    change(on, key)
+
+    assert changes(on) > before
+
+
+# ---- Quotas
+
+
+def test_an_account_has_so_many_users_and_groups(on):
+    on = replace(on, limits=replace(on.limits, users=2, groups=1))
+    for name in ("alice", "bob"):
+        registry.iam.users.create(on, ACCOUNT, name)
+    registry.iam.groups.create(on, ACCOUNT, "readers")
+
+    with pytest.raises(LimitExceeded, match="Cannot exceed quota for UsersPerAccount: 2"):
+        registry.iam.users.create(on, ACCOUNT, "carol")
+    with pytest.raises(LimitExceeded, match="Cannot exceed quota for GroupsPerAccount: 1"):
+        registry.iam.groups.create(on, ACCOUNT, "writers")
+
+    assert [user.name for user in registry.iam.users.page(on, ACCOUNT, "/", "", 10)[0]] == ["alice", "bob"]
+    assert [group.name for group in registry.iam.groups.page(on, ACCOUNT, "/", "", 10)[0]] == ["readers"]
+
+
+# ---- Passwords
+
+
+def test_a_password_speaks_for_its_user_who_counts_as_having_signed_in(on, clock, alice):
+    passwords.create(on, ACCOUNT, "alice", GOOD, must_change=True)
+    clock.pass_(days=1)
+
+    profile = passwords.check(on, ACCOUNT, "ALICE", GOOD)
+
+    assert (profile.user.id, profile.must_change) == (alice.id, True)
+    assert registry.iam.users.get(on, ACCOUNT, "alice").password_used_at == clock()
+
+
+@pytest.mark.parametrize(
+    ("account", "name", "password"),
+    [
+        (ACCOUNT, "alice", GOOD.lower()),
+        (ACCOUNT, "alice", ""),
+        (ACCOUNT, "alice", f"{GOOD}\0"),
+        (ACCOUNT, "bob", GOOD),
+        (ACCOUNT, "nobody", GOOD),
+        (ACCOUNT, "nobody", ""),
+        ("111122223333", "alice", GOOD),
+    ],
+)
+def test_anything_else_speaks_for_nobody(on, alice, account, name, password):
+    registry.iam.users.create(on, ACCOUNT, "bob")
+    passwords.create(on, ACCOUNT, "alice", GOOD, must_change=False)
+
+    with pytest.raises(Unauthenticated):
+        passwords.check(on, account, name, password)
+
+    assert registry.iam.users.get(on, ACCOUNT, "alice").password_used_at is None
+
+
+def test_a_password_is_nowhere(on, tmp_path, alice):
+    passwords.create(on, ACCOUNT, "alice", GOOD, must_change=False)
+    on.database.flush()
+
+    kept = b"".join(path.read_bytes() for path in tmp_path.glob("holdfast.db*"))
+
+    assert GOOD.encode() not in kept
+    assert GOOD not in repr(passwords.get(on, ACCOUNT, "alice"))
+    assert "scrypt" not in repr(passwords.get(on, ACCOUNT, "alice"))
+
+
+def test_the_same_password_is_kept_as_another_text(on, alice):
+    registry.iam.users.create(on, ACCOUNT, "bob")
+    kept = [passwords.create(on, ACCOUNT, name, GOOD, must_change=False).password_hash for name in ("alice", "bob")]
+
+    assert kept[0] != kept[1]
+    assert all(passwords.is_of(GOOD, text) for text in kept)
+    assert all(len(text) <= 256 for text in kept)
+
+
+def test_a_password_that_was_hashed_at_another_cost_still_holds(on, alice, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords, "COST", 2**10)
+        passwords.create(on, ACCOUNT, "alice", GOOD, must_change=False)
+
+    assert passwords.check(on, ACCOUNT, "alice", GOOD).password_hash.startswith("scrypt$1024$")
+
+
+def test_a_user_who_is_gone_changes_no_password(on):
+    with pytest.raises(NoSuchEntity):
+        passwords.change(on, "AIDAAAAAAAAAAAAAAAAAA", GOOD, GOOD)
