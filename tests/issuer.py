@@ -169,7 +169,8 @@ class Issuer:
         self.url = f"https://{self.host}"
         self.keys: dict[str, RSAKey | ECKey] = {}
         self.headers: dict[str, str] = {}
-        self.configuration = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
+        self._path = path.rstrip("/")
+        self.configuration = {"issuer": self.url, "jwks_uri": f"{self.url.rstrip('/')}/keys"}
         self.add_key("first", "RS256")
 
     @property
@@ -185,14 +186,13 @@ class Issuer:
 
     def publish(self, keys: object = None) -> None:
         """Tell the public keys, or something else in their place."""
-        path = self.url.partition(f":{self.https.port}")[2]
         published = [
             {**key.as_dict(private=False), "kid": kid, "use": "sig"} for kid, key in self.keys.items()
         ] if keys is None else keys  # fmt: skip
-        self.https.answers[f"{path}/.well-known/openid-configuration"] = (
+        self.https.answers[f"{self._path}/.well-known/openid-configuration"] = (
             200, {}, json.dumps(self.configuration).encode(),
         )  # fmt: skip
-        self.https.answers[f"{path}/keys"] = (200, self.headers, json.dumps({"keys": published}).encode())
+        self.https.answers[f"{self._path}/keys"] = (200, self.headers, json.dumps({"keys": published}).encode())
 
     def claims(self, now: datetime | None = None, **changed: object) -> dict[str, object]:
         """What a token says, changed; a claim that is None is left out."""

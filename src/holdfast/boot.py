@@ -161,7 +161,7 @@ def prepare(settings: Settings, on: registry.Backends) -> Path:
         try:
             registry.accounts.ensure_given_root(on, settings.account, *pair)
         except registry.accounts.KeyExists:
-            raise BadSetting("HOLDFAST_ROOT_ACCESS_KEY_ID is a key of another account; choose another id") from None
+            raise BadSetting("HOLDFAST_ROOT_ACCESS_KEY_ID is a key of another account or of a user; choose another id") from None
     elif not registry.accounts.exists(on, settings.account):
         pair = _root_credentials(path, settings, on)
         if _account_of(path) not in {settings.account, None}:

@@ -129,8 +129,12 @@ RIGHT: dict[str, dict[str, Any]] = {
     "GetRepositoryPolicy": HERE,
     "GetSigningConfiguration": {},
     "InitiateLayerUpload": HERE,
-    "ListImageReferrers": {**HERE, "subjectId": {"imageDigest": MAIN.digest}},
-    "ListImages": {**HERE, "maxResults": 2},
+    "ListImageReferrers": {
+        **HERE,
+        "subjectId": {"imageDigest": MAIN.digest},
+        "filter": {"artifactTypes": [SIGNATURE.json()["artifactType"], "other"], "artifactStatus": "ANY"},
+    },
+    "ListImages": {**HERE, "filter": {"tagStatus": "TAGGED"}, "maxResults": 2},
     "ListPullTimeUpdateExclusions": {"maxResults": 1},
     "ListReplicationBackfills": {"maxResults": 1},
     "ListTagsForResource": {"resourceArn": ARN},
@@ -193,6 +197,10 @@ class Furnished:
             self._whole.backup(copy)
         desk.on.clock.now = Clock().now
         desk.on.pulls.take()
+
+    def close(self) -> None:
+        """Make no more copies."""
+        self._whole.close()
 
 
 def _furnish(folder: Path) -> Backends:

@@ -23,14 +23,30 @@ OF_UPLOADS = {"uploads", "upload_parts", "objects"}
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory):
     with nobody_waits_for_the_disk():
-        yield Furnished(tmp_path_factory.mktemp("furnished"))
+        made = Furnished(tmp_path_factory.mktemp("furnished"))
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def copy(furnished, tmp_path):
+    """Makes a copy of the furnished registry, perhaps with other limits; its desk."""
+    made = []
+
+    def make(**limits):
+        made.append(furnished.copy(tmp_path, **limits))
+        return made[-1]
+
+    yield make
+    for desk in made:
+        desk.on.database.close()
 
 
 @pytest.mark.parametrize(("name", "code"), REFUSALS, ids=map(".".join, REFUSALS))
-def test_a_documented_refusal_can_be_had_and_changes_nothing(furnished, tmp_path, monkeypatch, name, code):
+def test_a_documented_refusal_can_be_had_and_changes_nothing(copy, monkeypatch, name, code):
     wanted = provocations.provocation(name, code)
     assert wanted is not None, "say what provokes it, or why nothing does"
-    desk = furnished.copy(tmp_path, **wanted.limits)
+    desk = copy(**wanted.limits)
     for earlier, request in wanted.before:
         assert desk.ask(earlier, request).status == 200
     if wanted.patch is not None:
@@ -47,8 +63,8 @@ def test_a_documented_refusal_can_be_had_and_changes_nothing(furnished, tmp_path
 
 
 @pytest.mark.parametrize("name", [name for name, code in PAIRS if code == "ServerException"])
-def test_a_fault_of_the_server_is_told_without_its_internals(furnished, tmp_path, monkeypatch, name):
-    whole = furnished.copy(tmp_path)
+def test_a_fault_of_the_server_is_told_without_its_internals(copy, tmp_path, monkeypatch, name):
+    whole = copy()
     before = whole.dump()
     desk = Desk(replace(whole.on, database=Database(tmp_path / "gone" / "holdfast.db")), whole.tokens)
     if name == "GetAuthorizationToken":  # which asks no database
@@ -64,8 +80,8 @@ def test_a_fault_of_the_server_is_told_without_its_internals(furnished, tmp_path
 
 
 @pytest.mark.parametrize("name", sorted(RIGHT))
-def test_the_request_that_each_provocation_begins_with_is_right(furnished, tmp_path, name):
-    answer = furnished.copy(tmp_path).ask(name, RIGHT[name])
+def test_the_request_that_each_provocation_begins_with_is_right(copy, name):
+    answer = copy().ask(name, RIGHT[name])
 
     assert answer.status == 200, answer
 

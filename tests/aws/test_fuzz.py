@@ -29,19 +29,19 @@ UNDOCUMENTED = {
     ("InitiateLayerUpload", "LimitExceededException"),  # a repository that its push would make is one too many
 }
 PARSER = create_parser("json")
-# What must find nothing, whatever was done.
-DISAGREEMENTS = (
-    "SELECT id FROM registries r WHERE repository_count <> (SELECT count(*) FROM repositories WHERE registry_id = r.id)",
-    "SELECT id FROM repositories r WHERE image_count <> (SELECT count(*) FROM manifests WHERE repository_id = r.id)",
-    "SELECT id FROM manifests m WHERE is_tagged <> EXISTS (SELECT 1 FROM tags WHERE manifest_id = m.id)",
-    "SELECT name FROM tags JOIN manifests m ON m.id = manifest_id WHERE is_active <> (status = 'ACTIVE')",
-    "SELECT digest FROM manifest_references r WHERE is_manifest AND NOT EXISTS "
-    "(SELECT 1 FROM manifests m WHERE m.repository_id = r.repository_id AND m.digest = r.digest)",
-    "SELECT digest FROM manifest_references r WHERE NOT is_manifest AND NOT EXISTS "
-    "(SELECT 1 FROM repository_blobs b WHERE b.repository_id = r.repository_id AND b.digest = r.digest)",
-    "SELECT key FROM objects o WHERE expires_at IS NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE object_key = o.key)",
-    "PRAGMA foreign_key_check",
-)
+# What is kept twice and differs, or names what is not there: none of these may find anything, whatever was done.
+DISAGREEMENTS = """
+SELECT id FROM registries r WHERE repository_count <> (SELECT count(*) FROM repositories WHERE registry_id = r.id);
+SELECT id FROM repositories r WHERE image_count <> (SELECT count(*) FROM manifests WHERE repository_id = r.id);
+SELECT id FROM manifests m WHERE is_tagged <> EXISTS (SELECT 1 FROM tags WHERE manifest_id = m.id);
+SELECT name FROM tags JOIN manifests m ON m.id = manifest_id WHERE is_active <> (status = 'ACTIVE');
+SELECT digest FROM manifest_references r WHERE is_manifest AND NOT EXISTS
+  (SELECT 1 FROM manifests m WHERE m.repository_id = r.repository_id AND m.digest = r.digest);
+SELECT digest FROM manifest_references r WHERE NOT is_manifest AND NOT EXISTS
+  (SELECT 1 FROM repository_blobs b WHERE b.repository_id = r.repository_id AND b.digest = r.digest);
+SELECT key FROM objects o WHERE expires_at IS NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE object_key = o.key);
+PRAGMA foreign_key_check
+"""
 QUICK = settings(
     derandomize=True, database=None, deadline=None, max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
@@ -59,6 +59,10 @@ class Ground:
     def renew(self):
         self._furnished.restore(self.desk)
         self.look()
+
+    def close(self):
+        self._watch.close()
+        self.desk.on.database.close()
 
     def look(self):
         """See how it is now."""
@@ -85,8 +89,9 @@ class Ground:
         return bool(changed)
 
     def disagreements(self):
-        """What is kept twice and differs, or names what is not there."""
-        return [(query, found) for query in DISAGREEMENTS if (found := self._watch.execute(query).fetchall())]
+        """Which queries find something, and what."""
+        found = [(query, self._watch.execute(query).fetchall()) for query in DISAGREEMENTS.split(";")]
+        return [(query, rows) for query, rows in found if rows]
 
     def _data_version(self):
         return self._watch.execute("PRAGMA data_version").fetchone()  # other connections' commits change it
@@ -116,12 +121,16 @@ def check_refusal(name, answer):
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory):
     with nobody_waits_for_the_disk():
-        yield Furnished(tmp_path_factory.mktemp("furnished"))
+        made = Furnished(tmp_path_factory.mktemp("furnished"))
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="module")
 def ground(furnished, tmp_path_factory):
-    return Ground(furnished, tmp_path_factory.mktemp("fuzzed"))
+    made = Ground(furnished, tmp_path_factory.mktemp("fuzzed"))
+    yield made
+    made.close()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
+import ssl
 import time
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
@@ -368,9 +370,6 @@ def test_a_thumbprint_is_read_in_either_case(authority, server):
 def test_a_thumbprint_may_be_that_of_the_server_itself(authority):
     with Https(authority.server("localhost", sends_authority=False)) as server:
         server.answers["/document"] = (200, {}, b"{}")
-        import hashlib
-        import ssl
-
         pem = ssl.get_server_certificate(("127.0.0.1", server.port))
         thumbprint = hashlib.sha1(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
@@ -396,9 +395,10 @@ def test_a_pinned_ca_does_not_revive_a_certificate(authority):
 
 def test_a_pinned_certificate_that_did_not_sign_the_servers_is_worth_nothing(tmp_path, authority):
     """Whoever sends a pinned certificate behind one of his own has not proven to be its owner."""
-    impostor = Authority(tmp_path / "impostor" if (tmp_path / "impostor").mkdir() is None else tmp_path, "Impostor")
-    context = impostor.server("localhost", sends_authority=False)
-    chain = sorted((tmp_path / "impostor").glob("server-*.pem"))[0]
+    folder = tmp_path / "impostor"
+    folder.mkdir()
+    context = Authority(folder, "Impostor").server("localhost", sends_authority=False)
+    [chain] = folder.glob("server-*.pem")
     chain.write_bytes(chain.read_bytes() + authority.file.read_bytes())
     context.load_cert_chain(chain)
 

@@ -23,6 +23,7 @@ PATH_LENGTH = 512
 PATH = re.compile(r"((/[A-Za-z0-9.,+@=_-]+)*)/", re.ASCII)
 MOST_VERSIONS = 5
 MANAGED_CHARACTERS = 6144
+NOTHING_GOES = '{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}'
 INLINE_CHARACTERS = {"user": 2048, "group": 5120, "role": 10240}  # all inline policies of one together
 
 _ARN = re.compile(r"arn:[^:\s]*:[^:\s]*:[^:\s]*:[^:\s]*:\S+", re.ASCII)

@@ -1,8 +1,6 @@
 """What policies would say to requests that nobody made, and which statements would say it.
 
-Scene    who asks, with which policies and in which context
-ask      one action on one resource → Answer
-ask_all  one action on several resources → Answers, of which the hardest is the whole one's decision
+A `Scene` is who asks, with which policies and in which context; `ask_all` asks it for one action on several resources.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 from holdfast.model.errors import InvalidInput, MalformedPolicyDocument
 from holdfast.model.iam import Policies, Request, compile_policy, documents, evaluate, kinds, stored
 from holdfast.model.iam.arns import account_of
+from holdfast.model.iam_policies import NOTHING_GOES
 from holdfast.model.json_places import line_and_column, places
 
 if TYPE_CHECKING:
@@ -37,14 +36,14 @@ ON_THE_REGISTRY = {
         "CreatePullThroughCacheRule", "CreateRepositoryCreationTemplate", "DeletePullThroughCacheRule",
         "DeleteRegistryPolicy", "DeleteRepositoryCreationTemplate", "DeleteSigningConfiguration",
         "DeregisterPullTimeUpdateExclusion", "DescribePullThroughCacheRules", "DescribeRegistry",
-        "DescribeRepositoryCreationTemplates", "GetAccountSetting", "GetAuthorizationToken", "GetRegistryPolicy",
-        "GetRegistryScanningConfiguration", "GetSigningConfiguration", "ListPullTimeUpdateExclusions",
-        "PutAccountSetting", "PutRegistryPolicy", "PutRegistryScanningConfiguration", "PutReplicationConfiguration",
-        "PutSigningConfiguration", "RegisterPullTimeUpdateExclusion", "UpdatePullThroughCacheRule",
-        "UpdateRepositoryCreationTemplate", "ValidatePullThroughCacheRule",
+        "DescribeReplicationBackfillResults", "DescribeRepositoryCreationTemplates", "GetAccountSetting",
+        "GetAuthorizationToken", "GetRegistryPolicy", "GetRegistryScanningConfiguration", "GetSigningConfiguration",
+        "ListPullTimeUpdateExclusions", "ListReplicationBackfills", "PutAccountSetting", "PutRegistryPolicy",
+        "PutRegistryScanningConfiguration", "PutReplicationConfiguration", "PutSigningConfiguration",
+        "RegisterPullTimeUpdateExclusion", "StartReplicationBackfill", "StopReplicationBackfill",
+        "UpdatePullThroughCacheRule", "UpdateRepositoryCreationTemplate", "ValidatePullThroughCacheRule",
     )
 }  # fmt: skip
-NOTHING = '{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}'
 _ANYTHING = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
 
 
@@ -62,6 +61,7 @@ class Written:
     def __init__(self, id_: str, type_: str, text: str, policy: CompiledPolicy, document: documents.Document) -> None:
         self.id = id_
         self.type = type_
+        self.characters = len(text)
         self.policy = policy
         self._text = text
         self._document = document
@@ -128,7 +128,7 @@ def kept(id_: str, text: str) -> Written:
     try:
         document = documents.read(text)
     except MalformedPolicyDocument:
-        return kept(id_, NOTHING)
+        return kept(id_, NOTHING_GOES)
     return Written(id_, IDENTITY, text, compile_policy(document, id_), document)
 
 
@@ -155,6 +155,12 @@ class Scene:
             guardrails=None if levels is None else tuple(tuple(one.policy for one in level) for level in levels),
         )
 
+    @property
+    def characters(self) -> int:
+        """How long all policies are together."""
+        others = [one for one in (self.boundary, self.resource) if one]
+        return sum(one.characters for level in (self.identity, others, *(self.levels or ())) for one in level)
+
     @cached_property
     def statements(self) -> Mapping[int, tuple[Written, int]]:
         """Where the statements are from that answers tell, by their identities: not those of bounds."""
@@ -164,8 +170,8 @@ class Scene:
     def missing_for(self, action: str) -> tuple[str, ...]:
         """The context keys that the policies ask for about an action, and that the context does not have."""
         asking = [*self.identity, *(one for one in (self.resource, self.boundary) if one)]
-        keys = (key for one in asking for key in one.keys_about(action))
-        return tuple(dict.fromkeys(key for key in keys if key.lower() not in self.context))
+        keys = {key.lower(): key for one in asking for key in one.keys_about(action)}
+        return tuple(key for folded, key in keys.items() if folded not in self.context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +198,8 @@ class Answers:
 
 def ask_all(scene: Scene, action: str, resources: Sequence[str]) -> Answers:
     """Ask for one action on several resources, or on `*`."""
-    each = tuple(ask(scene, action, resource) for resource in resources)
+    missing = scene.missing_for(action)
+    each = tuple(ask(scene, action, resource, missing) for resource in resources)
     decision = max((answer.decision for answer in each), key=DECISIONS.index)
     deciding = [answer for answer in each if answer.decision == decision]
     matched = {(id(one), index): (one, index) for answer in deciding for one, index in answer.matched}
@@ -203,7 +210,7 @@ def ask_all(scene: Scene, action: str, resources: Sequence[str]) -> Answers:
         name,
         decision,
         tuple(matched.values())[:MOST_MATCHED],
-        tuple(dict.fromkeys(key for answer in each for key in answer.missing)),
+        missing,
         _hardest([answer.by_type for answer in each if answer.by_type is not None]),
         _every([answer.in_bounds for answer in each]),
         _every([answer.in_organization for answer in each]),
@@ -211,8 +218,8 @@ def ask_all(scene: Scene, action: str, resources: Sequence[str]) -> Answers:
     return Answers(action, whole, () if list(resources) == ["*"] else each)
 
 
-def ask(scene: Scene, action: str, resource: str) -> Answer:
-    """Ask for one action on one resource."""
+def ask(scene: Scene, action: str, resource: str, missing: tuple[str, ...]) -> Answer:
+    """Ask for one action on one resource; the context keys that are missing do not depend on it."""
     on = "*" if action.lower() in ON_THE_REGISTRY else resource
     request = Request(scene.principal, action, on, account_of(resource) or scene.owner, scene.context)
     policies = scene.policies
@@ -223,7 +230,7 @@ def ask(scene: Scene, action: str, resource: str) -> Answer:
         resource,
         _OUTCOMES[decided.outcome],
         tuple(scene.statements[id(one)] for _, one in decided.found if id(one) in scene.statements)[:MOST_MATCHED],
-        scene.missing_for(action),
+        missing,
         None if in_organization is False else _by_type(request, policies),
         None if policies.boundary is None else _alone(request, (policies.boundary,)) == ALLOWED,
         in_organization,

@@ -12,7 +12,6 @@ from holdfast.model.iam import documents, values
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-MOST_RESOURCES = 1000
 MOST_CHARACTERS = documents.MAXIMUM_LENGTH  # of all policies that a request brings
 
 _ACTION = re.compile(r"[A-Za-z0-9.-]+:[A-Za-z0-9]+", re.ASCII)
@@ -53,8 +52,6 @@ class Wish:
                 raise InvalidInput(f"ARN {resource} is not valid.")
         if not self.actions:
             raise InvalidInput("At least one action must be given")
-        if len(self.resources) > MOST_RESOURCES:
-            raise InvalidInput(f"At most {MOST_RESOURCES} resources can be simulated at a time")
         if len(self.boundaries) > 1:
             raise InvalidInput("Only one permissions boundary can be simulated")
         texts = [*self.policies, *self.boundaries, self.resource_policy or ""]

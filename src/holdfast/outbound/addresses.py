@@ -18,7 +18,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # What IANA's registry of special addresses has, and older versions of Python do not.
 _SPECIAL_V4 = ("192.88.99.0/24",)
-_SPECIAL_V6 = ("64:ff9b:1::/48", "100::/63", "2001::/23", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10")
+_SPECIAL_V6 = ("::/96", "64:ff9b:1::/48", "100::/63", "2001::/23", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10")
 _SPECIAL = tuple(map(ipaddress.ip_network, _SPECIAL_V4 + _SPECIAL_V6))
 
 

@@ -165,7 +165,11 @@ class _Attempt:
             "Connection": "close",
         }
         connection.request("GET", self._target.path, headers=headers, preload_content=False, decode_content=False)
-        return _read(self._target, connection.getresponse())
+        response = connection.getresponse()
+        try:
+            return _read(self._target, response)
+        finally:
+            response.close()
 
     def _connect(self) -> HTTPSConnection:
         fault: Exception | None = None
@@ -195,7 +199,11 @@ class _Attempt:
             address, self._target.port, timeout=SECONDS, ssl_context=tls, server_hostname=self._target.host
         )
         self._connection = connection
-        connection.connect()
+        try:
+            connection.connect()
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 

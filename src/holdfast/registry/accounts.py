@@ -132,7 +132,7 @@ def ensure_given_root(on: Backends, account_id: str, key_id: str, secret: str) -
     with on.database.transaction() as tx:
         store.accounts.ensure(tx, account_id, key.created_at)
         found = store.accounts.find_key(tx, key_id)
-        if found is not None and found[0].account_id != account_id:
+        if found is not None and (found[0].account_id, found[0].user_id) != (account_id, None):
             raise KeyExists(key_id)
         store.accounts.delete_key(tx, key_id)
         _keep(on, tx, key, secret)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy import delete as delete_from
 
 from holdfast.model.errors import NoSuchEntity
 from holdfast.model.iam_entities import key_of
 from holdfast.model.iam_roles import Role
 from holdfast.store.statements import Statement, batches, insertion
-from holdfast.store.tables import iam_roles
+from holdfast.store.tables import iam_roles, iam_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from datetime import datetime
 
     from holdfast.store.database import Transaction
 
@@ -37,6 +38,12 @@ _SET_SESSION = Statement(update(iam_roles).where(_the_role).values(max_session_s
 _SET_TRUST = Statement(update(iam_roles).where(_the_role).values(trust_policy=bindparam("text")))
 _SET_BOUNDARY = Statement(update(iam_roles).where(_the_role).values(boundary_arn=bindparam("arn")))
 _SET_TAGS = Statement(update(iam_roles).where(_the_role).values(tags=bindparam("all_tags")))
+_SESSION_USED = Statement(
+    update(iam_roles)
+    .where(iam_roles.c.id.in_(select(iam_sessions.c.entity_id).where(iam_sessions.c.id == bindparam("session"))))
+    .where(or_(iam_roles.c.used_at.is_(None), iam_roles.c.used_at < bindparam("moment")))
+    .values(used_at=bindparam("moment"), used_in=bindparam("region"))
+)
 _DELETE = Statement(delete_from(iam_roles).where(_the_role))
 
 
@@ -121,6 +128,11 @@ def set_boundary(tx: Transaction, role: Role, policy_arn: str | None) -> None:
 def set_tags(tx: Transaction, role: Role, tags: Mapping[str, str]) -> None:
     """Let these be a role's tags."""
     tx.run(_SET_TAGS, which=role.id, all_tags=dict(tags))
+
+
+def session_used(tx: Transaction, access_key_id: str, region: str, at: datetime) -> None:
+    """Note that a session was used, if it is one of a role and no later use is known."""
+    tx.run(_SESSION_USED, session=access_key_id, moment=at, region=region)
 
 
 def delete(tx: Transaction, role: Role) -> None:

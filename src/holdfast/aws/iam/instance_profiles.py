@@ -45,14 +45,14 @@ def create_instance_profile(call: Call, request: Shape) -> Shape:
         path=request.get("Path", "/"),
         tags=tags.given(request),
     )
-    return {"InstanceProfile": _rendered(Furnished(profile))}
+    return {"InstanceProfile": rendered(Furnished(profile))}
 
 
 @operation(on=_the_profile)
 def get_instance_profile(call: Call, request: Shape) -> Shape:
     """An instance profile, and the role in it."""
     account_id, name = call.caller.account_id, request["InstanceProfileName"]
-    return {"InstanceProfile": _rendered(registry.iam.instance_profiles.get(call.on, account_id, name))}
+    return {"InstanceProfile": rendered(registry.iam.instance_profiles.get(call.on, account_id, name))}
 
 
 @operation(on=_profiles)
@@ -119,10 +119,11 @@ def list_instance_profile_tags(call: Call, request: Shape) -> Shape:
 
 def _page(found: Sequence[Furnished], more: bool) -> Shape:
     last = key_of(found[-1].profile.name) if more else None
-    return {"InstanceProfiles": list(map(_rendered, found)), **markers.rest(last)}
+    return {"InstanceProfiles": list(map(rendered, found)), **markers.rest(last)}
 
 
-def _rendered(found: Furnished) -> Shape:
+def rendered(found: Furnished) -> Shape:
+    """An instance profile as answers show it."""
     profile = found.profile
     return {
         "Path": profile.path,

@@ -66,7 +66,7 @@ def create_policy(call: Call, request: Shape) -> Shape:
         tags=tags.given(request),
     )
     used = Used(policy, Usage())
-    return {"Policy": _rendered(used, Description=policy.description, Tags=tags.rendered(policy.tags))}
+    return {"Policy": rendered(used, Description=policy.description, Tags=tags.rendered(policy.tags))}
 
 
 @operation(on=_the_policy)
@@ -74,7 +74,7 @@ def get_policy(call: Call, request: Shape) -> Shape:
     """What is known about a policy, except what it says."""
     used = registry.iam.policies.get(call.on, call.caller.account_id, named(request))
     tags_ = tags.rendered(used.policy.tags) or []
-    return {"Policy": _rendered(used, Description=used.policy.description, Tags=tags_)}
+    return {"Policy": rendered(used, Description=used.policy.description, Tags=tags_)}
 
 
 @operation(on=_policies)
@@ -90,7 +90,7 @@ def list_policies(call: Call, request: Shape) -> Shape:
     )
     after, size = markers.after(request), markers.size(request)
     found, more = registry.iam.policies.page(call.on, call.caller.account_id, wish, after, size)
-    return {"Policies": list(map(_rendered, found)), **markers.rest(found[-1].place if more else None)}
+    return {"Policies": list(map(rendered, found)), **markers.rest(found[-1].place if more else None)}
 
 
 @operation(on=_policy_to_change)
@@ -148,14 +148,14 @@ def create_policy_version(call: Call, request: Shape) -> Shape:
     version = registry.iam.policies.create_version(
         call.on, named(request), request["PolicyDocument"], is_default=request.get("SetAsDefault", False)
     )
-    return {"PolicyVersion": _rendered_version(version)}
+    return {"PolicyVersion": rendered_version(version)}
 
 
 @operation(on=_the_policy)
 def get_policy_version(call: Call, request: Shape) -> Shape:
     """What a version of a policy says."""
     version = registry.iam.policies.version(call.on, named(request), request["VersionId"])
-    return {"PolicyVersion": _rendered_version(version, Document=documents.encoded(version.document))}
+    return {"PolicyVersion": rendered_version(version, Document=documents.encoded(version.document))}
 
 
 @operation(on=_the_policy)
@@ -163,7 +163,7 @@ def list_policy_versions(call: Call, request: Shape) -> Shape:
     """The versions of a policy, the newest first."""
     versions = registry.iam.policies.versions(call.on, named(request))
     found, rest = markers.page(request, versions, lambda version: f"{MOST_VERSIONS_EVER - version.number:010}")
-    return {"Versions": list(map(_rendered_version, found)), **rest}
+    return {"Versions": list(map(rendered_version, found)), **rest}
 
 
 @operation(on=_policy_to_change)
@@ -183,7 +183,8 @@ def delete_policy_version(call: Call, request: Shape) -> Shape:
 # ---- As answers show them
 
 
-def _rendered(used: Used, **details: object) -> Shape:
+def rendered(used: Used, **details: object) -> Shape:
+    """A policy as lists show it, and more of it where it is asked for."""
     policy = used.policy
     return {
         "PolicyName": policy.name,
@@ -200,7 +201,8 @@ def _rendered(used: Used, **details: object) -> Shape:
     }
 
 
-def _rendered_version(version: PolicyVersion, **details: object) -> Shape:
+def rendered_version(version: PolicyVersion, **details: object) -> Shape:
+    """A version of a policy, with what it says where that is asked for."""
     return {
         **details,
         "VersionId": version.id,

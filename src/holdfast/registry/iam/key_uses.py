@@ -71,6 +71,7 @@ def record(on: Backends) -> None:
         with on.database.transaction(durable=False) as tx:
             for access_key_id, use in notes.items():
                 store.accounts.key_used(tx, access_key_id, use.service, use.region, use.at)
+                store.iam_roles.session_used(tx, access_key_id, use.region, use.at)
     except Exception:
         on.key_uses.put_back(notes)
         raise

@@ -121,9 +121,9 @@ def is_of(password: str, kept: str) -> bool:
 
 
 def _written(password: str, salt: bytes, cost: int, block_size: int, parallelism: int) -> str:
-    hashed = hashlib.scrypt(
-        password.encode(), salt=salt, n=cost, r=block_size, p=parallelism, maxmem=2**26, dklen=HASH_BYTES
-    )
+    # scrypt fills up a short password with zeros: without a hash before it, one that ends in zeros would be the same.
+    digest = hashlib.sha256(password.encode()).digest()
+    hashed = hashlib.scrypt(digest, salt=salt, n=cost, r=block_size, p=parallelism, maxmem=2**26, dklen=HASH_BYTES)
     salt_text, hash_text = (base64.b64encode(part).decode() for part in (salt, hashed))
     return f"scrypt${cost}${block_size}${parallelism}${salt_text}${hash_text}"
 

@@ -123,6 +123,7 @@ def tag(on: Backends, named: PolicyArn, tags: Mapping[str, str]) -> None:
     with on.database.transaction() as tx:
         policy = _get(tx, named)
         store.iam_policies.set_tags(tx, policy, iam_entities.tagged(policy.tags, tags))
+        store.counters.bump(tx, store.counters.ACCESS)
 
 
 def untag(on: Backends, named: PolicyArn, keys: Collection[str]) -> None:
@@ -130,6 +131,7 @@ def untag(on: Backends, named: PolicyArn, keys: Collection[str]) -> None:
     with on.database.transaction() as tx:
         policy = _get(tx, named)
         store.iam_policies.set_tags(tx, policy, iam_entities.untagged(policy.tags, keys))
+        store.counters.bump(tx, store.counters.ACCESS)
 
 
 def entities(
@@ -200,6 +202,7 @@ def delete_version(on: Backends, named: PolicyArn, version_id: str) -> None:
         if found.is_default:
             raise DeleteConflict("Cannot delete the default version of a policy.")
         store.iam_policies.delete_version(tx, policy, found.number)
+        store.counters.bump(tx, store.counters.ACCESS)
 
 
 # ---- Which policy

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from holdfast.store import Transaction
 
-# A boundary that is not there any more bounds everything.
-NOTHING = '{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}'
-
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -68,7 +65,8 @@ def policies_of(tx: Transaction, kind: str, entity_id: str) -> Found | None:
     attached = dict.fromkeys(row["name"] for row in rows if row["document"] is None)
     documents = managed_documents(tx, account_id, {*attached, *([boundary_arn] if boundary_arn else [])})
     managed = [Grant(policy_arn, documents[policy_arn]) for policy_arn in attached if policy_arn in documents]
-    boundary = (boundary_arn, documents.get(boundary_arn, NOTHING)) if boundary_arn else None
+    # A boundary that is not there any more lets nothing through.
+    boundary = (boundary_arn, documents.get(boundary_arn, iam_policies.NOTHING_GOES)) if boundary_arn else None
     return Found(account_id, arn, name, (*own, *managed), boundary, tags)
 
 

@@ -11,19 +11,20 @@ from holdfast.model.errors import InvalidInput, NoSuchEntity, Validation
 from holdfast.model.iam import Kind, Principal
 from holdfast.model.iam.patterns import matches
 from holdfast.model.iam_simulation import Answers, Scene, Written, ask_all, given, kept
-from holdfast.model.iam_simulation_wishes import Wish
 from holdfast.registry.iam.principals import policies_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.model.iam_principals import EntityArn
+    from holdfast.model.iam_simulation_wishes import Wish
     from holdfast.registry.backends import Backends
     from holdfast.registry.iam.principals import Found, Grant
     from holdfast.store import Transaction
 
 SESSION = "simulation"
-EVALUATIONS = 1000  # of one page of answers
+EFFORT = 20_000_000  # characters of policies, as often as they are asked for one page of answers: about a second
+MINIMUM = 10_000  # characters of policies: an answer takes its time even if there are none
 Context = dict[str, "str | tuple[str, ...]"]
 
 
@@ -50,8 +51,7 @@ class Exclusion:
             return False
         if self.inline is None:
             return True
-        name, kind, holder = self.inline
-        return (name, kind) == (grant.name, grant.holder[0]) and matches(holder, grant.holder[1])
+        return self.inline == (grant.name, *grant.holder)
 
     def _is(self, type_: str) -> bool:
         return self.type is None or self.type == type_
@@ -106,9 +106,11 @@ def keys_of_entity(on: Backends, source: EntityArn, texts: Sequence[str]) -> lis
 
 
 def _answers(scene: Scene, wish: Wish, first: int, limit: int) -> tuple[list[Answers], int | None]:
-    """A page of answers, which has fewer actions the more resources there are."""
-    most = min(limit, max(EVALUATIONS // len(wish.resources), 1))
-    end = first + most
+    """A page of answers, which has fewer actions the more resources there are and the longer the policies."""
+    most = EFFORT // (len(wish.resources) * max(scene.characters, MINIMUM))
+    if not most:
+        raise InvalidInput("The policies are too long for so many resources; ask for fewer at a time")
+    end = first + min(limit, most)
     answers = [ask_all(scene, action, wish.resources) for action in wish.actions[first:end]]
     return answers, end if end < len(wish.actions) else None
 
