@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from holdfast import registry
+from holdfast.http import Request
 from holdfast.model.callers import Caller
 from holdfast.model.errors import AccessDenied, LimitExceeded, RepositoryNotFound
 from holdfast.model.names import RepositoryRef
@@ -579,10 +580,14 @@ def test_a_repository_that_is_there_is_left_as_it_is(ecr, docker):
 def test_whoever_may_not_create_repositories_makes_none_by_a_push(tmp_path):
     on, at = open_ground(tmp_path, Clock()), RepositoryRef(HOME, "team/app")
     stranger = Caller("111122223333", "AKIAEXAMPLE")
+    request = Request("POST", "/", "", [], peer="127.0.0.1", is_secure=False)
     registry.templates.create(on, HOME, "team", TemplateSettings((Purpose.CREATE_ON_PUSH,)))
 
+    def refuse():
+        registry.access.require(on, stranger, "ecr:CreateRepository", at, request)
+
     with pytest.raises(AccessDenied) as caught:
-        registry.repositories.ensure_for_push(on, stranger, at)
+        registry.repositories.ensure_for_push(on, at, may_create=refuse)
 
     assert "ecr:CreateRepository" in caught.value.message
     with pytest.raises(RepositoryNotFound):
@@ -595,7 +600,7 @@ def test_a_registry_that_is_full_takes_no_repository_by_a_push(tmp_path):
     registry.templates.create(on, HOME, "team", TemplateSettings((Purpose.CREATE_ON_PUSH,)))
 
     with pytest.raises(LimitExceeded):
-        registry.repositories.ensure_for_push(on, Caller(HOME.account_id, "AKIAEXAMPLE"), at)
+        registry.repositories.ensure_for_push(on, at, may_create=lambda: None)
 
     with pytest.raises(RepositoryNotFound):
         registry.repositories.get(on, at)

@@ -21,6 +21,7 @@ from tests.aws.values import written
 from tests.registry.ground import work_off
 
 NAMES = sorted(RIGHT)
+LISTS = {"ecrRepositoryPrefixes", "imageIds", "prefixes", "repositoryNames"}  # which allow no token beside them
 NO_DOCUMENTS = [b"", b"[]", b"null", b"\xff{}", b'{"a":"\\ud800"}', b'{"a":1e999}', b'{"a":' * 100_000, b"[" * 100_000]
 COMMON = {"SerializationException", "AccessDeniedException", "InvalidParameterException", "ValidationException"}
 # What AWS does though it does not say so, and what it says nothing about.
@@ -152,6 +153,17 @@ def test_a_request_with_many_odd_things_is_answered_or_refused_without_effect(gr
 
     ground.renew()
     ask()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "nextToken" in ECR.find(name).input_shape.members])
+def test_a_token_that_nobody_was_given_is_refused(ground, name):
+    ground.renew()
+    request = {key: value for key, value in RIGHT[name].items() if key not in LISTS} | {"nextToken": "!"}
+
+    answer = ground.desk.ask(name, request)
+
+    assert (answer.status, answer.code) == (400, "InvalidParameterException")
+    assert "'nextToken'" in answer.document["message"]
 
 
 @pytest.mark.parametrize("name", NAMES)

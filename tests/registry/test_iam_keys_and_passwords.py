@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import sqlite3
 from dataclasses import replace
@@ -205,6 +206,19 @@ def test_anything_else_speaks_for_nobody(on, alice, account, name, password):
         passwords.check(on, account, name, password)
 
     assert registry.iam.users.get(on, ACCOUNT, "alice").password_used_at is None
+
+
+@pytest.mark.parametrize("name", ["alice", "bob", "nobody"])
+def test_the_time_of_a_refusal_does_not_tell_which_users_there_are(on, alice, name, monkeypatch):
+    registry.iam.users.create(on, ACCOUNT, "bob")
+    passwords.create(on, ACCOUNT, "alice", GOOD, must_change=False)
+    scrypt, costs = hashlib.scrypt, []
+    monkeypatch.setattr(hashlib, "scrypt", lambda *args, **how: costs.append(how) or scrypt(*args, **how))
+
+    with pytest.raises(Unauthenticated):
+        passwords.check(on, ACCOUNT, name, "wrong")
+
+    assert [(how["n"], how["r"], how["p"], len(how["salt"])) for how in costs] == [(2**14, 8, 5, 16)]
 
 
 def test_a_password_is_nowhere(on, tmp_path, alice):

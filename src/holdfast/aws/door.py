@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast import registry
 from holdfast.aws import ecr, iam, json_protocol, query_protocol, signature, sts
-from holdfast.aws.operations import ANONYMOUS, Call, ask_leave
+from holdfast.aws.operations import ANONYMOUS, GLOBAL_REGION, Call, ask_leave
 from holdfast.aws.service_models import load
 from holdfast.http import ReadBody, Response
 from holdfast.model import errors
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BODY_BYTES = 32 * 1024 * 1024  # a part of 20 MiB in base64, and the largest manifest with every character escaped
-
-GLOBAL_REGION = "us-east-1"  # of a call that is not signed for any
 
 OPERATIONS = {"ecr": ecr.OPERATIONS, "iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
 PROTOCOLS: dict[str, Any] = {"json": json_protocol, "query": query_protocol}
@@ -198,8 +196,10 @@ class Door:
     def _prove(self, request: Request, signer: Signer, body: bytes) -> Call:
         """The call of him who signed this very request."""
         body_sha256 = hashlib.sha256(body).hexdigest()
-        signature.prove(signer.head, signer.claim, signer.secret, body_sha256, self._on.clock())
-        return self._call(request, signer.caller, signer.claim.region)
+        claim, now = signer.claim, self._on.clock()
+        signature.prove(signer.head, claim, signer.secret, body_sha256, now)
+        self._on.key_uses.note(claim.access_key_id, claim.service, claim.region, now)
+        return self._call(request, signer.caller, claim.region)
 
     def _call(self, request: Request, caller: Caller, region: str) -> Call:
         return Call(self._on, self._tokens, request, caller, region)

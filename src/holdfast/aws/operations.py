@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast import registry
+from holdfast.model.circumstances import tag_keys
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.images import ImageId
-from holdfast.model.names import AllRepositories, Registry, RepositoryRef
+from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
 from holdfast.model.repositories import repository_of_arn
 from holdfast.registry.access import ANONYMOUS, NOTHING, Resource
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
 
-__all__ = ["ANONYMOUS", "Call", "Operation", "Resource", "Shape", "ask_leave", "collect", "operation", "tags_told",
-           "the_image", "the_registry", "the_repositories", "the_repository", "the_tagged"]  # fmt: skip
+__all__ = ["ANONYMOUS", "GLOBAL_REGION", "Call", "Operation", "Resource", "Shape", "ask_leave", "collect", "operation",
+           "tags_told", "the_image", "the_registry", "the_repositories", "the_repository", "the_tagged"]  # fmt: skip
 
 Shape = dict[str, Any]
+GLOBAL_REGION = "us-east-1"  # where IAM is, whatever a call is signed for; and of a call that is not signed
 Facts = Mapping[str, "str | tuple[str, ...]"]
 ABBREVIATIONS = {"id": "ID", "mfa": "MFA", "saml": "SAML", "ssh": "SSH"}  # as AWS spells them in IAM's names
 
@@ -41,6 +43,9 @@ class Call:
 
     def require(self, action: str, resource: Resource, facts: Facts = NOTHING) -> None:
         """Return if the caller may do something to a resource, else refuse."""
+        if isinstance(resource, Arn):  # other resources say where they are
+            region = GLOBAL_REGION if action.startswith("iam:") else self.region
+            facts = {"aws:requestedregion": region, **facts}
         registry.access.require(self.on, self.caller, action, resource, self.http, facts)
 
 
@@ -91,8 +96,9 @@ def ask_leave(call: Call, service: str, found: Operation, request: Shape) -> Non
     if found.resource is None:
         return
     resources = found.resource(call, request)
+    told = (found.facts(request) if found.facts else ()) or (NOTHING,)
     for resource in resources if isinstance(resources, list | tuple) else (resources,):
-        for facts in found.facts(request) if found.facts else (NOTHING,):
+        for facts in told:
             call.require(f"{service}:{found.action}", resource, facts)
 
 
@@ -116,14 +122,14 @@ def the_repositories(call: Call, request: Shape) -> Resource | list[Resource]:
     """The repositories a request names, or all there are."""
     home = the_registry(call, request)
     names = request.get("repositoryNames")
-    return AllRepositories(home) if names is None else [RepositoryRef(home, name) for name in names]
+    return [RepositoryRef(home, name) for name in names] if names else AllRepositories(home)
 
 
 def tags_told(items: Iterable[Shape]) -> dict[str, str | tuple[str, ...]]:
     """The condition keys of resource tags that a request would set."""
-    pairs = {item["Key"]: item["Value"] for item in items}
-    told: dict[str, str | tuple[str, ...]] = {f"aws:requesttag/{key.lower()}": value for key, value in pairs.items()}
-    return {**told, "aws:tagkeys": tuple(pairs)} if pairs else told
+    pairs = [(item["Key"], item["Value"]) for item in items]
+    told = tag_keys("aws:requesttag", pairs)
+    return {**told, "aws:tagkeys": tuple(dict.fromkeys(key for key, _ in pairs))} if pairs else told
 
 
 def the_image(request: Shape) -> ImageId:

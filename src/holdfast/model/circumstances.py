@@ -6,6 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 
@@ -35,10 +36,25 @@ def surroundings(request: Circumstances, now: datetime) -> dict[str, str]:
         "aws:useragent": request.header("user-agent"),
         "aws:referer": request.header("referer"),
         "aws:securetransport": "true" if request.is_secure else "false",
+        "aws:viaawsservice": "false",
         "aws:currenttime": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "aws:epochtime": str(int(now.timestamp())),
     }
     return {key: value for key, value in told.items() if value is not None}
+
+
+def tag_keys(prefix: str, tags: Iterable[tuple[str, str]]) -> dict[str, str | tuple[str, ...]]:
+    """Tags as condition keys, whose case does not matter; of tags that differ in nothing else, all values are told.
+
+    A condition on such a key that says nothing of several values means none of them (IAM user guide, "AWS global
+    condition context keys": one or the other tag, "but not both").
+    """
+    told: dict[str, str | tuple[str, ...]] = {}
+    for tag, value in tags:
+        key = f"{prefix}/{tag.lower()}"
+        before = told.get(key, ())
+        told[key] = (*((before,) if isinstance(before, str) else before), value) if before != () else value
+    return told
 
 
 def _plain_address(peer: str) -> str | None:

@@ -117,7 +117,10 @@ def _parse(call: Call, body: bytes, algorithm: str) -> manifests.Manifest:
 def delete(call: Call) -> Response:
     """Remove an image by digest, or a tag."""
     if ":" in call.reference:
-        registry.images.delete_manifest(call.on, call.at, digests.check_digest(call.reference))
+        digest = digests.check_digest(call.reference)
+        for tag in registry.images.tags_of(call.on, call.at, [digest]):
+            call.require("ecr:BatchDeleteImage", {IMAGE_TAG_KEY: tag})
+        registry.images.delete_manifest(call.on, call.at, digest)
     else:
         registry.images.delete_tag(call.on, call.at, call.reference)
     return Response(202, [API_VERSION])

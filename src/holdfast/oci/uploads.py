@@ -41,6 +41,8 @@ def begin(call: Call) -> Answer:
     mounted, digest = call.query("mount"), call.query("digest")
     whole = digest if mounted is None and not call.is_strict else None
     if whole is not None:
+        for action in ("ecr:UploadLayerPart", "ecr:CompleteLayerUpload"):
+            call.require(action)
         digests.check_digest(whole)
         _check_length(call, 0)
     call.ensure_repository()
@@ -110,6 +112,7 @@ def complete(call: Call) -> Answer:
     length = call.request.content_length
     if length == 0 or (length is None and call.request.header("transfer-encoding") is None):
         return _finish(call, upload, digest)
+    call.require("ecr:UploadLayerPart")
     writer = _receive(call, upload)
     return Receive(_Sink(call, writer, lambda: _finish(call, upload, digest, writer)))
 

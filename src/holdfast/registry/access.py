@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from holdfast import store
-from holdfast.model import iam
+from holdfast.model import access_key_ids, iam
 from holdfast.model.callers import Caller
-from holdfast.model.circumstances import surroundings
+from holdfast.model.circumstances import surroundings, tag_keys
 from holdfast.model.errors import AccessDenied
 from holdfast.model.iam import CompiledPolicy, Decision, Policies, Principal
 from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
@@ -26,6 +26,8 @@ from holdfast.model.policies import SETTING
 from holdfast.registry.iam.principals import policies_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.model.circumstances import Circumstances
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
@@ -34,8 +36,10 @@ Resource = Registry | RepositoryRef | AllRepositories | Arn
 Context = dict[str, "str | tuple[str, ...]"]
 ANONYMOUS = Caller("anonymous", "", kind="anonymous", own_arn="anonymous")  # without any credentials
 
-REMEMBERED = 20_000  # decisions of a process
+REMEMBERED = 20_000  # decisions, callers and resources of a process, all together
 VARIANTS = 64  # of one decision, by the values of the keys that its policies ask for
+VALUE_CHARACTERS = 1000  # of all these values together; a decision by longer ones is not remembered
+COMPILED_CHARACTERS = 8 * 1024 * 1024  # of policies that are kept ready to be asked
 NEVER_THE_SAME = frozenset({"aws:currenttime", "aws:epochtime"})
 Facts = Mapping[str, "str | tuple[str, ...]"]
 NOTHING: Facts = {}
@@ -97,7 +101,6 @@ class _Place:
 
     arn: str
     account_id: str
-    region: str
     resource: CompiledPolicy | None
     registry: CompiledPolicy | None
     context: Context
@@ -112,6 +115,18 @@ class _Remembered:
     by_values: dict[tuple[object, ...], Decision] = field(default_factory=dict)
 
 
+class Tagged(Protocol):
+    """Something that has an ARN and tags."""
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+
+
 class _Memory:
     """What was read and decided since what decides was last changed.
 
@@ -120,6 +135,7 @@ class _Memory:
 
     def __init__(self, version: int) -> None:
         self.version = version
+        self.size = 0
         self.callers: dict[Caller, Known | None] = {}
         self.places: dict[Resource, _Place] = {}
         self.decisions: dict[tuple[Caller, str, Resource], _Remembered] = {}
@@ -131,6 +147,7 @@ class Access:
     def __init__(self) -> None:
         self._memory = _Memory(-1)
         self._compiled: dict[tuple[str, str], CompiledPolicy] = {}
+        self._compiled_characters = 0
 
     def decide(
         self, on: Backends, caller: Caller, action: str, resource: Resource, request: Circumstances, facts: Facts
@@ -142,15 +159,21 @@ class Access:
             values = tuple([_value(key, request, facts) for key in remembered.keys]) if remembered.keys else ()
             decision = remembered.by_values.get(values)
             if decision is not None:
-                return decision
+                if decision.is_allowed:
+                    return decision
+                known, place = self._known(on, memory, caller), self._place(on, memory, resource)
+                return replace(decision, request=_asked(on, caller, known, action, place, request, facts))
         known, place = self._known(on, memory, caller), self._place(on, memory, resource)
         decision = _evaluate(on, caller, known, action, place, request, facts)
         keys = (known.keys if known else frozenset()) | place.keys
         if known is not None and not keys & NEVER_THE_SAME:
             changing = tuple(sorted(key for key in keys if key not in known.context and key not in place.context))
+            values = tuple([_value(key, request, facts) for key in changing])
             entry = memory.decisions.setdefault((caller, action, resource), _Remembered(changing))
-            if len(entry.by_values) < VARIANTS:
-                entry.by_values[tuple([_value(key, request, facts) for key in changing])] = decision
+            if len(entry.by_values) < VARIANTS and len(repr(values)) < VALUE_CHARACTERS:
+                # What this request tells besides is not told by the next one.
+                entry.by_values[values] = replace(decision, request=replace(decision.request, context={}))
+                memory.size += 1
         return decision
 
     def under(
@@ -169,10 +192,8 @@ class Access:
         """The memory, if nothing that decides was changed since; else an empty one."""
         memory = self._memory
         version = on.database.hot.access_version()  # before anything is read: what is read then is as new or newer
-        if version != memory.version or len(memory.decisions) > REMEMBERED:
+        if version != memory.version or memory.size > REMEMBERED:
             memory = self._memory = _Memory(version)
-            if len(self._compiled) > REMEMBERED:
-                self._compiled = {}
         return memory
 
     def _known(self, on: Backends, memory: _Memory, caller: Caller) -> Known | None:
@@ -180,6 +201,7 @@ class Access:
             return memory.callers[caller]
         with on.database.snapshot() as tx:
             found = memory.callers[caller] = self._look_up(tx, caller)
+        memory.size += 1
         return found
 
     def _place(self, on: Backends, memory: _Memory, resource: Resource) -> _Place:
@@ -187,6 +209,7 @@ class Access:
         if place is None:
             with on.database.snapshot() as tx:
                 place = memory.places[resource] = self._look_at(tx, resource)
+            memory.size += 1
         return place
 
     def _look_up(self, tx: Transaction, caller: Caller) -> Known | None:
@@ -194,20 +217,23 @@ class Access:
         account = caller.account_id
         context: Context = {"aws:principaltype": TYPES[caller.kind]}
         if caller.kind == "anonymous":
+            context["aws:userid"] = "anonymous"
             return Known(Principal("anonymous", "anonymous"), (), None, None, context, frozenset())
-        session = store.iam_sessions.find(tx, caller.access_key_id) if caller.access_key_id.startswith("ASIA") else None
-        if session is None and caller.kind in {"session", "federated-user"}:
+        is_temporary = caller.access_key_id.startswith(access_key_ids.TEMPORARY)
+        session = store.iam_sessions.find(tx, caller.access_key_id) if is_temporary else None
+        if session is None and (caller.kind in {"session", "federated-user"} or (is_temporary and caller.entity_id)):
             return None  # nor are the policies that narrow it
         context |= {"aws:principalaccount": account, "aws:principalarn": caller.arn}
+        context["aws:principalisawsservice"] = "false"
         found = None
         if caller.entity_id is not None:
             found = policies_of(tx, "role" if caller.kind == "session" else "user", caller.entity_id)
             if found is None:
                 return None
-            context |= {f"aws:principaltag/{key.lower()}": value for key, value in found.tags.items()}
+            context |= tag_keys("aws:principaltag", found.tags.items())
         limits = None
         if session is not None:
-            context |= {f"aws:principaltag/{key.lower()}": value for key, value in session.tags.items()}
+            context |= tag_keys("aws:principaltag", session.tags.items())
             context |= {key: fact if isinstance(fact, str) else tuple(fact) for key, fact in session.facts.items()}
             if session.policies:
                 limits = tuple(self._compile(text, "the session policy") for text in session.policies)
@@ -243,7 +269,10 @@ class Access:
         """Read what decides about a resource, whether or not it exists."""
         if isinstance(resource, Arn):
             account = resource.account_id
-            return _Place(resource.arn, account, "", None, None, {"aws:resourceaccount": account}, frozenset())
+            tags = _tags_of(tx, resource)
+            told = tag_keys("aws:resourcetag", tags.items()) | tag_keys("iam:resourcetag", tags.items())
+            told["aws:resourceaccount"] = account
+            return _Place(resource.arn, account, None, None, told, frozenset())
         home = resource if isinstance(resource, Registry) else resource.registry
         context: Context = {"aws:resourceaccount": home.account_id, "aws:requestedregion": home.region}
         text = store.registry_settings.find(tx, home, SETTING)
@@ -257,16 +286,34 @@ class Access:
             if repository is not None:
                 text = store.repositories.policy(tx, repository)
                 own = self._compile(text, "the repository policy") if text else None
-                for key, value in store.repositories.resource_tags(tx, repository).items():
-                    context[f"aws:resourcetag/{key.lower()}"] = context[f"ecr:resourcetag/{key.lower()}"] = value
+                tags = store.repositories.resource_tags(tx, repository)
+                context |= tag_keys("aws:resourcetag", tags.items()) | tag_keys("ecr:resourcetag", tags.items())
         keys = frozenset().union(*(policy.keys_used for policy in (whole, own) if policy))
-        return _Place(arn, home.account_id, home.region, own, whole, context, keys)
+        return _Place(arn, home.account_id, own, whole, context, keys)
 
     def _compile(self, text: str, source: str) -> CompiledPolicy:
         found = self._compiled.get((source, text))
         if found is None:
+            if self._compiled_characters > COMPILED_CHARACTERS:
+                self._compiled, self._compiled_characters = {}, 0
             found = self._compiled[source, text] = iam.stored(text, source)
+            self._compiled_characters += len(text)
         return found
+
+
+def _tags_of(tx: Transaction, resource: Arn) -> Mapping[str, str]:
+    """The tags of an entity of IAM, if it is there."""
+    kind, _, path = resource.arn.rpartition(":")[2].partition("/")
+    finds: dict[str, Callable[[Transaction, str, str], Tagged | None]] = {
+        "user": store.iam_users.find,
+        "role": store.iam_roles.find,
+        "policy": store.iam_policies.find,
+        "instance-profile": store.iam_instance_profiles.find,
+        "oidc-provider": store.iam_oidc_providers.find,
+    }
+    name = path if kind == "oidc-provider" else path.rpartition("/")[2]
+    found = finds[kind](tx, resource.account_id, name) if name and kind in finds else None
+    return found.tags if found is not None and found.arn == resource.arn else {}
 
 
 def _evaluate(
@@ -278,15 +325,29 @@ def _evaluate(
     request: Circumstances,
     facts: Facts,
 ) -> Decision:
+    asked = _asked(on, caller, known, action, place, request, facts)
     if known is None:  # gone since he was authenticated
-        nobody = iam.Request(
-            Principal("user", caller.arn, caller.account_id, caller.entity_id), action, place.arn, place.account_id
-        )
-        return Decision("implicit_deny", nobody, (), ("identity",))
-    context = {**surroundings(request, on.clock()), **place.context, **facts, **known.context}
-    asked = iam.Request(known.principal, action, place.arn, place.account_id, context)
+        return Decision("implicit_deny", asked, (), ("identity",))
     policies = Policies(known.identity, known.boundary, known.session, place.resource, place.registry)
     return iam.evaluate(asked, policies, public=on.public_repositories)
+
+
+def _asked(
+    on: Backends,
+    caller: Caller,
+    known: Known | None,
+    action: str,
+    place: _Place,
+    request: Circumstances,
+    facts: Facts,
+) -> iam.Request:
+    """What is asked, with all that may decide it."""
+    if known is None:
+        principal, context = Principal("user", caller.arn, caller.account_id, caller.entity_id), Context()
+    else:
+        principal = known.principal
+        context = {**surroundings(request, on.clock()), **place.context, **facts, **known.context}
+    return iam.Request(principal, action, place.arn, place.account_id, context)
 
 
 def _value(key: str, request: Circumstances, facts: Facts) -> object:

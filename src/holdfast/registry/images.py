@@ -19,7 +19,7 @@ from holdfast.model.images import ACTIVE, ImageId
 from holdfast.registry import arrivals, quotas
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from holdfast.model.images import Image
@@ -189,6 +189,17 @@ def tag_names(on: Backends, at: RepositoryRef, after: str, limit: int) -> tuple[
     with on.database.snapshot() as tx:
         found = store.lists.tag_names(tx, store.repositories.get(tx, at), after, limit + 1)
     return found[:limit], len(found) > limit
+
+
+def tags_of(on: Backends, at: RepositoryRef, digests: Iterable[str]) -> list[str]:
+    """The tags that would go with some images; one that is not there has none."""
+    with on.database.snapshot() as tx:
+        repository = store.repositories.find(tx, at)
+        if repository is None:
+            return []
+        found = (store.images.find(tx, repository, digest=digest) for digest in digests)
+        images = store.tags.of_images(tx, [image for image in found if image is not None])
+    return [tag for image in images for tag in image.tags]
 
 
 def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[list[ImageId], list[Failure]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_NOTES = 1000  # of a second
-HIDDEN = "…"
+SHOWN_CHARACTERS = 1000  # of a value that the client chose
 
 
 class NoSuchRefusal(NotFound):
@@ -86,8 +86,12 @@ def explanation(decision: Decision) -> dict[str, Any]:
             for one in decision.statements
         ],
         "missing": list(decision.missing),
-        "context": dict(sorted(asked.context.items())),
+        "context": {key: _shortened(value) for key, value in sorted(asked.context.items())},
     }
+
+
+def _shortened(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return f"{value[:SHOWN_CHARACTERS]}…" if isinstance(value, str) and len(value) > SHOWN_CHARACTERS else value
 
 
 def get(on: Backends, request_id: str) -> Refused:

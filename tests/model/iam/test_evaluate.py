@@ -226,6 +226,13 @@ def test_a_role_is_assumed_only_by_whom_its_trust_policy_names(action, principal
     assert outcome(request, identity=identity) == "implicit_deny"
 
 
+def test_a_federated_user_has_no_trust_policy_to_be_asked_for_its_tags():
+    request = a_request(action="sts:TagSession", resource=FEDERATED)
+
+    assert outcome(request, identity=allow("sts:TagSession")) == "allow"
+    assert decide(request).reason == "because no identity-based policy allows the sts:TagSession action"
+
+
 def test_a_web_identity_is_let_in_by_the_trust_policy_alone():
     request = a_request(PROVIDER, "sts:AssumeRoleWithWebIdentity", DEPLOY, context={"gitlab.example:sub": "x"})
     trust = grant(

@@ -100,6 +100,9 @@ def batch_delete_image(call: Call, request: Shape) -> Shape:
     """Remove tags, or whole images by digest."""
     at = the_repository(call, request)
     ids, failures = _identifiers(request)
+    whole = [id_.digest for id_ in ids if id_.digest is not None and id_.tag is None]
+    for tag in registry.images.tags_of(call.on, at, whole):
+        call.require("ecr:BatchDeleteImage", at, {IMAGE_TAG_KEY: tag})
     removed, missing = registry.images.delete(call.on, at, ids)
     return {
         "imageIds": [_rendered_id(id_) for id_ in removed],

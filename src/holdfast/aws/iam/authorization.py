@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.aws.iam import documents, groups, instance_profiles, markers, policies, roles, tags, users
+from holdfast.aws.iam.account import the_account
 from holdfast.aws.operations import Call, Shape, operation
 from holdfast.model import iam_policies
 from holdfast.model.errors import Validation
 from holdfast.model.iam_entities import Group, User
 from holdfast.model.iam_policies import ManagedPolicy
-from holdfast.model.names import Registry
 from holdfast.registry.iam.authorization import KINDS
 from holdfast.registry.iam.instance_profiles import Furnished
 from holdfast.registry.iam.policies import Used
@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies", "Policies")  # of each kind
 
 
-def _account(call: Call, _request: Shape) -> Registry:
-    """What is asked of an account as a whole."""
-    return Registry(call.caller.account_id, call.region)
-
-
-@operation(on=_account)
+@operation(on=the_account)
 def get_account_authorization_details(call: Call, request: Shape) -> Shape:
     """Users, groups, roles and policies, with all that decides what each may; a page may be short of its size."""
     kinds = request.get("Filter") or list(KINDS)

@@ -35,9 +35,11 @@ def _profiles(call: Call, request: Shape) -> Arn:
     return Arn(account_id, f"arn:aws:iam::{account_id}:instance-profile{request.get('PathPrefix', '/')}")
 
 
-@operation(on=_new_profile)
+@operation(on=_new_profile, facts=tags.told)
 def create_instance_profile(call: Call, request: Shape) -> Shape:
     """Make an instance profile without a role."""
+    if request.get("Tags"):
+        call.require("iam:TagInstanceProfile", _new_profile(call, request), tags.told(request)[0])
     profile = registry.iam.instance_profiles.create(
         call.on,
         call.caller.account_id,
@@ -94,7 +96,7 @@ def delete_instance_profile(call: Call, request: Shape) -> Shape:
     return {}
 
 
-@operation(on=_the_profile)
+@operation(on=_the_profile, facts=tags.told)
 def tag_instance_profile(call: Call, request: Shape) -> Shape:
     """Add tags, or overwrite those of the same keys."""
     account_id, name = call.caller.account_id, request["InstanceProfileName"]
@@ -102,7 +104,7 @@ def tag_instance_profile(call: Call, request: Shape) -> Shape:
     return {}
 
 
-@operation(on=_the_profile)
+@operation(on=_the_profile, facts=tags.keys_told)
 def untag_instance_profile(call: Call, request: Shape) -> Shape:
     """Remove tags."""
     account_id, name = call.caller.account_id, request["InstanceProfileName"]

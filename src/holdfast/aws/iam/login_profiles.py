@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import registry
+from holdfast.aws.iam.account import the_account
 from holdfast.aws.iam.users import own_name, the_user
 from holdfast.aws.operations import Call, Shape, operation
 from holdfast.model.errors import InvalidInput, InvalidUserType, NoSuchEntity, Validation
-from holdfast.model.names import Arn, Registry
+from holdfast.model.names import Arn
 
 if TYPE_CHECKING:
     from holdfast.model.iam_entities import LoginProfile
@@ -71,11 +72,7 @@ def change_password(call: Call, request: Shape) -> Shape:
     return {}
 
 
-def _account(call: Call, _request: Shape) -> Registry:
-    return Registry(call.caller.account_id, call.region)
-
-
-@operation(on=_account)
+@operation(on=the_account)
 def get_account_password_policy(call: Call, _request: Shape) -> Shape:
     """What passwords must be like: no account says it, so that AWS's default policy holds in each."""
     raise NoSuchEntity("password policy", call.caller.account_id)

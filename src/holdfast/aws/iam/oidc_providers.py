@@ -35,9 +35,11 @@ def _providers(call: Call, _request: Shape) -> Arn:
     return Arn(account_id, f"arn:aws:iam::{account_id}:oidc-provider/*")
 
 
-@operation(on=_new_provider, lacks="ContextProvider and IdentityCenterInstanceArn")
+@operation(on=_new_provider, lacks="ContextProvider and IdentityCenterInstanceArn", facts=tags.told)
 def create_open_id_connect_provider(call: Call, request: Shape) -> Shape:
     """Trust the tokens of an issuer that are meant for some clients."""
+    if request.get("Tags"):
+        call.require("iam:TagOpenIDConnectProvider", _new_provider(call, request), tags.told(request)[0])
     for member in UNSUPPORTED:
         if member in request:
             raise InvalidInput(f"{member} is not supported: there is no Identity Center here")
@@ -100,14 +102,14 @@ def update_open_id_connect_provider_thumbprint(call: Call, request: Shape) -> Sh
     return {}
 
 
-@operation(on=_the_provider)
+@operation(on=_the_provider, facts=tags.told)
 def tag_open_id_connect_provider(call: Call, request: Shape) -> Shape:
     """Add tags, or overwrite those of the same keys."""
     registry.iam.oidc_providers.tag(call.on, _named(request), tags.given(request))
     return {}
 
 
-@operation(on=_the_provider)
+@operation(on=_the_provider, facts=tags.keys_told)
 def untag_open_id_connect_provider(call: Call, request: Shape) -> Shape:
     """Remove tags."""
     registry.iam.oidc_providers.untag(call.on, _named(request), request["TagKeys"])

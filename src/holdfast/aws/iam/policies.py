@@ -53,9 +53,11 @@ def _policies(call: Call, request: Shape) -> Arn:
     return Arn(account_id, f"arn:aws:iam::{account_id}:policy{request.get('PathPrefix', '/')}")
 
 
-@operation(on=_new_policy)
+@operation(on=_new_policy, facts=tags.told)
 def create_policy(call: Call, request: Shape) -> Shape:
     """Make a managed policy with its first version."""
+    if request.get("Tags"):
+        call.require("iam:TagPolicy", _new_policy(call, request), tags.told(request)[0])
     policy = registry.iam.policies.create(
         call.on,
         call.caller.account_id,
@@ -118,14 +120,14 @@ def list_entities_for_policy(call: Call, request: Shape) -> Shape:
     return {**listed, **markers.rest(f"{KINDS.index(found[-1].kind)} {key_of(found[-1].name)}" if more else None)}
 
 
-@operation(on=_policy_to_change)
+@operation(on=_policy_to_change, facts=tags.told)
 def tag_policy(call: Call, request: Shape) -> Shape:
     """Add tags, or overwrite those of the same keys."""
     registry.iam.policies.tag(call.on, named(request), tags.given(request))
     return {}
 
 
-@operation(on=_policy_to_change)
+@operation(on=_policy_to_change, facts=tags.keys_told)
 def untag_policy(call: Call, request: Shape) -> Shape:
     """Remove tags."""
     registry.iam.policies.untag(call.on, named(request), request["TagKeys"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.aws.iam import documents, markers, tags
-from holdfast.aws.iam.users import rendered_boundary
+from holdfast.aws.iam.users import BOUNDARY, rendered_boundary
 from holdfast.aws.operations import Call, Shape, operation
 from holdfast.model import iam_entities
 from holdfast.model.errors import InvalidInput
@@ -15,6 +15,7 @@ from holdfast.model.iam_roles import DEFAULT_SESSION_SECONDS, SERVICE_PATH, SERV
 from holdfast.model.names import Arn
 
 if TYPE_CHECKING:
+    from holdfast.aws.operations import Facts
     from holdfast.model.iam_roles import Role
 
 SIGN_IN = ("MaxSigninSessionDuration", "ResetMaxSigninSessionDuration")
@@ -38,6 +39,12 @@ def _roles(call: Call, request: Shape) -> Arn:
     return Arn(account_id, f"arn:aws:iam::{account_id}:role{request.get('PathPrefix', '/')}")
 
 
+def _told(request: Shape) -> list[Facts]:
+    """The tags and the boundary that a role would get."""
+    [told] = tags.told(request)
+    return [{**told, BOUNDARY: request["PermissionsBoundary"]} if "PermissionsBoundary" in request else told]
+
+
 def _service_role(call: Call, request: Shape) -> Arn:
     """The role that a service would have."""
     account_id, service = call.caller.account_id, request["AWSServiceName"]
@@ -52,10 +59,12 @@ def _deleted_role(call: Call, request: Shape) -> Arn:
     return Arn(account_id, iam_entities.arn(account_id, "role", "/", name))
 
 
-@operation(on=_new_role, lacks="MaxSigninSessionDuration")
+@operation(on=_new_role, lacks="MaxSigninSessionDuration", facts=_told)
 def create_role(call: Call, request: Shape) -> Shape:
     """Make a role that the principals of its trust policy may become."""
     _refuse_sign_in(request)
+    if request.get("Tags"):
+        call.require("iam:TagRole", _new_role(call, request), tags.told(request)[0])
     role = registry.iam.roles.create(
         call.on,
         call.caller.account_id,
@@ -124,14 +133,14 @@ def delete_role(call: Call, request: Shape) -> Shape:
     return {}
 
 
-@operation(on=the_role)
+@operation(on=the_role, facts=tags.told)
 def tag_role(call: Call, request: Shape) -> Shape:
     """Add tags, or overwrite those of the same keys."""
     registry.iam.roles.tag(call.on, call.caller.account_id, request["RoleName"], tags.given(request))
     return {}
 
 
-@operation(on=the_role)
+@operation(on=the_role, facts=tags.keys_told)
 def untag_role(call: Call, request: Shape) -> Shape:
     """Remove tags."""
     registry.iam.roles.untag(call.on, call.caller.account_id, request["RoleName"], request["TagKeys"])
@@ -144,7 +153,7 @@ def list_role_tags(call: Call, request: Shape) -> Shape:
     return tags.page(request, registry.iam.roles.get(call.on, call.caller.account_id, request["RoleName"]).tags)
 
 
-@operation(on=the_role)
+@operation(on=the_role, facts=_told)
 def put_role_permissions_boundary(call: Call, request: Shape) -> Shape:
     """Let a policy bound what a role may do, whatever else allows it."""
     account_id, boundary = call.caller.account_id, request["PermissionsBoundary"]
@@ -152,17 +161,21 @@ def put_role_permissions_boundary(call: Call, request: Shape) -> Shape:
     return {}
 
 
-@operation(on=the_role)
+@operation(on=None)
 def delete_role_permissions_boundary(call: Call, request: Shape) -> Shape:
-    """Let no policy bound what a role may do any more."""
-    registry.iam.roles.delete_boundary(call.on, call.caller.account_id, request["RoleName"])
+    """Let no policy bound what a role may do any more; leave may hang on which one does."""
+    account_id, name = call.caller.account_id, request["RoleName"]
+    arn, boundary = registry.iam.attachments.holder(call.on, "role", account_id, name)
+    told = {} if boundary is None else {BOUNDARY: boundary}
+    call.require("iam:DeleteRolePermissionsBoundary", Arn(account_id, arn), told)
+    registry.iam.roles.delete_boundary(call.on, account_id, name)
     return {}
 
 
 # ---- Roles of services
 
 
-@operation(on=_service_role)
+@operation(on=_service_role, facts=lambda request: [{"iam:awsservicename": request["AWSServiceName"]}])
 def create_service_linked_role(call: Call, request: Shape) -> Shape:
     """Make the role that a service has in the account, with the policy that belongs to it."""
     role = registry.iam.roles.create_for_service(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.aws.iam import markers
+from holdfast.aws.operations import tags_told
 from holdfast.model.errors import Validation
 from holdfast.model.iam_entities import tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.aws.operations import Shape
+    from holdfast.aws.operations import Facts, Shape
 
 MOST_DIGITS = 3  # of a marker, which says how many tags came before; there are no more than fifty
 
@@ -19,6 +20,16 @@ MOST_DIGITS = 3  # of a marker, which says how many tags came before; there are 
 def given(request: Shape) -> dict[str, str]:
     """The tags of a request."""
     return tags_of((item["Key"], item["Value"]) for item in request.get("Tags", []))
+
+
+def told(request: Shape) -> list[Facts]:
+    """The condition keys of the tags that a request would set."""
+    return [tags_told(request.get("Tags", []))]
+
+
+def keys_told(request: Shape) -> list[Facts]:
+    """The condition key of the tags that a request would remove."""
+    return [{"aws:tagkeys": tuple(request["TagKeys"])}]
 
 
 def rendered(tags: Mapping[str, str]) -> list[Shape] | None:

@@ -96,11 +96,14 @@ def compiled(name: str, key: str, texts: tuple[str, ...], *, denies: bool, varia
     variables = variables and base.reads_variables
     operands = _Operands(texts, variables, unsure=base.is_negated and not denies)
     read = {key}.union(*map(keys_of, operands.tokens(wildcards=False)))
-    return _test(key, found, base.equals(operands), several=base.is_negated and denies), read
+    return _test(key, found, base.equals(operands), denies=denies), read
 
 
-def _test(key: str, found: Operator, equals: Equals, *, several: bool) -> Test:
-    """The test of a key; `several` is what holds if it has several values and no set operator says how to take them."""
+def _test(key: str, found: Operator, equals: Equals, *, denies: bool) -> Test:
+    """The test of a key; if it has several values and no set operator says how to take them, it takes none.
+
+    That is no way out of a Deny, which any of the values meets.
+    """
     wanted = not found.base.is_negated
     over = found.over
     if over is None:
@@ -110,7 +113,9 @@ def _test(key: str, found: Operator, equals: Equals, *, several: bool) -> Test:
             value = context.get(key)
             if isinstance(value, str):
                 return equals(value, context) is wanted
-            return several if value else absent
+            if not value:
+                return absent
+            return denies and (not wanted or any(equals(one, context) for one in value))
 
         return test
 

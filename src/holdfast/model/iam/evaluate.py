@@ -33,7 +33,7 @@ Found: TypeAlias = "list[tuple[PolicyType, CompiledStatement]]"
 
 _UNDENIABLE = {"sts:getcalleridentity", "sts:getsessiontoken"}
 _ASSUME = "sts:assumerole"
-_WITH_ASSUME = {"sts:setsourceidentity", "sts:tagsession"}  # asked of the trust policy of a role
+_WITH_ASSUME = {"sts:setsourceidentity", "sts:tagsession"}  # asked of a role's trust policy if it is a role's session
 _OF_THE_CALLER_ALONE = "ecr:getauthorizationtoken"
 # The root of the owning account may always mend these, so that no policy locks everybody out.
 _MENDABLE = {
@@ -109,7 +109,7 @@ class Decision:
     def reason(self) -> str:
         """Why not, as AWS ends its refusals; empty for an Allow."""
         action = self.request.action
-        is_trust = _is_trust_action(action.lower())
+        is_trust = _asks_trust(self.request, action.lower())
         if self.outcome == "allow":
             return ""
         if self.outcome == "implicit_deny":
@@ -175,7 +175,9 @@ def _decide(request: Request, policies: Policies, *, public: bool) -> Decision:
     # Every one is asked, in the order in which AWS names Denies, since there may be one in the last.
     owners = (policies.resource, policies.registry) if action != _OF_THE_CALLER_ALONE else ()
     granted: dict[PolicyType, int] = {
-        "guardrail": _least([ask("guardrail", level) for level in policies.guardrails or ()]),
+        "guardrail": _least([ask("guardrail", level) for level in policies.guardrails])
+        if policies.guardrails
+        else ANYBODY,
         "endpoint": ask("endpoint", (policies.endpoint,)) if policies.endpoint else ANYBODY,
         "identity": ask("identity", policies.identity),
         "resource": ask("resource", owners, may_deny=not _may_mend(request, action)) & ~ANYBODY,
@@ -214,11 +216,12 @@ def _needs(request: Request, action: str, resource: int) -> tuple[PolicyType, ..
         return _RESOURCE
     if resource & ROLE:
         return _RESOURCE_IN_BOUNDS
-    return _BOTH if _is_trust_action(action) else _OWN
+    return _BOTH if _asks_trust(request, action) else _OWN
 
 
-def _is_trust_action(action: str) -> bool:
-    return action.startswith(_ASSUME) or action in _WITH_ASSUME
+def _asks_trust(request: Request, action: str) -> bool:
+    """Whether the resource's policy is the trust policy of a role."""
+    return action.startswith(_ASSUME) or (action in _WITH_ASSUME and ":role/" in request.resource)
 
 
 def _may_mend(request: Request, action: str) -> bool:

@@ -63,12 +63,13 @@ def tokenize(text: str, *, wildcards: bool, variables: bool) -> Tokens:
 
 
 def joined(tokens: Iterable[Token]) -> Tokens:
-    """The same tokens, neighbouring texts as one."""
+    """The same tokens, neighbouring texts as one and neighbouring runs too."""
     found: list[Token] = []
     for token in tokens:
-        if isinstance(token, str) and found and isinstance(found[-1], str):
-            found[-1] += token
-        elif token != "":
+        last = found[-1] if found else None
+        if isinstance(token, str) and isinstance(last, str):
+            found[-1] = last + token
+        elif token != "" and not (token is last is Wildcard.RUN):
             found.append(token)
     return tuple(found)
 

@@ -8,14 +8,21 @@ import re
 from base64 import b64decode
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = TypeVar("Value")
 
 MAXIMUM_EPOCH = 2**63 - 1
 NANOSECONDS = 10**9
 DAY = 24 * 60 * 60
-KEPT = 4096  # texts of requests whose meaning is remembered
+LONGEST = 64  # characters of any of these, so that what is remembered is small
+KEPT = 4096  # texts whose meaning is remembered
 
-_NUMBER = re.compile(r"[+-]?\d{1,64}(?:\.\d{0,64})?(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _EPOCH = re.compile(r"(\d{1,19})(?:\.(\d{1,9}))?", re.ASCII)
 _INSTANT = re.compile(  # ISO 8601 as W3C profiles it, with fewer digits where AWS takes them
     r"(?P<year>-?\d{1,9})(?:-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?)?"
@@ -27,13 +34,24 @@ _TRUTH = {"true": True, "false": False}
 _V4_IN_V6 = 0xFFFF  # the upper 96 bits of ::ffff:a.b.c.d
 
 
-@lru_cache(KEPT)
+def _short(parse: Callable[[str], Value | None]) -> Callable[[str], Value | None]:
+    """A parser that remembers what short texts mean, and does not look at long ones."""
+    remembered = lru_cache(KEPT)(parse)
+
+    @wraps(parse)
+    def parse_short(text: str) -> Value | None:
+        return remembered(text) if len(text) <= LONGEST else None
+
+    return parse_short
+
+
+@_short
 def number(text: str) -> Decimal | None:
     """A decimal number."""
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
-@lru_cache(KEPT)
+@_short
 def instant(text: str) -> int | None:
     """Nanoseconds since 1970, of a date with hyphen or T, in UTC if it does not say; other texts count seconds."""
     if epoch := _EPOCH.fullmatch(text):
@@ -80,7 +98,7 @@ class Network:
         return self.version == other.version and self.first <= other.first and other.last <= self.last
 
 
-@lru_cache(KEPT)
+@_short
 def network(text: str) -> Network | None:
     """An address or a range of them; IPv4 written as IPv6 is IPv4."""
     host, slash, length = text.partition("/")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
+from holdfast.model.circumstances import tag_keys
 from holdfast.model.errors import StsAccessDenied, Validation
 from holdfast.model.iam_roles import DEFAULT_SESSION_SECONDS
 from holdfast.model.iam_session_limits import SessionPolicies, SessionTags
@@ -64,9 +65,9 @@ class Wish:
             "sts:durationseconds": str(self.seconds or DEFAULT_SESSION_SECONDS),
             "sts:externalid": self.external_id,
             "sts:sourceidentity": self.source_identity,
-            **{f"aws:requesttag/{key.lower()}": value for key, value in self.tags.tags.items()},
         }
         facts: Facts = {key: value for key, value in told.items() if value is not None}
+        facts |= tag_keys("aws:requesttag", self.tags.tags.items())
         if self.tags.tags:
             facts["aws:tagkeys"] = tuple(self.tags.tags)
         if self.tags.transitive:

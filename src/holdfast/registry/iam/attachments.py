@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from holdfast.store import Transaction
 
 
-def arn(on: Backends, kind: str, account_id: str, name: str) -> str:
-    """The ARN of a user, group or role, or the one that it would have."""
+def holder(on: Backends, kind: str, account_id: str, name: str) -> tuple[str, str | None]:
+    """The ARN of a user, group or role, or the one that it would have; and the policy that bounds it."""
     with on.database.snapshot() as tx:
         entity = store.iam_entities.find(tx, kind, account_id, name)
-    return entity.arn if entity else iam_entities.arn(account_id, kind, "/", name)
+    if entity is None:
+        return iam_entities.arn(account_id, kind, "/", name), None
+    return entity.arn, entity.boundary_arn
 
 
 # ---- Managed policies

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model import iam, iam_principals
-from holdfast.model.circumstances import surroundings
+from holdfast.model.circumstances import surroundings, tag_keys
 from holdfast.model.errors import StsAccessDenied, Validation
 from holdfast.model.iam import Policies, Principal
 from holdfast.model.iam_sessions import TRANSITIVE_KEYS
@@ -83,8 +83,7 @@ def may_assume(
     role, trust = place.role, None
     if role is not None:
         trust = iam.stored(role.trust_policy, "the role trust policy")
-        for key, value in role.tags.items():
-            context[f"aws:resourcetag/{key.lower()}"] = context[f"iam:resourcetag/{key.lower()}"] = value
+        context |= tag_keys("aws:resourcetag", role.tags.items()) | tag_keys("iam:resourcetag", role.tags.items())
     request = iam.Request(asker.principal, action, place.arn, place.account_id, context)
     return iam.evaluate(request, replace(asker.policies, resource=trust))
 

@@ -1,0 +1,12 @@
+"""The audit log: every call of the API and the registry protocol, in CloudTrail's shape, in chains of sealed lines.
+
+    door ─► Note ─► queue of the process ─► record ─► line of the process's chain ─► DATA/audit/
+            microseconds                    once a second, and when the queue is half full
+"""
+
+from holdfast.registry.audit.checking import Checked, verify
+from holdfast.registry.audit.finding import Wanted, find
+from holdfast.registry.audit.notes import Audit, close, record
+from holdfast.registry.audit.service_events import evaluated, previewed
+
+__all__ = ["Audit", "Checked", "Wanted", "close", "evaluated", "find", "previewed", "record", "verify"]

@@ -1,0 +1,141 @@
+"""Notes → records: who it was is looked up here, where nobody waits for it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET
+
+from holdfast.model import audit
+from holdfast.model.audit import OURSELVES, SERVICE_EVENT, Record
+from holdfast.model.callers import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from holdfast.model.audit import Note, Resource
+    from holdfast.model.names import RepositoryRef
+    from holdfast.registry.backends import Backends
+
+log = logging.getLogger(__name__)
+
+REMEMBERED = 10_000  # callers and resources
+ID_BYTES = 16
+
+
+class Renderer:
+    """Makes records, and remembers those parts of them that are always the same; used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._encode = msgspec.json.Encoder().encode
+        self._own: dict[Caller, msgspec.Raw] = {}
+        self._foreign: dict[Caller, msgspec.Raw] = {}
+        self._resources: dict[RepositoryRef | Resource, msgspec.Raw] = {}
+        self._second = -1
+        self._time = ""
+
+    def bodies(self, on: Backends, notes: Sequence[Note]) -> list[bytes]:
+        """A JSON document for each record of some notes."""
+        chance = on.random_bytes(4 * ID_BYTES * len(notes)).hex()
+        ids = (_id(chance[start : start + 2 * ID_BYTES]) for start in range(0, len(chance), 2 * ID_BYTES))
+        return [self._body(note, record) for note in notes for record in self._records(on, note, ids)]
+
+    def _body(self, note: Note, record: Record) -> bytes:
+        try:
+            return self._encode(record)
+        except (TypeError, ValueError):  # half of a character that takes two, such as only clients with a fault send
+            log.warning("the parameters of the request %s cannot be recorded", record.request_id)
+            bare: dict[str, Any] = {"request_parameters": None, "response_elements": None, "user_agent": UNSET}
+            error = {"error_message": UNSET} if note.error else {}
+            return self._encode(msgspec.structs.replace(record, **bare, **error))
+
+    def _records(self, on: Backends, note: Note, ids: Iterator[str]) -> Iterator[Record]:
+        """One record, or one for each account where that of the caller is not that of what he asked for."""
+        who = note.who
+        error, message = note.error or (UNSET, UNSET)
+        common: dict[str, Any] = {
+            "event_time": self._told(note),
+            "event_source": f"{note.service}.amazonaws.com",
+            "event_name": note.event,
+            "aws_region": note.region,
+            "source_ip_address": note.peer,
+            "user_agent": UNSET if note.agent is None else note.agent,
+            "error_code": error,
+            "error_message": message,
+            "request_parameters": note.parameters,
+            "response_elements": note.response,
+            "additional_event_data": note.more or UNSET,
+            "request_id": note.request_id or next(ids),
+            "read_only": note.read_only,
+            "resources": self._resource(note.resource),
+            "tls_details": UNSET if note.host is None else {"clientProvidedHostHeader": note.host},
+        }
+        if note.details is not None:
+            common |= {"event_type": SERVICE_EVENT, "service_event_details": note.details, "request_id": UNSET,
+                       "source_ip_address": OURSELVES, "user_agent": OURSELVES}  # fmt: skip
+        if not isinstance(who, Caller):
+            yield Record(user_identity=dict(who), event_id=next(ids), recipient_account_id=note.owner, **common)
+        elif who.account_id in {note.owner, ""}:
+            identity = self._own.get(who) or self._identity(on, who)
+            yield Record(user_identity=identity, event_id=next(ids), recipient_account_id=note.owner, **common)
+        else:
+            shared = next(ids)
+            for identity, account in ((self._identity(on, who), who.account_id), (self._outside(on, who), note.owner)):
+                yield Record(user_identity=identity, event_id=next(ids), recipient_account_id=account,
+                             shared_event_id=shared, **common)  # fmt: skip
+
+    def _told(self, note: Note) -> str:
+        second = int(note.at.timestamp())
+        if second != self._second:
+            self._second, self._time = second, f"{note.at:%Y-%m-%dT%H:%M:%SZ}"
+        return self._time
+
+    def _resource(self, resource: RepositoryRef | Resource | None) -> msgspec.Raw | msgspec.UnsetType:
+        if resource is None:
+            return UNSET
+        found = self._resources.get(resource)
+        if found is None:
+            found = msgspec.Raw(self._encode(audit.resource_shown(resource)))
+            _remember(self._resources, resource, found)
+        return found
+
+    def _identity(self, on: Backends, caller: Caller) -> msgspec.Raw:
+        """A caller as his own account sees him."""
+        found = self._own.get(caller)
+        if found is None:
+            known = self._known(on, caller)
+            shown = audit.identity(caller, known.principal if known else None, known.context if known else {})
+            found = msgspec.Raw(self._encode(shown))
+            if known is not None:
+                _remember(self._own, caller, found)
+        return found
+
+    def _outside(self, on: Backends, caller: Caller) -> msgspec.Raw:
+        """A caller as another account sees him."""
+        found = self._foreign.get(caller)
+        if found is None:
+            known = self._known(on, caller)
+            found = msgspec.Raw(self._encode(audit.from_outside(caller, known.principal if known else None)))
+            _remember(self._foreign, caller, found)
+        return found
+
+    @staticmethod
+    def _known(on: Backends, caller: Caller) -> Any:
+        try:
+            return on.access.known(on, caller)
+        except Exception:
+            log.exception("who %s is could not be looked up for the audit log", caller.arn)
+            return None
+
+
+def _id(chance: str) -> str:
+    """A random UUID of 32 hexadecimal digits."""
+    return f"{chance[:8]}-{chance[8:12]}-4{chance[13:16]}-a{chance[17:20]}-{chance[20:]}"
+
+
+def _remember(memory: dict[Any, msgspec.Raw], key: object, found: msgspec.Raw) -> None:
+    if len(memory) >= REMEMBERED:
+        memory.clear()
+    memory[key] = found
