@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import holdfast.boot  # noqa: F401 - knows every part, so every refusal exists once it is imported
 from holdfast import aws, cli
-from holdfast.aws import query_protocol
+from holdfast.aws import iam, query_protocol, sts
 from holdfast.aws.door import WORDS
 from holdfast.aws.ecr import OPERATIONS
 from holdfast.aws.service_models import load
@@ -58,6 +58,7 @@ def pages() -> dict[str, str]:
     made: dict[str, Callable[[], list[str]]] = {
         "settings.md": settings,
         "operations.md": operations,
+        "access-operations.md": access_operations,
         "endpoints.md": endpoints,
         "errors.md": refusals,
         "command-line.md": command_line,
@@ -139,6 +140,36 @@ def operations() -> list[str]:
         "",
         *_table(("Operation", "IAM action", "What it does", "State", "Tests"), rows),
     ]
+
+
+def access_operations() -> list[str]:
+    """The operations of IAM and STS that are answered."""
+    lines = [
+        "# IAM and STS operations",
+        "",
+        "Both are spoken on the same address as the ECR API, in the Query protocol.",
+        "An operation that is not listed is refused with `InvalidAction`.",
+    ]
+    for title, answered in (("IAM", iam.OPERATIONS), ("STS", sts.OPERATIONS)):
+        known = load(title.lower())
+        rows = [
+            (
+                f"`{name}`",
+                (operation.function.__doc__ or "").partition("\n")[0],
+                operation.lacks or "whole",
+            )
+            for name, operation in sorted(answered.items())
+        ]
+        total = len(known.operation_names)
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            f"{len(rows)} of the {total} operations of version {known.api_version} are answered.",
+            "",
+            *_table(("Operation", "What it does", "State"), rows),
+        ]
+    return lines
 
 
 def _tests_of(name: str) -> list[str]:

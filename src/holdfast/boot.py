@@ -135,6 +135,13 @@ def open_backends(settings: Settings) -> registry.Backends:
         public_repositories=settings.public_repositories,
         throttle=registry.throttle.Throttle(settings.throttle, time.monotonic) if settings.throttle else None,
         fetcher=Fetcher(settings.oidc_allow, settings.oidc_ca_file),
+        audit=registry.audit.Audit(
+            data / "audit",
+            is_on=settings.audit,
+            pull_share=settings.audit_pull_sample,
+            file_bytes=settings.audit_file_mib * 1024 * 1024,
+            keep=timedelta(days=settings.audit_days),
+        ),
     )
 
 
@@ -161,7 +168,9 @@ def prepare(settings: Settings, on: registry.Backends) -> Path:
         try:
             registry.accounts.ensure_given_root(on, settings.account, *pair)
         except registry.accounts.KeyExists:
-            raise BadSetting("HOLDFAST_ROOT_ACCESS_KEY_ID is a key of another account or of a user; choose another id") from None
+            raise BadSetting(
+                "HOLDFAST_ROOT_ACCESS_KEY_ID is a key of another account or of a user; choose another id"
+            ) from None
     elif not registry.accounts.exists(on, settings.account):
         pair = _root_credentials(path, settings, on)
         if _account_of(path) not in {settings.account, None}:
@@ -248,6 +257,7 @@ def serve(settings: Settings) -> int:
         runner.is_stopping = lambda: server.is_draining
         server.run(mine, ready)
         _write_notes(on)
+        registry.audit.close(on)
 
     addresses = [(sockets[0].getsockname(), tls is not None) for sockets, tls in listeners]
     return processes.Parent(
@@ -261,7 +271,8 @@ def serve(settings: Settings) -> int:
 
 def _write_notes(on: registry.Backends) -> None:
     """Write down what requests noted; what cannot be is kept for the next time."""
-    for record in (registry.pulls.record, registry.iam.key_uses.record, registry.refusals.record):
+    records = (registry.pulls.record, registry.iam.key_uses.record, registry.refusals.record, registry.audit.record)
+    for record in records:
         try:
             record(on)
         except Exception:
@@ -282,6 +293,8 @@ def work(settings: Settings) -> int:
     log.info("working in the background on %s", settings.data)
     while not stop.wait(1):
         runner.tick()
+        _write_notes(on)
+    registry.audit.close(on)
     return 0
 
 

@@ -107,6 +107,10 @@ class Settings:
     oidc_allow: tuple[Network, ...]
     oidc_ca_file: Path | None
     public_repositories: bool
+    audit: bool
+    audit_pull_sample: float
+    audit_file_mib: int
+    audit_days: int
     trusted_proxies: tuple[Network, ...]
     log_level: str
     root_access_key_id: str
@@ -181,6 +185,12 @@ def _number(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _share(text: str) -> float:
+    if not re.fullmatch(r"0|1|[01]\.[0-9]{1,9}", text, re.ASCII) or float(text) > 1:
+        raise ValueError("it must be a number from 0.0 to 1.0")
+    return float(text)
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -275,6 +285,13 @@ CHOICES = (
            "do background work while serving; off leaves it to `holdfast worker`", "on|off"),
     Choice("public_repositories", "off", lambda text: _one_of("on", "off")(text) == "on",
            "let repository policies admit clients without a login", "on|off"),
+    Choice("audit", "on", lambda text: _one_of("on", "off")(text) == "on",
+           "keep a log of every call in DIR/audit", "on|off"),
+    Choice("audit_pull_sample", "1.0", _share, "share of pulls in the audit log, from 0.0 to 1.0; refused ones always are",
+           "SHARE"),
+    Choice("audit_file_mib", "64", _number(1, 10_000), "size of a file of the audit log, in MiB, after which the next "
+           "one is begun", "N"),
+    Choice("audit_days", "90", _number(1, 36_500), "days after which files of the audit log are removed", "N"),
     Choice("trusted_proxies", "", _networks, "networks of proxies whose X-Forwarded-For and -Proto are believed, "
            "with commas", "NETWORKS"),
     Choice("oidc_allow", "", _networks, "networks beside the public internet in which identity providers may be, "

@@ -136,9 +136,7 @@ def identity(caller: Caller, principal: Principal | None, context: Mapping[str, 
 _TYPES = {"root": "Root", "user": "IAMUser", "session": "AssumedRole", "federated-user": "FederatedUser"}
 
 
-def _session(
-    caller: Caller, principal: Principal | None, context: Mapping[str, str | tuple[str, ...]]
-) -> Shown:
+def _session(caller: Caller, principal: Principal | None, context: Mapping[str, str | tuple[str, ...]]) -> Shown:
     shown: Shown = {}
     if caller.kind in {"session", "federated-user"} and principal is not None:
         shown["sessionIssuer"] = _issuer(caller, principal)

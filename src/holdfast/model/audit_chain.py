@@ -107,9 +107,10 @@ def extended(head: Head, members: Iterable[bytes], key: bytes) -> tuple[bytes, H
     sequence, digest = head
     sha256 = hashlib.sha256
     line = b""
-    for sequence, body in enumerate(members, sequence + 1):  # noqa: B007 - it is where the chain stands then
+    for body in members:
         if line:
             digest = sha256(line).hexdigest()
+        sequence += 1
         line = b'%b,"chain":{"sequence":%d,"previous":"%b"}}' % (body[:-1], sequence, digest.encode())
         lines.append(line)
     if not lines:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 EVALUATED, PREVIEWED = "PolicyExecutionEvent", "DryRunEvent"
 IMAGES = 10  # of one event
 TAGS = 100  # of one image
-COUNT_TYPES = {"imageCountMoreThan": "Image count more than", "sinceImagePushed": "Since image pushed",
-               "sinceImagePulled": "Since image pulled", "sinceImageTransitioned": "Since image transitioned"}  # fmt: skip
+COUNT_TYPES = {
+    "imageCountMoreThan": "Image count more than",
+    "sinceImagePushed": "Since image pushed",
+    "sinceImagePulled": "Since image pulled",
+    "sinceImageTransitioned": "Since image transitioned",
+}
 LISTED_REASON = "The image is referenced by a manifest list, and must not be deleted before it."
 
 

@@ -13,6 +13,7 @@ from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
 from holdfast.outbound import Fetcher
 from holdfast.registry.access import Access
+from holdfast.registry.audit import Audit
 from holdfast.registry.iam.key_uses import KeyUses
 from holdfast.registry.identity_providers import IdentityProviders
 from holdfast.registry.pulls import Pulls
@@ -88,6 +89,7 @@ class Backends:
     key_uses: KeyUses = field(default_factory=KeyUses)
     access: Access = field(default_factory=Access)
     refusals: Refusals = field(default_factory=Refusals)
+    audit: Audit = field(default_factory=Audit)  # off, unless it is given a folder
     session_keys: KeyCache = field(default_factory=KeyCache)
     identity_providers: IdentityProviders = field(default_factory=IdentityProviders)
     fetcher: Fetcher = field(default_factory=Fetcher)

@@ -2,6 +2,7 @@
 
 from holdfast.store import (
     accounts,
+    audit_files,
     backfills,
     blobs,
     cache_rules,
@@ -41,6 +42,7 @@ __all__ = [
     "Database",
     "Transaction",
     "accounts",
+    "audit_files",
     "backfills",
     "blobs",
     "cache_rules",

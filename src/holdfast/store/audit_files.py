@@ -1,6 +1,7 @@
 """Files of the audit log: lines that are only ever added, and whole files that go when they are old.
 
-    DATA/audit/20261124T192042.123456Z-node-1234.000001.jsonl     when the process began, its node and its number
+A file is called by its chain, which is when a process began, its node and its id, and by its number in it:
+`20261124T192042.123456Z-node-1234.000001.jsonl`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The audit log: every call of the API and the registry protocol, in CloudTrail's shape, in chains of sealed lines.
+"""The audit log: every call, in CloudTrail's shape, in chains of sealed lines.
+
+The way of a call from its answer to its file:
 
     door ─► Note ─► queue of the process ─► record ─► line of the process's chain ─► DATA/audit/
             microseconds                    once a second, and when the queue is half full

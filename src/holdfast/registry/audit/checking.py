@@ -1,4 +1,4 @@
-"""Does the log still say what was written? Every chain is walked from its first line to its last."""
+"""Whether the log still says what was written: every chain is walked from its first line to its last."""
 
 from __future__ import annotations
 
@@ -51,12 +51,7 @@ def verify(on: Backends, since: datetime | None = None) -> Iterator[Checked]:
     folder = on.audit.folder
     if folder is None:
         return
-    names = audit_files.names(folder)
-    evidence = _Evidence()
-    for name in names:
-        opening = audit_chain.opening_of(audit_files.first_line(folder, name))
-        if opening is not None:
-            evidence.add(opening)
+    names, evidence = _look(folder)
     check = _Check(folder, keys.known(on), evidence)
     chains: dict[str, list[FileName]] = defaultdict(list)
     for name in names:
@@ -74,6 +69,20 @@ def verify(on: Backends, since: datetime | None = None) -> Iterator[Checked]:
         if claimed.chain not in known or claimed.number > max(n.number for n in names if n.chain == claimed.chain):
             [(_, witness), *_] = claims.values()
             yield Checked(text, 0, f"is missing: it was there when {witness} was begun")
+
+
+def _look(folder: Path) -> tuple[list[FileName], _Evidence]:
+    """The files that are there, and what their first lines say."""
+    while True:
+        names, evidence = audit_files.names(folder), _Evidence()
+        try:
+            for name in names:
+                opening = audit_chain.opening_of(audit_files.first_line(folder, name))
+                if opening is not None:
+                    evidence.add(opening)
+        except FileNotFoundError:  # an old one was removed this very moment; who did has told so before
+            continue
+        return names, evidence
 
 
 class _Check:
@@ -100,8 +109,13 @@ class _Check:
                     yield Checked(str(expected), 0, f"is missing: {name} comes after it")
                 expected = expected.next
             walk = _Walk(self._folder, name, head, is_last=name == names[-1])
-            yield walk.checked(self._keys, self._evidence.claims.get(str(name), {}))
-            head = walk.head
+            try:
+                yield walk.checked(self._keys, self._evidence.claims.get(str(name), {}))
+                head = walk.head
+            except FileNotFoundError:
+                head = _look(self._folder)[1].forgotten.get(str(name))
+                fault = None if head else "vanished while it was checked"
+                yield Checked(str(name), 0, fault, "was removed while it was checked: it was old")
             expected = name.next
 
 
@@ -156,8 +170,8 @@ class _Walk:
         head = self.head
         if head is not None and link.sequence != head.sequence + 1:
             return (
-                f"line {number} has the sequence {link.sequence} where {head.sequence + 1} was due: lines were removed, "
-                "inserted or reordered"
+                f"line {number} has the sequence {link.sequence} where {head.sequence + 1} was due: "
+                "lines were removed, inserted or reordered"
             )
         if head is not None and not link.follows(head):
             where = f"line {number - 1} was altered" if number > 1 else "the end of the file before it was altered"
@@ -178,7 +192,7 @@ class _Walk:
             sequence, witness = max(later)
             return f"its end is gone: there was a line of the sequence {sequence} when {witness} was begun"
         if self._unsealed and not self._is_torn:
-            return f"it ends with {self._unsealed} lines without a seal: they were added, or the line after them is gone"
+            return f"it ends with {self._unsealed} lines without a seal: they were added, or lines after them are gone"
         return None
 
     def _remark(self, *, is_open: bool) -> str | None:

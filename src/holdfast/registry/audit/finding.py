@@ -1,8 +1,9 @@
-"""Which records are about this request, principal or event?"""
+"""Records that are about one request, principal or event."""
 
 from __future__ import annotations
 
 import heapq
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.registry.backends import Backends
+
+PLAIN = re.compile(r"[\w:/.@=+*-]+", re.ASCII)  # what JSON has no other spelling for
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Wanted:
     @property
     def needles(self) -> list[bytes]:
         """What a line must hold, so that it is worth reading."""
-        return [text.encode() for text in (self.request_id, self.principal, self.event) if text and text.isascii()]
+        texts = filter(None, (self.request_id, self.principal, self.event))
+        return [text.encode() for text in texts if PLAIN.fullmatch(text)]
 
 
 def find(on: Backends, wanted: Wanted, limit: int) -> list[bytes]:
@@ -48,9 +52,11 @@ def find(on: Backends, wanted: Wanted, limit: int) -> list[bytes]:
 
 def _matches(on: Backends, wanted: Wanted) -> Iterator[tuple[tuple[str, int], bytes]]:
     folder = on.audit.folder
+    if folder is None:
+        return
     needles = wanted.needles
     number = 0
-    for name in audit_files.names(folder) if folder is not None else ():
+    for name in audit_files.names(folder):
         if wanted.since is not None and audit_files.written_at(folder, name) < wanted.since.timestamp():
             continue
         for line in audit_files.lines(folder, name):

@@ -154,4 +154,7 @@ def record(on: Backends) -> None:
 
 def close(on: Backends) -> None:
     """End the chain of this process."""
-    on.audit.close(on)
+    try:
+        on.audit.close(on)
+    except Exception:
+        log.exception("the audit log of this process cannot be closed")

@@ -54,7 +54,7 @@ class Chain:
             self._end_file(on)
         if self._file is None:
             self._begin_file(on, now)
-        self._add(on, bodies)
+        self._add(bodies)
 
     def sync(self) -> None:
         """Return when what was added survives a power cut."""
@@ -67,7 +67,7 @@ class Chain:
         if self._file is not None:
             self._end_file(on)
 
-    def _add(self, on: Backends, bodies: Iterable[bytes]) -> None:
+    def _add(self, bodies: Iterable[bytes]) -> None:
         assert self._file is not None
         assert self._key is not None
         lines, head = audit_chain.extended(self._head, bodies, self._key)
@@ -83,7 +83,7 @@ class Chain:
         try:
             told = audit_chain.told("opened", file=str(name), time=f"{now:%Y-%m-%dT%H:%M:%SZ}", program=__version__,
                                     witnessed=witnessed, forgotten=forgotten)  # fmt: skip
-            self._add(on, [told])
+            self._add([told])
             self._file.sync()
         except BaseException:
             self._file.close()
@@ -102,7 +102,7 @@ class Chain:
         assert self._file is not None
         file = self._file
         try:
-            self._add(on, [audit_chain.told("closed", time=f"{on.clock():%Y-%m-%dT%H:%M:%SZ}")])
+            self._add([audit_chain.told("closed", time=f"{on.clock():%Y-%m-%dT%H:%M:%SZ}")])
             file.sync()
         except OSError as fault:  # the next file tells where this one ended
             log.warning("the audit log %s ends without a closing line: %s", file.name, fault)
