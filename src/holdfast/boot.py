@@ -108,7 +108,8 @@ def now() -> datetime:
 
 def open_backends(settings: Settings) -> registry.Backends:
     """Open everything that use cases need, and make what is missing. Raises `BadSetting`."""
-    unknown = set(settings.throttle) - set(aws.ecr.OPERATIONS) - {ANY}
+    services = (aws.ecr, aws.iam, aws.sts)
+    unknown = set(settings.throttle).difference({ANY}, *(service.OPERATIONS for service in services))
     if unknown:
         raise BadSetting(f"--throttle: there is no operation '{min(unknown)}'; docs/reference/operations.md lists them")
     data = settings.data.absolute()

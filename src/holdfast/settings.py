@@ -287,8 +287,8 @@ CHOICES = (
            "let repository policies admit clients without a login", "on|off"),
     Choice("audit", "on", lambda text: _one_of("on", "off")(text) == "on",
            "keep a log of every call in DIR/audit", "on|off"),
-    Choice("audit_pull_sample", "1.0", _share, "share of pulls in the audit log, from 0.0 to 1.0; refused ones always are",
-           "SHARE"),
+    Choice("audit_pull_sample", "1.0", _share, "share of pulls in the audit log, from 0.0 to 1.0; refused ones "
+           "always are", "SHARE"),
     Choice("audit_file_mib", "64", _number(1, 10_000), "size of a file of the audit log, in MiB, after which the next "
            "one is begun", "N"),
     Choice("audit_days", "90", _number(1, 36_500), "days after which files of the audit log are removed", "N"),

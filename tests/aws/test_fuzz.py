@@ -14,11 +14,11 @@ from holdfast import registry
 from holdfast.aws import json_protocol
 from tests.aws.almost import changes, requests
 from tests.aws.desk import ECR, codes
-from tests.aws.furnished import RIGHT, Furnished, nobody_waits_for_the_disk
+from tests.aws.furnished import ELSEWHERE, RIGHT, Furnished, nobody_waits_for_the_disk
 from tests.aws.provocations import UNPROVOKED
 from tests.aws.test_every_exception import ENDS_ITS_UPLOAD, OF_UPLOADS
 from tests.aws.values import written
-from tests.registry.ground import work_off
+from tests.registry.ground import HOME, work_off
 
 NAMES = sorted(RIGHT)
 LISTS = {"ecrRepositoryPrefixes", "imageIds", "prefixes", "repositoryNames"}  # which allow no token beside them
@@ -76,9 +76,9 @@ class Ground:
         now = self.desk.dump()
         return {table for table in now if now[table] != self._kept[table]}
 
-    def ask(self, name, members):
-        """Ask, and check all that can be said of any answer."""
-        answer = self.desk.ask(name, written(members).encode())
+    def ask(self, name, members, region=HOME.region):
+        """Ask, and check all that can be said of any answer; whether it changed anything."""
+        answer = self.desk.ask(name, written(members).encode(), region)
         changed = self.changed()
         if answer.status == 200:
             check_answer(name, answer.body)
@@ -87,6 +87,7 @@ class Ground:
             check_refusal(name, answer)
             ends_upload = f"{name}.{answer.code}".removesuffix("Exception") in ENDS_ITS_UPLOAD
             assert changed <= (OF_UPLOADS if ends_upload else set()), answer
+        assert not changed or self.disagreements() == []
         return bool(changed)
 
     def disagreements(self):
@@ -155,6 +156,13 @@ def test_a_request_with_many_odd_things_is_answered_or_refused_without_effect(gr
     ask()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_right_request_to_a_region_in_which_nothing_is_changes_nothing_unless_it_is_done(ground, name):
+    ground.renew()
+
+    ground.ask(name, RIGHT[name], ELSEWHERE)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if "nextToken" in ECR.find(name).input_shape.members])
 def test_a_token_that_nobody_was_given_is_refused(ground, name):
     ground.renew()
@@ -188,7 +196,6 @@ def test_any_calls_one_after_the_other_leave_work_that_can_be_done(ground, caplo
         for name, members in calls:
             if ground.ask(name, members):
                 ground.look()
-        assert ground.disagreements() == []
         caplog.clear()
 
         work_off(on)

@@ -243,19 +243,6 @@ def test_a_time_to_live_that_is_no_number_of_seconds_is_refused(expires):
         verify(replace(head, query=head.query.replace("X-Amz-Expires=60", f"X-Amz-Expires={expires}")))
 
 
-@pytest.mark.parametrize(
-    ("fault", "codes", "message"),
-    [
-        (signature.UnrecognizedClient(), ("UnrecognizedClientException", "InvalidClientTokenId", 403), "invalid."),
-        (signature.SessionTokenInvalid(), ("UnrecognizedClientException", "InvalidClientTokenId", 403), "invalid"),
-        (signature.SessionTokenExpired(), ("ExpiredTokenException", "ExpiredToken", 403), "expired"),
-    ],
-)
-def test_the_faults_of_keys_and_tokens_have_their_own_codes(fault, codes, message):
-    assert (fault.json_code, fault.query_code, fault.query_status) == codes
-    assert fault.message == f"The security token included in the request is {message}"
-
-
 @pytest.mark.parametrize("promise", ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", EMPTY_SHA256])
 def test_a_promise_about_the_body_must_be_true_even_if_the_signature_is(promise):
     class BesideThePromise(SigV4Auth):

@@ -125,33 +125,6 @@ class RequestExpired(SignatureFault):
         super().__init__(_too_old(signed_at, now, expires), "Request has expired.")
 
 
-class UnrecognizedClient(SignatureFault):
-    """An access key that is unknown or inactive, lacks the session token it needs or has one that it must not have."""
-
-    json_code = "UnrecognizedClientException"
-    query_code = "InvalidClientTokenId"
-
-    def __init__(self, message: str = "The security token included in the request is invalid.") -> None:
-        super().__init__(message)
-
-
-class SessionTokenInvalid(UnrecognizedClient):
-    """A session token that is damaged or that nobody was given."""
-
-    def __init__(self) -> None:
-        super().__init__("The security token included in the request is invalid")  # AWS leaves out the full stop here
-
-
-class SessionTokenExpired(SignatureFault):
-    """A session token past its time; SDKs fetch new credentials on these very codes."""
-
-    json_code = "ExpiredTokenException"
-    query_code = "ExpiredToken"
-
-    def __init__(self) -> None:
-        super().__init__("The security token included in the request is expired")
-
-
 # ---- Reading
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from holdfast.model.errors import AccessDenied, Refusal, TokenExpired, Unauthenticated
 from holdfast.model.names import RepositoryRef, registry_of_host
 from holdfast.model.profiles import Profile
-from holdfast.oci import blobs, errors, routes
+from holdfast.oci import audited, blobs, errors, routes
 from holdfast.oci.call import IMAGE_TAG_KEY, Call
 from holdfast.registry.access import ANONYMOUS, NOTHING
 from holdfast.registry.accounts import Login
@@ -72,7 +72,12 @@ class Door:
     def _answer(self, request: Request) -> Answer:
         found = routes.match(request.path)
         row = found[0].get(request.method) if found else None
-        login = self._login(request, row)
+        try:
+            login = self._login(request, row)
+        except Refusal as refusal:
+            if found is not None and row is not None and row.needs and request.header("authorization"):
+                audited.login_refused(self._on, request, row, found[1], refusal)
+            raise
         if found is None:
             return errors.error(request, 404, "UNSUPPORTED", "There is no such endpoint")
         rows, name, reference = found
@@ -81,11 +86,17 @@ class Door:
             response.headers.append(("Allow", ", ".join(rows)))
             return response
         home = registry_of(request, login)
-        at = RepositoryRef(home, name) if name else None
-        call = Call(self._on, self._tokens, request, login.caller, home, at, reference)
-        if row.needs is not None:
+        call = Call(self._on, self._tokens, request, login.caller, home, None, reference)
+        if row.needs is None:
+            return row.handler(call)
+        try:
+            call.repository = RepositoryRef(home, name) if name else None
             self._ask_leave(call, row)
-        return row.handler(call)
+            answer = row.handler(call)
+        except Exception as fault:
+            audited.refused(call, row, fault)
+            raise
+        return audited.watched(call, row, answer)
 
     def _login(self, request: Request, row: Route | None) -> Login:
         """Who asks; a stranger is somebody only where strangers may be let in."""

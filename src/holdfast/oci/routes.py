@@ -28,6 +28,12 @@ class Route:
     or_needs: str | None = None  # another action that will do
     is_public: bool = False  # open to strangers where policies say so
     outlives_login: bool = False  # a push that began with a login goes on when that is over
+    is_pull: bool = False  # of which the audit log may have a share only
+
+    @property
+    def event(self) -> str:
+        """The operation of the ECR API that it stands for."""
+        return self.needs[4:] if self.needs is not None else ""
 
 
 # fmt: off
@@ -37,13 +43,15 @@ ROUTES = (  # read from top to bottom, this is the protocol
     Route("GET", "/v2/_catalog", lists.catalogue, "ecr:DescribeRepositories"),
     Route("GET", "/v2/{name}/tags/list", lists.tags, "ecr:ListImages", is_public=True),
     Route("GET", "/v2/{name}/referrers/{reference}", lists.referrers, "ecr:BatchGetImage", is_public=True),
-    Route("GET", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True, is_public=True),
-    Route("HEAD", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True, is_public=True),
+    Route("GET", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True, is_public=True,
+          is_pull=True),
+    Route("HEAD", "/v2/{name}/manifests/{reference}", manifests.pull, "ecr:BatchGetImage", is_hot=True, is_public=True,
+          is_pull=True),
     Route("PUT", "/v2/{name}/manifests/{reference}", manifests.push, "ecr:PutImage"),
     Route("DELETE", "/v2/{name}/manifests/{reference}", manifests.delete, "ecr:BatchDeleteImage"),
     Route("HEAD", "/v2/{name}/blobs/{reference}", blobs.stat, "ecr:BatchCheckLayerAvailability", is_hot=True,
-          or_needs="ecr:GetDownloadUrlForLayer", is_public=True),
-    Route("GET", "/v2/{name}/blobs/{reference}", blobs.pull, "ecr:GetDownloadUrlForLayer", is_public=True),
+          or_needs="ecr:GetDownloadUrlForLayer", is_public=True, is_pull=True),
+    Route("GET", "/v2/{name}/blobs/{reference}", blobs.pull, "ecr:GetDownloadUrlForLayer", is_public=True, is_pull=True),
     Route("DELETE", "/v2/{name}/blobs/{reference}", blobs.delete, "ecr:BatchDeleteImage"),
     Route("POST", "/v2/{name}/blobs/uploads/", uploads.begin, "ecr:InitiateLayerUpload"),
     Route("GET", "/v2/{name}/blobs/uploads/{reference}", uploads.status, "ecr:UploadLayerPart",

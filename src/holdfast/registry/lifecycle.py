@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 100  # images and tags in one transaction of a run, so that pushes need not wait for long
-RESULTS_AT_ONCE = 1000
+AT_ONCE = 30  # images and tags in one transaction of a run, so that pushes need not wait for long
+RESULTS_AT_ONCE = 200
 TOLD_FAILURES = 100
 SURPRISING_IMAGES = 100  # a repository of fewer may lose most of them without a warning
 STORED_RULES = 10_000  # a policy that was accepted is followed, even if the quota was lowered since
@@ -155,6 +155,7 @@ def preview(on: Backends, job: Job) -> None:
             with on.database.transaction(durable=False) as tx:
                 job.step(tx, {"images": start, "of": len(results)})
                 store.lifecycle.add_results(tx, results[start : start + RESULTS_AT_ONCE])
+            job.rest()
         expiring = sum(verdict.action == "expire" for verdict in chosen)
         _end_preview(on, job, repository_id, "COMPLETE", expiring, len(chosen) - expiring)
     except (LeaseLost, WorkInterrupted):
@@ -170,6 +171,7 @@ def _clear_results(on: Backends, job: Job, repository_id: int) -> None:
         with on.database.transaction(durable=False) as tx:
             job.step(tx)
             gone = store.lifecycle.clear_results(tx, repository_id, RESULTS_AT_ONCE)
+        job.rest()
 
 
 def _end_preview(on: Backends, job: Job, repository_id: int, status: str, expiring: int, moving: int) -> None:
@@ -224,6 +226,7 @@ def evaluate(on: Backends, job: Job) -> datetime | None:
             job.step(tx, run.outcome | {"of": len(chosen)})
             if not _carry_out(on, tx, run, portion):
                 return on.clock()  # the policy is another one now: begin again
+        job.rest()
     failed = [verdict.image.digest for verdict in verdicts if verdict.failure]
     outcome = run.outcome | {"failed": len(failed), "failures": dict.fromkeys(failed[:TOLD_FAILURES], LISTED)}
     with on.database.transaction() as tx:

@@ -26,6 +26,7 @@ LEASE = timedelta(seconds=60)
 ATTEMPTS = 10  # of work that comes only once; then it is given up, and an operator decides
 FIRST_PAUSE = timedelta(seconds=5)  # before the second attempt; twice as long before each further one
 LONGEST_PAUSE = timedelta(hours=1)
+LONGEST_REST = 0.1  # seconds, between two steps of work
 RECURRING = (SweepUploads(), ForgetThePast())
 
 
@@ -69,6 +70,10 @@ class Job:
             raise LeaseLost
         if store.work.is_cancelled(tx, self.item):
             raise WorkCancelled
+
+    def rest(self) -> None:
+        """Leave requests as much time as the last step took: there is one writer at a time, and they wait for it."""
+        time.sleep(min(time.monotonic() - self.stepped_at, LONGEST_REST))
 
     def hold(self) -> bool:
         """Lengthen the lease between steps; False if the work is no longer ours."""

@@ -73,6 +73,13 @@ _PULLED = Statement(
 _DELETE = Statement(delete(manifests).where(manifests.c.id == bindparam("manifest_id")))
 _DELETE_TAGS = Statement(delete(tags).where(tags.c.manifest_id == bindparam("manifest_id")))
 _DELETE_ALL = Statement(delete(manifests).where(_here))
+# Each by itself: the cascade would look for them once for every manifest.
+_DELETE_ALL_REFERENCES = Statement(
+    delete(manifest_references).where(manifest_references.c.repository_id == _repository_id)
+)
+_DELETE_ALL_BODIES = Statement(
+    delete(manifest_bodies).where(manifest_bodies.c.manifest_id.in_(select(manifests.c.id).where(_here)))
+)
 _DELETE_ALL_TAGS = Statement(delete(tags).where(tags.c.repository_id == _repository_id))
 _ACTIVE_USER = Statement(
     select(manifests.c.id)
@@ -216,6 +223,8 @@ def remove(tx: Transaction, repository: Repository, image: Image) -> None:
 def remove_all(tx: Transaction, repository: Repository) -> None:
     """Remove every image of a repository."""
     tx.run(_DELETE_ALL_TAGS, repository_id=repository.id)
+    tx.run(_DELETE_ALL_REFERENCES, repository_id=repository.id)
+    tx.run(_DELETE_ALL_BODIES, repository_id=repository.id)
     tx.run(_DELETE_ALL, repository_id=repository.id)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, bindparam, delete, func, select, update
 
+from holdfast.model.images import STATUSES
 from holdfast.model.lifecycle import Candidate
-from holdfast.store.statements import Statement, insertion
+from holdfast.model.manifests import INDEX_TYPES
+from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import (
     lifecycle_policies,
     lifecycle_preview_results,
@@ -94,13 +97,14 @@ _TAGS = Statement(
 )
 _LISTED = Statement(
     select(manifest_references.c.digest)
-    .where(manifest_references.c.repository_id == _repository_id, manifest_references.c.is_manifest)
+    .where(manifest_references.c.manifest_id.in_(bindparam("ids", expanding=True)), manifest_references.c.is_manifest)
     .distinct()
 )
 _IMAGES = Statement(
     select(
         manifests.c.id,
         manifests.c.digest,
+        manifests.c.media_type,
         manifests.c.subject,
         manifests.c.status,
         manifests.c.pushed_at,
@@ -108,7 +112,8 @@ _IMAGES = Statement(
         manifests.c.archived_at,
         manifests.c.pulled_at,
     )
-    .where(manifests.c.repository_id == _repository_id, manifests.c.id > bindparam("after"))
+    .where(manifests.c.repository_id == _repository_id, manifests.c.status == bindparam("status"))
+    .where(manifests.c.is_tagged == bindparam("is_tagged"), manifests.c.id > bindparam("after"))
     .order_by(manifests.c.id)
     .limit(bindparam("limit"))
 )
@@ -235,12 +240,10 @@ def candidates(tx: Transaction, repository_id: int) -> Iterator[Sequence[Candida
     names: dict[int, list[str]] = {}
     for row in tx.all(_TAGS, repository_id=repository_id):
         names.setdefault(row["manifest_id"], []).append(row["name"])
-    listed = set(tx.column(_LISTED, repository_id=repository_id))
-    present: set[str] = set()
-    rows: list[dict[str, Any]] = []
-    for portion in _portions(tx, repository_id):
-        present.update(row["digest"] for row in portion)
-        rows += portion
+    rows = [row for portion in _portions(tx, repository_id) for row in portion]
+    present = {row["digest"] for row in rows}
+    indexes = [row["id"] for row in rows if row.pop("media_type") in INDEX_TYPES]
+    listed = {digest for ids in batches(indexes) for digest in tx.column(_LISTED, ids=ids)}
     for start in range(0, len(rows), PAGE):
         yield [
             Candidate(
@@ -254,7 +257,11 @@ def candidates(tx: Transaction, repository_id: int) -> Iterator[Sequence[Candida
 
 
 def _portions(tx: Transaction, repository_id: int) -> Iterable[list[dict[str, Any]]]:
-    after = 0
-    while rows := tx.all(_IMAGES, repository_id=repository_id, after=after, limit=PAGE):
-        yield rows
-        after = rows[-1]["id"]
+    """Every image of a repository, from the ranges of the index that lists use."""
+    for status, is_tagged in product(STATUSES, (True, False)):
+        after = 0
+        while rows := tx.all(
+            _IMAGES, repository_id=repository_id, status=status, is_tagged=is_tagged, after=after, limit=PAGE
+        ):
+            yield rows
+            after = rows[-1]["id"]

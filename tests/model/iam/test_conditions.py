@@ -194,12 +194,17 @@ def test_a_set_operator_asks_each_value(operator, wanted, given, is_met):
     assert meets(operator, wanted, given) is is_met
 
 
-def test_several_values_need_a_set_operator():
+def test_several_values_need_a_set_operator_to_be_allowed_by():
     assert not meets("StringEquals", "a", ("a", "b"))
     assert not meets("StringEquals", "a", ("a",))
-    assert not meets("StringEquals", "a", ("a", "b"), denies=True)
     assert not meets("StringNotEquals", "c", ("a", "b"))
+
+
+def test_several_values_are_no_way_out_of_a_deny():
+    assert meets("StringEquals", "a", ("a", "b"), denies=True)
+    assert not meets("StringEquals", "c", ("a", "b"), denies=True)
     assert meets("StringNotEquals", "c", ("a", "b"), denies=True)
+    assert meets("StringNotEquals", "a", ("a", "b"), denies=True)
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,7 @@ def batch_check_layer_availability(call: Call, request: Shape) -> Shape:
 def initiate_layer_upload(call: Call, request: Shape) -> Shape:
     """Open an upload."""
     at = the_repository(call, request)
-    registry.repositories.ensure_for_push(
-        call.on, at, may_create=lambda: call.require("ecr:CreateRepository", at)
-    )
+    registry.repositories.ensure_for_push(call.on, at, may_create=lambda: call.require("ecr:CreateRepository", at))
     return {"uploadId": registry.uploads.begin(call.on, at), "partSize": PART_BYTES}
 
 
