@@ -16,6 +16,7 @@ from tests.interop import (
     with_aws_settings,
     with_buildah,
     with_containerd,
+    with_iam,
     with_podman,
     with_skopeo,
     with_what_it_prints,
@@ -30,6 +31,7 @@ PLACES = {
 CHECKS = [
     *with_aws.CHECKS,
     *with_aws_settings.CHECKS,
+    *with_iam.CHECKS,
     *with_skopeo.CHECKS,
     *with_podman.CHECKS,
     *with_buildah.CHECKS,

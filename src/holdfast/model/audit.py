@@ -22,6 +22,7 @@ EVENT_VERSION = "1.11"
 API_CALL, SERVICE_EVENT = "AwsApiCall", "AwsServiceEvent"
 REPOSITORY = "AWS::ECR::Repository"
 OURSELVES = "AWS Internal"
+REGISTRY_REQUEST = "registryRequest"  # among the additional data: which request of the registry protocol it was
 # What CloudTrail calls a read although its name does not begin as those of reads do.
 READS = ("AssumeRole", "BatchCheck", "BatchGet", "Decode", "Describe", "Get", "List", "Simulate", "Validate")
 # The callers whose kinds CloudTrail tells by names of its own.
@@ -96,6 +97,52 @@ class Note(NamedTuple):
     response: Shown | None = None
     more: Shown | None = None
     details: Shown | None = None  # of an event of the service itself, which nobody called for
+
+
+class Pull(NamedTuple):
+    """What is known of a pull that went well: little, so that it costs little, and pulls alike are rendered once."""
+
+    at: datetime
+    request_id: str
+    who: Caller
+    resource: RepositoryRef
+    event: str
+    request: str  # of the registry protocol
+    reference: str
+    peer: str
+    agent: str | None
+    host: str | None
+
+    def note(self, share: float) -> Note:
+        """The same in full; `share` is that of all pulls which is recorded."""
+        home = self.resource.registry
+        more: Shown = {REGISTRY_REQUEST: self.request}
+        if share < 1.0:
+            more["pullSample"] = share
+        return Note(
+            self.at, self.who, "ecr", self.event, home.region, home.account_id, self.request_id, self.peer, self.agent,
+            self.host, True, self.resource, asked(self.event, self.resource, self.reference), more=more,
+        )  # fmt: skip
+
+
+def asked(event: str, repository: RepositoryRef, reference: str) -> Shown:
+    """What a request of the registry protocol asks for, in the members of the API's call."""
+    shown: Shown = {"registryId": repository.registry.account_id, "repositoryName": repository.name}
+    kind = "imageDigest" if ":" in reference else "imageTag"
+    if not reference:
+        return shown
+    match event:
+        case "BatchGetImage" | "BatchDeleteImage":
+            shown["imageIds"] = [{kind: reference}]
+        case "PutImage":
+            shown[kind] = reference
+        case "BatchCheckLayerAvailability":
+            shown["layerDigests"] = [reference]
+        case "GetDownloadUrlForLayer":
+            shown["layerDigest"] = reference
+        case _:
+            shown["uploadId"] = reference
+    return shown
 
 
 def is_read(event: str) -> bool:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.http import ReadBody, Receive, Response
 from holdfast.model import audit
-from holdfast.model.audit import Note
-from holdfast.model.audit_parameters import cut
+from holdfast.model.audit import REGISTRY_REQUEST, Note, Pull
+from holdfast.model.audit_parameters import TEXT_CHARACTERS, cut
 from holdfast.model.errors import AccessDenied, Refusal
 
 if TYPE_CHECKING:
@@ -25,11 +25,27 @@ MESSAGE_CHARACTERS = 1000
 def watched(call: Call, row: Route, answer: Answer) -> Answer:
     """An answer that is noted: at once, or when its body was heard."""
     if isinstance(answer, Response):
-        answered(call, row, answer)
+        if row.is_pull and answer.status < 400:
+            _pulled(call, row)
+        else:
+            answered(call, row, answer)
         return answer
     if isinstance(answer, ReadBody):
         return _watched_body(call, row, answer)
     return Receive(_WatchedSink(call, row, answer.sink))
+
+
+def _pulled(call: Call, row: Route) -> None:
+    """Note a pull that went well; it must take no more than a few microseconds."""
+    on, request = call.on, call.request
+    log = on.audit
+    if not log.is_on or (log.pull_share < 1.0 and not log.wants_pull()):
+        return
+    # An id costs as much as all the rest: whoever reads a manifest is not told one.
+    request_id = "" if row.is_hot else request.id
+    pull = Pull(on.clock(), request_id, call.caller, call.at, row.event, row.title, call.reference, request.peer,
+                *_client(request))  # fmt: skip
+    log.note(on, pull, may_drop=True)
 
 
 def answered(call: Call, row: Route, response: Response, **more: Any) -> None:
@@ -51,7 +67,7 @@ def login_refused(on: Backends, request: Request, row: Route, name: str, refusal
     where = (home.region, home.account_id, request.id, request.peer, *_client(request), row.method in {"GET", "HEAD"})
     parameters = {"repositoryName": cut(name)} if name else None
     note = Note(on.clock(), audit.unproven(""), "ecr", row.event, *where, None, parameters, error_of(refusal),
-                more={"registryRequest": f"{row.method} {row.path}"})  # fmt: skip
+                more={REGISTRY_REQUEST: row.title})  # fmt: skip
     on.audit.note(on, note)
 
 
@@ -65,62 +81,38 @@ def error_of(fault: Exception) -> tuple[str, str]:
 def _note(call: Call, row: Route, error: tuple[str, str] | None, more: dict[str, Any]) -> None:
     on = call.on
     log = on.audit
-    if not log.is_on:
-        return
-    may_drop = row.is_pull and error is None
-    if may_drop and not log.wants_pull():
-        return
-    if error is not None and call.caller.kind == "anonymous" and not log.wants_stranger():
+    if not log.is_on or (error is not None and call.caller.kind == "anonymous" and not log.wants_stranger()):
         return
     request, home = call.request, call.registry
-    agent, host = _client(request)
-    more["registryRequest"] = f"{row.method} {row.path}"
-    # An id costs as much as all the rest: whoever pulls is not told one.
-    request_id = "" if may_drop and row.is_hot else request.id
-    note = Note(on.clock(), call.caller, "ecr", row.event, home.region, home.account_id, request_id, request.peer,
-                agent, host, row.method in {"GET", "HEAD"}, call.repository, _parameters(call, row), error,
+    more[REGISTRY_REQUEST] = row.title
+    note = Note(on.clock(), call.caller, "ecr", row.event, home.region, home.account_id, request.id, request.peer,
+                *_client(request), row.method in {"GET", "HEAD"}, call.repository, _parameters(call, row), error,
                 None, more)  # fmt: skip
-    log.note(on, note, may_drop=may_drop)
+    log.note(on, note)
 
 
 def _client(request: Request) -> tuple[str | None, str | None]:
     """What a client says it is, and for which host it spoke TLS."""
     agent = request.header("user-agent")
     host = request.header("host") if request.is_secure else None
-    return agent and cut(agent), host and cut(host)
+    return agent and agent[:TEXT_CHARACTERS], host and host[:TEXT_CHARACTERS]
 
 
 def _parameters(call: Call, row: Route) -> dict[str, Any]:
-    """What was asked for, in the members of the API's call."""
-    home, reference = call.registry, call.reference[:REFERENCE_CHARACTERS]
-    shown: dict[str, Any] = {"registryId": home.account_id}
-    if call.repository is not None:
-        shown["repositoryName"] = call.repository.name
-    if not reference:
-        return shown | _of_new_upload(call) if row.method == "POST" else shown
-    match row.event:
-        case "BatchGetImage" | "BatchDeleteImage":
-            shown["imageIds"] = [{"imageDigest" if ":" in reference else "imageTag": reference}]
-        case "PutImage":
-            shown["imageDigest" if ":" in reference else "imageTag"] = reference
-        case "BatchCheckLayerAvailability":
-            shown["layerDigests"] = [reference]
-        case "GetDownloadUrlForLayer":
-            shown["layerDigest"] = reference
-        case "CompleteLayerUpload":
-            shown |= {"uploadId": reference, "layerDigests": [cut(text) for text in _query(call, "digest")]}
-        case "InitiateLayerUpload" | "UploadLayerPart":
-            shown["uploadId"] = reference
+    """What was asked for."""
+    if call.repository is None:
+        return {"registryId": call.registry.account_id}
+    shown = audit.asked(row.event, call.repository, call.reference[:REFERENCE_CHARACTERS])
+    if row.event == "CompleteLayerUpload":
+        shown["layerDigests"] = _query(call, "digest")
+    elif row.method == "POST":
+        shown |= {key: text for key in ("digest", "mount", "from") for text in _query(call, key)}
     return shown
-
-
-def _of_new_upload(call: Call) -> dict[str, str]:
-    return {key: cut(text) for key in ("digest", "mount", "from") for text in _query(call, key)}
 
 
 def _query(call: Call, name: str) -> list[str]:
     try:
-        return call.query_all(name)[:1]
+        return [cut(text) for text in call.query_all(name)[:1]]
     except Refusal:  # which is what the request was answered with
         return []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -30,10 +30,12 @@ class Route:
     outlives_login: bool = False  # a push that began with a login goes on when that is over
     is_pull: bool = False  # of which the audit log may have a share only
 
-    @property
-    def event(self) -> str:
-        """The operation of the ECR API that it stands for."""
-        return self.needs[4:] if self.needs is not None else ""
+    event: str = field(init=False)  # the operation of the ECR API that it stands for
+    title: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "event", (self.needs or "").removeprefix("ecr:"))
+        object.__setattr__(self, "title", f"{self.method} {self.path}")
 
 
 # fmt: off
@@ -51,7 +53,8 @@ ROUTES = (  # read from top to bottom, this is the protocol
     Route("DELETE", "/v2/{name}/manifests/{reference}", manifests.delete, "ecr:BatchDeleteImage"),
     Route("HEAD", "/v2/{name}/blobs/{reference}", blobs.stat, "ecr:BatchCheckLayerAvailability", is_hot=True,
           or_needs="ecr:GetDownloadUrlForLayer", is_public=True, is_pull=True),
-    Route("GET", "/v2/{name}/blobs/{reference}", blobs.pull, "ecr:GetDownloadUrlForLayer", is_public=True, is_pull=True),
+    Route("GET", "/v2/{name}/blobs/{reference}", blobs.pull, "ecr:GetDownloadUrlForLayer", is_public=True,
+          is_pull=True),
     Route("DELETE", "/v2/{name}/blobs/{reference}", blobs.delete, "ecr:BatchDeleteImage"),
     Route("POST", "/v2/{name}/blobs/uploads/", uploads.begin, "ecr:InitiateLayerUpload"),
     Route("GET", "/v2/{name}/blobs/uploads/{reference}", uploads.status, "ecr:UploadLayerPart",

@@ -16,7 +16,7 @@ from holdfast.registry.audit.writing import Chain
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holdfast.model.audit import Note
+    from holdfast.model.audit import Note, Pull
     from holdfast.registry.backends import Backends
 
 log = logging.getLogger(__name__)
@@ -47,10 +47,10 @@ class Audit:
         self._due = 0.0  # share of a pull that is still to be recorded
         self._strangers = 0
         self._left_out = {"pulls": 0, "strangers": 0, "lost": 0}
-        self._notes: deque[Note] = deque()
+        self._notes: deque[Note | Pull] = deque()
         self._is_helping = False
         self._lock = threading.Lock()  # held by whoever writes
-        self._renderer = Renderer()
+        self._renderer = Renderer(pull_share)
         self._chain = Chain(folder, file_bytes, keep) if folder is not None else None
 
     def wants_pull(self) -> bool:
@@ -72,7 +72,7 @@ class Audit:
         self._left_out["strangers"] += 1
         return False
 
-    def note(self, on: Backends, note: Note, *, may_drop: bool = False) -> None:
+    def note(self, on: Backends, note: Note | Pull, *, may_drop: bool = False) -> None:
         """Note a call; when there is no room, one that may not be dropped waits until there is."""
         if len(self._notes) >= HALF and not self._has_room(on, may_drop=may_drop):
             return

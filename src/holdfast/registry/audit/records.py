@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
 
 from holdfast.model import audit
-from holdfast.model.audit import OURSELVES, SERVICE_EVENT, Record
+from holdfast.model.audit import OURSELVES, SERVICE_EVENT, Pull, Record
 from holdfast.model.callers import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     from holdfast.model.audit import Note, Resource
     from holdfast.model.names import RepositoryRef
@@ -23,24 +25,49 @@ log = logging.getLogger(__name__)
 
 REMEMBERED = 10_000  # callers and resources
 ID_BYTES = 16
+LAST_ID = (1 << 48) - 1
 
 
 class Renderer:
     """Makes records, and remembers those parts of them that are always the same; used by one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, pull_share: float) -> None:
+        self._pull_share = pull_share
         self._encode = msgspec.json.Encoder().encode
         self._own: dict[Caller, msgspec.Raw] = {}
         self._foreign: dict[Caller, msgspec.Raw] = {}
         self._resources: dict[RepositoryRef | Resource, msgspec.Raw] = {}
+        self._pulls: dict[tuple[object, ...], _Alike] = {}
         self._second = -1
         self._time = ""
 
-    def bodies(self, on: Backends, notes: Sequence[Note]) -> list[bytes]:
+    def bodies(self, on: Backends, notes: Iterable[Note | Pull]) -> Iterator[bytes]:
         """A JSON document for each record of some notes."""
-        chance = on.random_bytes(4 * ID_BYTES * len(notes)).hex()
-        ids = (_id(chance[start : start + 2 * ID_BYTES]) for start in range(0, len(chance), 2 * ID_BYTES))
-        return [self._body(note, record) for note in notes for record in self._records(on, note, ids)]
+        ids = _Ids(on.random_bytes(ID_BYTES).hex())
+        for note in notes:
+            if isinstance(note, Pull):
+                yield from self._of_pull(on, note, ids)
+            else:
+                for record in self._records(on, note, ids):
+                    yield self._body(note, record)
+
+    def _of_pull(self, on: Backends, pull: Pull, ids: _Ids) -> Iterable[bytes]:
+        """The records of a pull: those of one like it, but for its time and its ids."""
+        key = pull[2:]
+        alike = self._pulls.get(key)
+        if alike is None:
+            note = pull.note(self._pull_share)
+            bodies = [self._body(note, record) for record in self._records(on, note, ids)]
+            if len(bodies) > 1 or not self._is_known(pull.who):
+                return bodies
+            if len(self._pulls) >= REMEMBERED:
+                self._pulls.clear()
+            [record] = self._records(on, note, ids)
+            alike = self._pulls[key] = _Alike(self._encode, record)
+        return (alike.body(self._told(pull.at), pull.request_id or ids.fresh(), ids.fresh()),)
+
+    def _is_known(self, caller: Caller) -> bool:
+        return caller in self._own or caller.kind == "anonymous"
 
     def _body(self, note: Note, record: Record) -> bytes:
         try:
@@ -51,12 +78,12 @@ class Renderer:
             error = {"error_message": UNSET} if note.error else {}
             return self._encode(msgspec.structs.replace(record, **bare, **error))
 
-    def _records(self, on: Backends, note: Note, ids: Iterator[str]) -> Iterator[Record]:
+    def _records(self, on: Backends, note: Note, ids: _Ids) -> Iterator[Record]:
         """One record, or one for each account where that of the caller is not that of what he asked for."""
         who = note.who
         error, message = note.error or (UNSET, UNSET)
         common: dict[str, Any] = {
-            "event_time": self._told(note),
+            "event_time": self._told(note.at),
             "event_source": f"{note.service}.amazonaws.com",
             "event_name": note.event,
             "aws_region": note.region,
@@ -67,7 +94,7 @@ class Renderer:
             "request_parameters": note.parameters,
             "response_elements": note.response,
             "additional_event_data": note.more or UNSET,
-            "request_id": note.request_id or next(ids),
+            "request_id": note.request_id or ids.fresh(),
             "read_only": note.read_only,
             "resources": self._resource(note.resource),
             "tls_details": UNSET if note.host is None else {"clientProvidedHostHeader": note.host},
@@ -76,20 +103,20 @@ class Renderer:
             common |= {"event_type": SERVICE_EVENT, "service_event_details": note.details, "request_id": UNSET,
                        "source_ip_address": OURSELVES, "user_agent": OURSELVES}  # fmt: skip
         if not isinstance(who, Caller):
-            yield Record(user_identity=dict(who), event_id=next(ids), recipient_account_id=note.owner, **common)
+            yield Record(user_identity=dict(who), event_id=ids.fresh(), recipient_account_id=note.owner, **common)
         elif who.account_id in {note.owner, ""}:
             identity = self._own.get(who) or self._identity(on, who)
-            yield Record(user_identity=identity, event_id=next(ids), recipient_account_id=note.owner, **common)
+            yield Record(user_identity=identity, event_id=ids.fresh(), recipient_account_id=note.owner, **common)
         else:
-            shared = next(ids)
+            shared = ids.fresh()
             for identity, account in ((self._identity(on, who), who.account_id), (self._outside(on, who), note.owner)):
-                yield Record(user_identity=identity, event_id=next(ids), recipient_account_id=account,
+                yield Record(user_identity=identity, event_id=ids.fresh(), recipient_account_id=account,
                              shared_event_id=shared, **common)  # fmt: skip
 
-    def _told(self, note: Note) -> str:
-        second = int(note.at.timestamp())
+    def _told(self, at: datetime) -> str:
+        second = int(at.timestamp())
         if second != self._second:
-            self._second, self._time = second, f"{note.at:%Y-%m-%dT%H:%M:%SZ}"
+            self._second, self._time = second, f"{at:%Y-%m-%dT%H:%M:%SZ}"
         return self._time
 
     def _resource(self, resource: RepositoryRef | Resource | None) -> msgspec.Raw | msgspec.UnsetType:
@@ -130,9 +157,34 @@ class Renderer:
             return None
 
 
-def _id(chance: str) -> str:
-    """A random UUID of 32 hexadecimal digits."""
-    return f"{chance[:8]}-{chance[8:12]}-4{chance[13:16]}-a{chance[17:20]}-{chance[20:]}"
+class _Ids:
+    """Ids in the form of random UUIDs: the beginning is random, the end counts."""
+
+    def __init__(self, chance: str) -> None:
+        self._start = f"{chance[:8]}-{chance[8:12]}-4{chance[13:16]}-a{chance[17:20]}-"
+        self._count = int(chance[20:], 16)
+
+    def fresh(self) -> str:
+        """One that nobody has."""
+        self._count += 1
+        return f"{self._start}{self._count & LAST_ID:012x}"
+
+
+class _Alike:
+    """A record with gaps for its time and its ids."""
+
+    def __init__(self, encode: Callable[[Record], bytes], record: Record) -> None:
+        # Nobody can have put these into what he sent: they did not exist then.
+        time, request_id, event_id = (f"<{name} {uuid.uuid4()}>" for name in ("time", "request", "event"))
+        whole = encode(msgspec.structs.replace(record, event_time=time, request_id=request_id, event_id=event_id))
+        self._before, rest = whole.decode().split(time)
+        self._until_request, rest = rest.split(request_id)
+        self._until_event, self._after = rest.split(event_id)
+
+    def body(self, time: str, request_id: str, event_id: str) -> bytes:
+        """The record of one call."""
+        parts = (self._before, time, self._until_request, request_id, self._until_event, event_id, self._after)
+        return "".join(parts).encode()
 
 
 def _remember(memory: dict[Any, msgspec.Raw], key: object, found: msgspec.Raw) -> None:
