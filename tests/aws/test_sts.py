@@ -1094,6 +1094,27 @@ def test_a_job_pushes_and_pulls(keyless, issuer, ci, nobody, name):
     assert repository("GET", "/tags/list").json()["tags"] == ["v1"]
 
 
+def test_an_sdk_makes_the_exchange_by_itself(keyless, issuer, ci, tmp_path, monkeypatch):
+    token = tmp_path / "token"
+    token.write_text(job(issuer))
+    for variable, value in {
+        "AWS_ENDPOINT_URL": keyless.url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ROLE_ARN": ci["Arn"],
+        "AWS_ROLE_SESSION_NAME": "by-itself",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    client = boto3.session.Session().client("sts", region_name="us-east-1")
+
+    answer = client.get_caller_identity()
+
+    client.close()
+    assert answer["Arn"] == "arn:aws:sts::000000000000:assumed-role/ci/by-itself"
+
+
 def test_policies_of_a_role_may_ask_whose_job_it_is(keyless, issuer, provider, nobody):
     iam = keyless.aws_client("iam")
     arn = iam.create_role(RoleName="main-only", AssumeRolePolicyDocument=trusting({"Federated": provider}, WEB))[

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from holdfast.aws.operations import GLOBAL_REGION
 from holdfast.model import access_key_ids, audit
 from holdfast.model.audit import Note, Resource
 from holdfast.model.audit_parameters import TEXT_CHARACTERS, cut, summary
 from holdfast.model.errors import Refusal
-from holdfast.model.names import Arn, RepositoryRef
+from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,8 +74,10 @@ class Trail:
             kind = found.arn.rpartition(":")[2].partition("/")[0]
             self._owner = found.account_id
             self._resource = Resource(found.arn, found.account_id, TYPES[kind]) if kind in TYPES else None
-        elif found is not None:
-            self._owner = getattr(found, "registry", found).account_id
+        elif isinstance(found, Registry):
+            self._owner = found.account_id
+        elif isinstance(found, AllRepositories):
+            self._owner = found.registry.account_id
 
     def answered(self, result: Shape) -> None:
         """It was done."""
@@ -106,7 +109,7 @@ class Trail:
             who=self._who(result),
             service=self._service,
             event=event,
-            region=self._region,
+            region=GLOBAL_REGION if self._service == "iam" else self._region,
             owner=self._owner or self._home(),
             request_id=request.id,
             peer=request.peer,

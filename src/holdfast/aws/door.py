@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast import registry
 from holdfast.aws import ecr, iam, json_protocol, query_protocol, signature, sts
+from holdfast.aws.audited import Trail
 from holdfast.aws.operations import ANONYMOUS, GLOBAL_REGION, Call, ask_leave
 from holdfast.aws.service_models import load
 from holdfast.http import ReadBody, Response
@@ -15,7 +16,7 @@ from holdfast.model import errors
 from holdfast.model.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import timedelta
 
     from botocore.model import OperationModel
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BODY_BYTES = 32 * 1024 * 1024  # a part of 20 MiB in base64, and the largest manifest with every character escaped
+EXPLANATION = "x-holdfast-explanation"  # for `aws sts decode-authorization-message`
 
 OPERATIONS = {"ecr": ecr.OPERATIONS, "iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
 PROTOCOLS: dict[str, Any] = {"json": json_protocol, "query": query_protocol}
@@ -96,51 +98,73 @@ class Door:
 
     def _hear_json(self, request: Request) -> Answer:
         """Hear a call that names its operation in its head."""
+        trail = Trail(self._on, request, self._ecr.signing_name, self._on.home.region)
         try:
             operation, model = self._find_target(request)
-            signer = self._read(request, {self._ecr.signing_name})
+            trail.names(self._ecr.signing_name, operation.name)
+            signer = self._read(request, {self._ecr.signing_name}, trail)
         except Refusal as refusal:
-            return self.refuse(request, refusal)
+            return self._refuse(request, refusal, trail)
 
         def run(body: bytes) -> Response:
-            try:
-                return self._run(self._prove(request, signer, body), operation, model, body)
-            except Refusal as refusal:
-                return self.refuse(request, refusal)
+            return self._run(self._prove(request, signer, body, trail), operation, model, body, trail)
 
-        return ReadBody(BODY_BYTES, run, lambda: self.refuse(request, errors.RequestTooLarge(BODY_BYTES)))
+        return self._read_body(request, BODY_BYTES, run, trail)
 
     def _hear_query(self, request: Request) -> Answer:
         """Hear a call that names its operation in a form: only when that is read is it known who may call."""
         signer = None
+        trail = Trail(self._on, request, query_protocol.service_of(request).signing_name, GLOBAL_REGION)
         try:
-            signer = self._read(request, {service.signing_name for service in self._by_version.values()})
+            signer = self._read(request, {service.signing_name for service in self._by_version.values()}, trail)
         except signature.MissingAuthenticationToken:
-            pass  # there are operations that need none
+            trail.is_of(ANONYMOUS)  # there are operations that need none
         except Refusal as refusal:
-            return self.refuse(request, refusal)
+            return self._refuse(request, refusal, trail)
 
         def run(body: bytes) -> Response:
-            try:
-                call = self._prove(request, signer, body) if signer else self._call(request, ANONYMOUS, GLOBAL_REGION)
-                form = query_protocol.read_form(request, body)
-                operation, model = self._find_action(form, signer)
-                if signer is None and not operation.unsigned:
-                    raise signature.MissingAuthenticationToken
-                return self._run(call, operation, model, form)
-            except Refusal as refusal:
-                return self.refuse(request, refusal)
+            anybody = self._call(request, ANONYMOUS, GLOBAL_REGION)
+            call = self._prove(request, signer, body, trail) if signer else anybody
+            form = query_protocol.read_form(request, body)
+            operation, model = self._find_action(form, signer)
+            trail.names(model.service_model.signing_name, operation.name)
+            if signer is None and not operation.unsigned:
+                raise signature.MissingAuthenticationToken
+            return self._run(call, operation, model, form, trail)
 
-        limit = query_protocol.FORM_BYTES
-        return ReadBody(limit, run, lambda: self.refuse(request, errors.RequestTooLarge(limit)))
+        return self._read_body(request, query_protocol.FORM_BYTES, run, trail)
+
+    def _read_body(self, request: Request, limit: int, run: Callable[[bytes], Response], trail: Trail) -> ReadBody:
+        """Wish for the body, and then do what the call asks for."""
+
+        def then(body: bytes) -> Response:
+            try:
+                return run(body)
+            except Refusal as refusal:
+                return self._refuse(request, refusal, trail)
+            except Exception:
+                trail.failed()
+                raise
+
+        return ReadBody(limit, then, lambda: self._refuse(request, errors.RequestTooLarge(limit), trail))
 
     def refuse(self, request: Request, refusal: Refusal) -> Response:
         """The answer to a refusal."""
+        status, code, message = _words(request, refusal)
         if query_protocol.is_spoken(request):
-            service = query_protocol.service_of(request)
-            return query_protocol.fault(request, service, *query_protocol.words(service, refusal))
-        status, code = WORDS.get(type(refusal), (400, refusal.code))
-        return json_protocol.fault(request, status, code, refusal.message, refusal.details)
+            return query_protocol.fault(request, query_protocol.service_of(request), status, code, message)
+        return json_protocol.fault(request, status, code, message, refusal.details)
+
+    def _refuse(self, request: Request, refusal: Refusal, trail: Trail) -> Response:
+        """The answer to a refusal, which is noted; who may not do something is told why in a sealed text."""
+        response = self.refuse(request, refusal)
+        _, code, message = _words(request, refusal)
+        trail.refused(code, message)
+        if isinstance(refusal, errors.AccessDenied) and refusal.decision is not None:
+            explanation = registry.refusals.sealed(self._on, refusal.decision)
+            if explanation is not None:
+                response.headers.append((EXPLANATION, explanation))
+        return response
 
     def failed(self, request: Request, fault: Exception) -> Response:
         """The answer to what nobody expected."""
@@ -184,20 +208,22 @@ class Door:
 
     # ---- Who calls, and what is done
 
-    def _read(self, request: Request, services: Collection[str]) -> Signer:
+    def _read(self, request: Request, services: Collection[str], trail: Trail) -> Signer:
         """Look up whose key a request names."""
         head = signature.Head(request.method, request.path, request.query, request.headers)
         claim = signature.read(head, self._on.clock(), services=services, window=self._window)
+        trail.claims(claim)
         if claim.session_token is None:
             return Signer(head, claim, *registry.accounts.secret_of(self._on, claim.access_key_id))
         sessions, key = registry.iam.sessions, (claim.access_key_id, claim.session_token)
         return Signer(head, claim, *sessions.secret_of(self._on, *key, self._on.clock()))
 
-    def _prove(self, request: Request, signer: Signer, body: bytes) -> Call:
+    def _prove(self, request: Request, signer: Signer, body: bytes, trail: Trail) -> Call:
         """The call of him who signed this very request."""
         body_sha256 = hashlib.sha256(body).hexdigest()
         claim, now = signer.claim, self._on.clock()
         signature.prove(signer.head, claim, signer.secret, body_sha256, now)
+        trail.is_of(signer.caller)
         self._on.key_uses.note(claim.access_key_id, claim.service, claim.region, now)
         return self._call(request, signer.caller, claim.region)
 
@@ -205,13 +231,32 @@ class Door:
         return Call(self._on, self._tokens, request, caller, region)
 
     @staticmethod
-    def _run(call: Call, operation: Operation, model: OperationModel, sent: bytes | Mapping[str, str]) -> Response:
+    def _run(
+        call: Call,
+        operation: Operation,
+        model: OperationModel,
+        sent: bytes | Mapping[str, str],
+        trail: Trail | None = None,
+    ) -> Response:
         """Do an operation; what was sent is a body or a form, as its service's protocol has it."""
         if call.on.throttle is not None:
             call.on.throttle.take(call.caller.account_id, call.region, operation.name)
         protocol = PROTOCOLS[model.metadata["protocol"]]
         parameters = protocol.parse(model, sent)
         protocol.validate(model, parameters)
+        if trail is not None:
+            trail.asks(call, operation, parameters)
         ask_leave(call, model.service_model.signing_name, operation, parameters)
-        response: Response = protocol.answer(call.http, model, operation.function(call, parameters))
+        result = operation.function(call, parameters)
+        response: Response = protocol.answer(call.http, model, result)
+        if trail is not None:
+            trail.answered(result)
         return response
+
+
+def _words(request: Request, refusal: Refusal) -> tuple[int, str, str]:
+    """Status, code and message of a refusal, in the words of the protocol that is spoken."""
+    if query_protocol.is_spoken(request):
+        return query_protocol.words(query_protocol.service_of(request), refusal)
+    status, code = WORDS.get(type(refusal), (400, refusal.code))
+    return status, code, refusal.message

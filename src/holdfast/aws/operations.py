@@ -84,7 +84,7 @@ def operation(
     def mark(function: Function) -> Function:
         words = function.__name__.split("_")
         name = "".join(ABBREVIATIONS.get(word) or word.capitalize() for word in words)
-        found = Operation(name, function, on, lacks, unsigned, action or name, facts)
+        found = Operation(name, function, on, lacks, unsigned, action, facts)
         function.operation = found  # type: ignore[attr-defined]
         return function
 
@@ -99,7 +99,7 @@ def ask_leave(call: Call, service: str, found: Operation, request: Shape) -> Non
     told = (found.facts(request) if found.facts else ()) or (NOTHING,)
     for resource in resources if isinstance(resources, list | tuple) else (resources,):
         for facts in told:
-            call.require(f"{service}:{found.action}", resource, facts)
+            call.require(f"{service}:{found.action or found.name}", resource, facts)
 
 
 def collect(modules: Iterable[ModuleType]) -> dict[str, Operation]:

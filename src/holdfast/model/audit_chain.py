@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -27,6 +28,7 @@ LINK = re.compile(
     rb'(?P<tail>,"seal":"(?P<seal>[0-9a-f]{64})")?\}\}$'
 )
 LINK_BYTES = 300  # at most
+TIME = re.compile(rb'"(?:eventTime|time)":"([0-9TZ:-]{20})"')
 NAME = re.compile(r"(?P<chain>[A-Za-z0-9.-]+)\.(?P<number>[0-9]{6,9})\.jsonl", re.ASCII)
 
 
@@ -82,6 +84,7 @@ class Ending(msgspec.Struct, frozen=True):
     file: str
     sequence: int
     digest: str
+    at: str = ""  # the time of its last line
 
     @property
     def head(self) -> Head:
@@ -136,6 +139,17 @@ def link_of(line: bytes) -> Link | None:
         return None
     seal_ = found["seal"]
     return Link(int(found["sequence"]), found["previous"].decode(), seal_.decode() if seal_ else None)
+
+
+def ending_of(name: FileName, line: bytes) -> Ending | None:
+    """How a file stands whose last whole line this is; None if it is no line of the log."""
+    link, at = link_of(line), TIME.search(line)
+    return Ending(str(name), link.sequence, digest_of(line), at[1].decode() if at else "") if link else None
+
+
+def time_told(at: datetime) -> str:
+    """An instant as lines tell it: these texts are ordered as the instants are."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def is_sealed_by(line: bytes, keys: Iterable[bytes]) -> bool:

@@ -63,7 +63,7 @@ def require(
     decision = on.access.decide(on, caller, action, resource, request, facts)
     if not decision.is_allowed:
         on.refusals.note(request.id, caller, decision, on.clock())
-        raise AccessDenied(caller.arn, action, decision.request.resource, decision.reason)
+        raise AccessDenied(caller.arn, action, decision.request.resource, decision.reason, decision)
 
 
 def may(

@@ -23,7 +23,7 @@ from holdfast.model.errors import (
 from holdfast.model.images import ARCHIVED
 from holdfast.model.lifecycle import LISTED, plan
 from holdfast.model.work import EvaluateLifecycle, PreviewLifecycle
-from holdfast.registry import arrivals
+from holdfast.registry import arrivals, audit
 from holdfast.registry.work import LEASE, LeaseLost, WorkInterrupted
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ def preview(on: Backends, job: Job) -> None:
     try:
         with on.database.snapshot() as tx:
             running = store.lifecycle.find_preview(tx, repository_id)
-        if running is None or running.status != "IN_PROGRESS":
+            repository = store.repositories.find_by_id(tx, repository_id)
+        if running is None or repository is None or running.status != "IN_PROGRESS":
             return
         _clear_results(on, job, repository_id)  # of the preview before, or of a run that was killed
         chosen = [verdict for verdict in _judge(on, repository_id, running.text) if verdict.action is not None]
@@ -158,6 +159,7 @@ def preview(on: Backends, job: Job) -> None:
             job.rest()
         expiring = sum(verdict.action == "expire" for verdict in chosen)
         _end_preview(on, job, repository_id, "COMPLETE", expiring, len(chosen) - expiring)
+        audit.previewed(on, repository.ref, running.text, chosen[: on.limits.lifecycle_deeds])
     except (LeaseLost, WorkInterrupted):
         raise
     except Exception:  # whoever waits for it must be told
@@ -214,7 +216,8 @@ def evaluate(on: Backends, job: Job) -> datetime | None:
     with on.database.snapshot() as tx:
         policy = store.lifecycle.find_policy(tx, repository_id)
         departures = store.images.departures(tx, repository_id)
-    if policy is None:
+        repository = store.repositories.find_by_id(tx, repository_id)
+    if policy is None or repository is None:
         return None
     begun_at = on.clock()
     verdicts = _judge(on, repository_id, policy.text)
@@ -226,12 +229,16 @@ def evaluate(on: Backends, job: Job) -> datetime | None:
             job.step(tx, run.outcome | {"of": len(chosen)})
             if not _carry_out(on, tx, run, portion):
                 return on.clock()  # the policy is another one now: begin again
+        audit.evaluated(on, repository.ref, policy.text, policy.revision, policy.evaluated_at, run.done)
         job.rest()
-    failed = [verdict.image.digest for verdict in verdicts if verdict.failure]
-    outcome = run.outcome | {"failed": len(failed), "failures": dict.fromkeys(failed[:TOLD_FAILURES], LISTED)}
+    failed = [verdict for verdict in verdicts if verdict.failure]
+    told = failed[:TOLD_FAILURES]
+    failures = {verdict.image.digest: LISTED for verdict in told}
+    outcome = run.outcome | {"failed": len(failed), "failures": failures}
     with on.database.transaction() as tx:
         job.step(tx, outcome)
         store.lifecycle.evaluated(tx, policy, begun_at, outcome)
+    audit.evaluated(on, repository.ref, policy.text, policy.revision, policy.evaluated_at, told)
     if chosen:
         log.info("lifecycle policy of repository %d: %s", repository_id, outcome)
     return on.clock() + on.limits.lifecycle_interval
@@ -244,6 +251,7 @@ class _Run:
     policy: StoredPolicy
     departures: int  # of the repository, as the plan saw it and by the run's own hand
     outcome: dict[str, Any] = field(default_factory=lambda: {"expired": 0, "transitioned": 0, "changed": 0})
+    done: list[Verdict] = field(default_factory=list)  # in the last transaction
 
 
 def _portions(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
@@ -271,6 +279,7 @@ def _warn(repository_id: int, verdicts: Sequence[Verdict]) -> None:
 def _carry_out(on: Backends, tx: Transaction, run: _Run, verdicts: Sequence[Verdict]) -> bool:
     """Do part of a plan; False if it is no longer the plan of the repository's policy."""
     policy, outcome = run.policy, run.outcome
+    run.done = []
     now = store.lifecycle.find_policy(tx, policy.repository_id)
     if now is None or (now.revision, now.text) != (policy.revision, policy.text):
         return False
@@ -287,10 +296,12 @@ def _carry_out(on: Backends, tx: Transaction, run: _Run, verdicts: Sequence[Verd
             store.images.remove(tx, repository, image)
             arrivals.removed(on, tx, repository, image)
             outcome["expired"] += 1
+            run.done.append(verdict)
         else:
             store.images.archive(tx, repository, image, on.clock())
             arrivals.archived(on, tx, repository, replace(image, status=ARCHIVED))
             outcome["transitioned"] += 1
+            run.done.append(verdict)
     if may_count:
         run.departures = store.images.departures(tx, repository.id)
     return True

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from holdfast import store
 from holdfast.model.account_settings import REGISTRY_POLICY_SCOPE
 from holdfast.model.errors import InvalidParameter, RegistryPolicyNotFound, RepositoryPolicyNotFound
+from holdfast.model.iam_principals import NoSuchPrincipal
 from holdfast.model.policies import SETTING, parse_registry_policy, parse_repository_policy
 from holdfast.registry import access, account_settings
+from holdfast.registry.iam import principals
 
 if TYPE_CHECKING:
     from holdfast.model.callers import Caller
@@ -31,7 +33,8 @@ def set_on_repository(
             "PolicyText", "The policy would keep you from setting another one; set force if that is what you want"
         )
     with on.database.transaction() as tx:
-        store.repositories.set_policy(tx, store.repositories.get(tx, at), text)
+        repository = store.repositories.get(tx, at)
+        store.repositories.set_policy(tx, repository, _resolved(tx, text, "Invalid repository policy provided"))
         store.counters.bump(tx, store.counters.ACCESS)
 
 
@@ -39,9 +42,9 @@ def of_repository(on: Backends, at: RepositoryRef) -> str:
     """The policy of a repository, or `RepositoryPolicyNotFound`."""
     with on.database.snapshot() as tx:
         text = store.repositories.policy(tx, store.repositories.get(tx, at))
-    if text is None:
-        raise RepositoryPolicyNotFound(at)
-    return text
+        if text is None:
+            raise RepositoryPolicyNotFound(at)
+        return _shown(tx, text)
 
 
 def delete_from_repository(on: Backends, at: RepositoryRef) -> str:
@@ -51,6 +54,7 @@ def delete_from_repository(on: Backends, at: RepositoryRef) -> str:
         text = store.repositories.policy(tx, repository)
         if text is None:
             raise RepositoryPolicyNotFound(at)
+        text = _shown(tx, text)
         store.repositories.set_policy(tx, repository, None)
         store.counters.bump(tx, store.counters.ACCESS)
     return text
@@ -60,6 +64,7 @@ def put_on_registry(on: Backends, registry: Registry, text: str) -> None:
     """Give a registry a policy, in the scope that is set for it."""
     with on.database.transaction() as tx:
         parse_registry_policy(text, account_settings.value(tx, registry, REGISTRY_POLICY_SCOPE))
+        text = _resolved(tx, text, "Invalid registry policy provided")
         store.registry_settings.put(tx, registry, SETTING, text, on.clock())
         store.counters.bump(tx, store.counters.ACCESS)
 
@@ -83,4 +88,17 @@ def _of_registry(tx: Transaction, registry: Registry) -> str:
     text = store.registry_settings.find(tx, registry, SETTING)
     if text is None:
         raise RegistryPolicyNotFound(registry)
-    return text
+    return _shown(tx, text)
+
+
+def _resolved(tx: Transaction, text: str, refusal: str) -> str:
+    """A policy as it is kept: users and roles by their ids, so that a namesake who comes later is not meant."""
+    try:
+        return principals.resolve(tx, text)
+    except NoSuchPrincipal:
+        raise InvalidParameter("PolicyText", refusal) from None
+
+
+def _shown(tx: Transaction, text: str) -> str:
+    """A policy as it is shown: users and roles by their ARNs."""
+    return principals.shown(tx, [text])[0]

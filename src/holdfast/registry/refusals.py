@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import store
 from holdfast.model.errors import NotFound
+from holdfast.registry.iam import messages
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_NOTES = 1000  # of a second
+OF_THE_OWNER = {"resource", "registry"}  # types of policies
+RESOURCE_TAG = ":resourcetag/"
+SEALED_CHARACTERS = 4096  # of a header; clients and proxies read no more than 8 KiB of all of them
 SHOWN_CHARACTERS = 1000  # of a value that the client chose
 
 
@@ -46,6 +50,9 @@ class Refusals:
 
     def note(self, request_id: str, caller: Caller, decision: Decision, now: datetime) -> None:
         """Note a refusal."""
+        asked = decision.request
+        log.info("request %s: %s may not %s on %s: %s", request_id, caller.arn, asked.action, asked.resource,
+                 decision.outcome)  # fmt: skip
         with self._lock:
             if len(self._notes) < MOST_NOTES:
                 self._notes.append((request_id, caller, decision, now))
@@ -92,6 +99,21 @@ def explanation(decision: Decision) -> dict[str, Any]:
 
 def _shortened(value: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return f"{value[:SHOWN_CHARACTERS]}…" if isinstance(value, str) and len(value) > SHOWN_CHARACTERS else value
+
+
+def sealed(on: Backends, decision: Decision) -> str | None:
+    """Why somebody was refused, for his own account to decode; None if he has none.
+
+    Of what another account owns it is not told which of that account's policies decided, nor how it is tagged.
+    """
+    account = decision.request.principal.account_id
+    if account is None:
+        return None
+    told = explanation(decision)
+    if account != decision.request.resource_account:
+        told["statements"] = [one for one in told["statements"] if one["type"] not in OF_THE_OWNER]
+        told["context"] = {key: value for key, value in told["context"].items() if RESOURCE_TAG not in key}
+    return messages.encode(on, account, told, SEALED_CHARACTERS)
 
 
 def get(on: Backends, request_id: str) -> Refused:

@@ -16,6 +16,7 @@ from holdfast.model.audit_chain import Ending, FileName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
 USUAL_BYTES = 16 * 1024
@@ -64,11 +65,6 @@ def names(folder: Path) -> list[FileName]:
     return sorted((name for name in found if name is not None), key=lambda name: (name.chain, name.number))
 
 
-def written_at(folder: Path, name: FileName) -> float:
-    """When a file was last written, in seconds since 1970."""
-    return (folder / str(name)).stat().st_mtime
-
-
 def is_being_written(folder: Path, name: FileName) -> bool:
     """Whether the process that writes a file lives, as far as this machine can tell."""
     with (folder / str(name)).open("rb") as file:
@@ -101,8 +97,15 @@ def ending(folder: Path, name: FileName) -> Ending | None:
             before, found, line = file.read().rpartition(b"\n")[0].rpartition(b"\n")
             if found or not before:
                 break
-    link = audit_chain.link_of(line)
-    return Ending(str(name), link.sequence, audit_chain.digest_of(line)) if link else None
+    return audit_chain.ending_of(name, line)
+
+
+def was_written_since(folder: Path, name: FileName, since: datetime | None) -> bool:
+    """Whether a file may have lines that are not older than an instant."""
+    if since is None:
+        return True
+    last = ending(folder, name)
+    return last is None or last.at >= audit_chain.time_told(since)
 
 
 def remove(folder: Path, name: FileName) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from holdfast.model.errors.families import Denied
+
+if TYPE_CHECKING:
+    from holdfast.model.iam import Decision
 
 
 class AccessDenied(Denied):
     """The policies that apply do not allow the action."""
 
-    def __init__(self, principal_arn: str, action: str, resource_arn: str, reason: str) -> None:
+    decision: Decision | None = None  # what may be told to the account of who was refused
+
+    def __init__(
+        self, principal_arn: str, action: str, resource_arn: str, reason: str, decision: Decision | None = None
+    ) -> None:
+        self.decision = decision
         super().__init__(
             f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource_arn} {reason}"
         )

@@ -26,7 +26,7 @@ class ImageNotFound(NotFound):
 
     def __init__(self, at: RepositoryRef, digest: str | None, tag: str | None) -> None:
         super().__init__(
-            f"The image with imageId {{imageDigest:'{digest or 'null'}', imageTag:'{tag or 'null'}'}} does not exist "
+            f"The image with imageId {{imageDigest:'{(digest or 'null')[:300]}', imageTag:'{tag or 'null'}'}} does not exist "
             f"within the repository with name '{at.name}' in the registry with id '{at.registry.account_id}'"
         )
 

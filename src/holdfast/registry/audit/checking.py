@@ -55,7 +55,7 @@ def verify(on: Backends, since: datetime | None = None) -> Iterator[Checked]:
     check = _Check(folder, keys.known(on), evidence)
     chains: dict[str, list[FileName]] = defaultdict(list)
     for name in names:
-        if since is None or audit_files.written_at(folder, name) >= since.timestamp():
+        if audit_files.was_written_since(folder, name, since):
             chains[name.chain].append(name)
     for chain in chains.values():
         yield from check.chain(chain, is_whole=since is None)

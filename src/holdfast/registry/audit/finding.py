@@ -34,7 +34,7 @@ class Wanted:
             (self.request_id is None or record.get("requestID") == self.request_id)
             and (self.event is None or record.get("eventName") == self.event)
             and (self.principal is None or self.principal in _names(record.get("userIdentity", {})))
-            and (self.since is None or record.get("eventTime", "") >= f"{self.since:%Y-%m-%dT%H:%M:%SZ}")
+            and (self.since is None or record.get("eventTime", "") >= audit_chain.time_told(self.since))
         )
 
     @property
@@ -57,7 +57,7 @@ def _matches(on: Backends, wanted: Wanted) -> Iterator[tuple[tuple[str, int], by
     needles = wanted.needles
     number = 0
     for name in audit_files.names(folder):
-        if wanted.since is not None and audit_files.written_at(folder, name) < wanted.since.timestamp():
+        if not audit_files.was_written_since(folder, name, wanted.since):
             continue
         for line in audit_files.lines(folder, name):
             number += 1

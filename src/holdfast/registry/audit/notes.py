@@ -125,7 +125,7 @@ class Audit:
             return
         log.warning("the audit log leaves out calls: %s", left_out)
         try:
-            chain.append(on, [audit_chain.told("left out", time=f"{on.clock():%Y-%m-%dT%H:%M:%SZ}", **left_out)])
+            chain.append(on, [audit_chain.told("left out", time=audit_chain.time_told(on.clock()), **left_out)])
         except BaseException:
             for kind, count in left_out.items():
                 self._left_out[kind] += count

@@ -81,7 +81,7 @@ class Chain:
         witnessed = self._others(name)
         self._file = audit_files.Writer(self._folder, name)
         try:
-            told = audit_chain.told("opened", file=str(name), time=f"{now:%Y-%m-%dT%H:%M:%SZ}", program=__version__,
+            told = audit_chain.told("opened", file=str(name), time=audit_chain.time_told(now), program=__version__,
                                     witnessed=witnessed, forgotten=forgotten)  # fmt: skip
             self._add([told])
             self._file.sync()
@@ -102,7 +102,7 @@ class Chain:
         assert self._file is not None
         file = self._file
         try:
-            self._add([audit_chain.told("closed", time=f"{on.clock():%Y-%m-%dT%H:%M:%SZ}")])
+            self._add([audit_chain.told("closed", time=audit_chain.time_told(on.clock()))])
             file.sync()
         except OSError as fault:  # the next file tells where this one ended
             log.warning("the audit log %s ends without a closing line: %s", file.name, fault)
@@ -112,26 +112,25 @@ class Chain:
     def _others(self, own: FileName) -> list[Ending]:
         """Where the other chains stand."""
         last = {name.chain: name for name in audit_files.names(self._folder) if name.chain != own.chain}
-        recent = sorted(last.values(), key=self._written_at, reverse=True)[:WITNESSED]
-        return [ending for name in recent if (ending := self._ending(name)) is not None]
+        endings = [ending for name in last.values() if (ending := self._ending(name)) is not None]
+        return sorted(endings, key=lambda ending: ending.at, reverse=True)[:WITNESSED]
 
     def _old_files(self, now: datetime, own: FileName) -> list[Ending]:
         """The files whose time is over, from the beginning of each chain; never one that somebody may still write."""
         names = audit_files.names(self._folder)
         there = set(names)
-        before = (now - self._keep).timestamp()
+        before = audit_chain.time_told(now - self._keep)
         old: list[Ending] = []
         stopped: set[str] = set()
         for name in names:
             if name.chain in stopped or len(old) == FORGOTTEN:
                 continue
-            ending = None
-            if self._written_at(name) < before and (name.next in there or self._is_left(name, own)):
-                ending = self._ending(name)
-            if ending is None:
-                stopped.add(name.chain)
-            else:
+            ending = self._ending(name)
+            is_old = ending is not None and ending.at < before
+            if ending is not None and is_old and (name.next in there or self._is_left(name, own)):
                 old.append(ending)
+            else:
+                stopped.add(name.chain)
         return old
 
     def _is_left(self, name: FileName, own: FileName) -> bool:
@@ -140,13 +139,8 @@ class Chain:
             return name.chain == own.chain or not audit_files.is_being_written(self._folder, name)
         return False
 
-    def _written_at(self, name: FileName) -> float:
-        with suppress(FileNotFoundError):  # another process forgot it
-            return audit_files.written_at(self._folder, name)
-        return float("inf")
-
     def _ending(self, name: FileName) -> Ending | None:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # another process forgot it
             return audit_files.ending(self._folder, name)
         return None
 

@@ -22,14 +22,14 @@ MESSAGE_CHARACTERS = 10_240  # STS API, "encodedMessageType"
 EXPLANATION_BYTES = 64 * 1024
 
 
-def encode(on: Backends, account_id: str, explanation: Mapping[str, Any]) -> str:
+def encode(on: Backends, account_id: str, explanation: Mapping[str, Any], characters: int = MESSAGE_CHARACTERS) -> str:
     """Seal an explanation; one that is too long for a message loses its context, then all but its outcome."""
     for leaving_out in ((), ("context",), tuple(key for key in explanation if key != "outcome")):
         kept = {key: value for key, value in explanation.items() if key not in leaving_out}
         text = msgspec.json.encode(kept)
         sealed = on.keys.wrap(zlib.compress(text), f"{CONTEXT} {account_id}")
         message = base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
-        if len(message) <= MESSAGE_CHARACTERS and len(text) <= EXPLANATION_BYTES:
+        if len(message) <= characters and len(text) <= EXPLANATION_BYTES:
             break
     return message
 

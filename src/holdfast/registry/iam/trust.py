@@ -106,7 +106,10 @@ def require(
                 continue
             on.refusals.note(request.id, caller, decision, on.clock())
         told = f"User: {caller.arn} is not authorized to perform: {action} on resource: {place.arn}"
-        raise StsAccessDenied(f"{told} {_reason(asker, action, place, now, facts)}")
+        refusal = StsAccessDenied(f"{told} {_reason(asker, action, place, now, facts)}")
+        if asker is not None and place.account_id == caller.account_id:
+            refusal.decision = decision
+        raise refusal
     assert place.role is not None
     return place.role
 
