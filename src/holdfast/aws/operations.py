@@ -62,8 +62,13 @@ class Operation:
     resource: Resources | None
     lacks: str = ""
     unsigned: bool = False
-    action: str = ""  # the IAM action, if its name is not the operation's
+    own_action: str = ""  # the IAM action, if its name is not the operation's
     facts: Callable[[Shape], Sequence[Facts]] | None = None  # leave is asked once for each
+
+    @property
+    def action(self) -> str:
+        """The IAM action that its callers need, without the service."""
+        return self.own_action or self.name
 
 
 def operation(
@@ -99,7 +104,7 @@ def ask_leave(call: Call, service: str, found: Operation, request: Shape) -> Non
     told = (found.facts(request) if found.facts else ()) or (NOTHING,)
     for resource in resources if isinstance(resources, list | tuple) else (resources,):
         for facts in told:
-            call.require(f"{service}:{found.action or found.name}", resource, facts)
+            call.require(f"{service}:{found.action}", resource, facts)
 
 
 def collect(modules: Iterable[ModuleType]) -> dict[str, Operation]:
