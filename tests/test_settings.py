@@ -43,6 +43,12 @@ VALUES = {
     "background": (True, "OFF", False),
     "oidc_allow": ((), "10.0.0.0/8, ::1,", (ip_network("10.0.0.0/8"), ip_network("::1/128"))),
     "oidc_ca_file": (None, str(CA_FILE), CA_FILE),
+    "public_repositories": (False, "ON", True),
+    "trusted_proxies": ((), "10.0.0.0/8, 2001:db8::/32,", (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))),
+    "audit": (True, "OFF", False),
+    "audit_pull_sample": (1.0, "0.25", 0.25),
+    "audit_file_mib": (64, "1", 1),
+    "audit_days": (90, "365", 365),
     "log_level": ("info", "WARNING", "warning"),
 }
 
@@ -63,6 +69,12 @@ BAD = {
     "background": ["", "true", "sometimes"],
     "oidc_allow": ["localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8;::1"],
     "oidc_ca_file": ["/no/such/file", "/", __file__],
+    "public_repositories": ["", "true", "all"],
+    "trusted_proxies": ["localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8;::1", "*"],
+    "audit": ["", "true", "some"],
+    "audit_pull_sample": ["", "1.1", "-0.1", "2", "all", "10%", "nan", ".5", "1e-3"],
+    "audit_file_mib": ["", "0", "10001", "1.5"],
+    "audit_days": ["", "0", "36501", "1w"],
     "log_level": ["", "loud"],
 }
 
