@@ -25,9 +25,10 @@ class ImageNotFound(NotFound):
     """No such image in that repository."""
 
     def __init__(self, at: RepositoryRef, digest: str | None, tag: str | None) -> None:
+        named = f"{{imageDigest:'{(digest or 'null')[:300]}', imageTag:'{tag or 'null'}'}}"
         super().__init__(
-            f"The image with imageId {{imageDigest:'{(digest or 'null')[:300]}', imageTag:'{tag or 'null'}'}} does not exist "
-            f"within the repository with name '{at.name}' in the registry with id '{at.registry.account_id}'"
+            f"The image with imageId {named} does not exist within the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}'"
         )
 
 
