@@ -195,3 +195,10 @@ def account(product, request):
     """An account that is this test's own, with a root key."""
     number = int(hashlib.sha256(request.node.nodeid.encode()).hexdigest(), 16)
     return Account(product, f"{number % 10**12:012}")
+
+
+@pytest.fixture
+def strangers(product, request):
+    """Another account that is this test's own."""
+    number = int(hashlib.sha256(f"{request.node.nodeid} strangers".encode()).hexdigest(), 16)
+    return Account(product, f"{number % 10**12:012}")

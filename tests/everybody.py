@@ -22,6 +22,7 @@ from holdfast.model.names import Registry
 from holdfast.registry.accounts import Tokens
 from tests import builders
 from tests.aws.furnished import RIGHT
+from tests.grants import allow, policy
 from tests.registry.ground import AT, HOME, Clock, open_ground, push
 
 OTHER = Registry("444455556666", HOME.region)
@@ -36,17 +37,7 @@ OWNER = "because no resource-based policy allows the ACTION action"
 DENIED = "with an explicit deny in an identity-based policy"
 
 
-def document(*statements):
-    """A policy."""
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def allow(action, *resources):
-    """A statement; of every resource if it names none."""
-    return {"Effect": "Allow", "Action": action, "Resource": list(resources) or "*"}
-
-
-HARMLESS = document({"Effect": "Allow", "Principal": {"AWS": "999999999999"}, "Action": "ecr:ListImages"})
+HARMLESS = policy({"Effect": "Allow", "Principal": {"AWS": "999999999999"}, "Action": "ecr:ListImages"})
 
 # ---- What is asked: ECR by requests that are right elsewhere too, the others by the members that they must have
 
@@ -55,13 +46,13 @@ ECR_REQUESTS = RIGHT | {
     "SetRepositoryPolicy": {"repositoryName": AT.name, "policyText": HARMLESS},  # lets in nobody whom we know
     "BatchDeleteImage": {"repositoryName": AT.name, "imageIds": [{"imageDigest": EMPTY_DIGEST}]},
 }
-REGISTRY_POLICY = document({**json.loads(HARMLESS)["Statement"][0], "Resource": "*"})
+REGISTRY_POLICY = policy({**json.loads(HARMLESS)["Statement"][0], "Resource": "*"})
 ECR_REQUESTS["PutRegistryPolicy"] = {"policyText": REGISTRY_POLICY}
 MEMBERS = {
     "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
     "AccountAlias": "ours",
     "ActionNames": ["ecr:ListImages"],
-    "AssumeRolePolicyDocument": document(TRUST),
+    "AssumeRolePolicyDocument": policy(TRUST),
     "AWSServiceName": "replication.ecr.amazonaws.com",
     "ClientID": "audience",
     "DeletionTaskId": "task/aws-service-role/x.amazonaws.com/One/00000000-0000-0000-0000-000000000000",
@@ -75,8 +66,8 @@ MEMBERS = {
     "OpenIDConnectProviderArn": f"arn:aws:iam::{HOME.account_id}:oidc-provider/issuer.example",
     "PermissionsBoundary": READ_ONLY,
     "PolicyArn": f"arn:aws:iam::{HOME.account_id}:policy/own",
-    "PolicyDocument": document(allow("*")),
-    "PolicyInputList": [document(allow("*"))],
+    "PolicyDocument": policy(allow("*")),
+    "PolicyInputList": [policy(allow("*"))],
     "PolicyName": "own",
     "PolicySourceArn": f"arn:aws:iam::{HOME.account_id}:user/bob",
     "RoleArn": ROLE_ARN,
@@ -136,7 +127,7 @@ class Ground:
         registry.accounts.create_key(self.on, HOME.account_id, key_id=MEMBERS["AccessKeyId"])
         registry.iam.users.create(self.on, HOME.account_id, "bob")
         for name in ("worker", "deployer", "trusting"):
-            registry.iam.roles.create(self.on, HOME.account_id, name, document(TRUST))
+            registry.iam.roles.create(self.on, HOME.account_id, name, policy(TRUST))
         self.callers = {name: self._user(HOME, name) for name in ("nobody", "somebody")}
         self.callers |= {"stranger": self._user(OTHER, "stranger"), "session": self._session("worker")}
         self.callers |= {"root": self._root(HOME), "root of strangers": self._root(OTHER)}
@@ -167,7 +158,7 @@ class Ground:
         """Let somebody have these rights and no others."""
         kind, entity = ("role", "worker") if name == "session" else ("user", name)
         account = self.callers[name].account_id
-        registry.iam.attachments.put_inline(self.on, kind, account, entity, "own", document(*statements))
+        registry.iam.attachments.put_inline(self.on, kind, account, entity, "own", policy(*statements))
 
     def changes(self):
         """A number that every commit changes."""

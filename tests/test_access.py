@@ -3,60 +3,25 @@
 from __future__ import annotations
 
 import base64
-import json
 
 import pytest
 
 from tests import builders
-from tests.accounts import Account
-from tests.callers import Http, Registry, refusal
-
-PULL_ONLY = "arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly"
-PULL = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-UPLOAD = ["ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload"]
-PUSH = [*UPLOAD, "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:PutImage"]
-LOGIN = {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}
-DENIED = "AccessDeniedException"
-
-
-def allow(actions, *resources, **members):
-    """A statement of a user's policy."""
-    return {"Effect": "Allow", "Action": actions, "Resource": list(resources) or "*", **members}
-
-
-def grant(principal, actions, **members):
-    """A statement of a repository's policy."""
-    return {"Effect": "Allow", "Principal": principal if principal == "*" else {"AWS": principal}, "Action": actions,
-            **members}  # fmt: skip
-
-
-def policy(*statements):
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def sentence(arn, action, resource, reason="because no identity-based policy allows the {} action"):
-    """How somebody is told that he may not."""
-    return f"User: {arn} is not authorized to perform: {action} on resource: {resource} {reason.format(action)}"
-
-
-def docker(account, credentials, repository, *, of=None):
-    """A repository as somebody's docker reaches it, perhaps one of another account."""
-    wanted = {"registryIds": [of.id]} if of else {}
-    answer = account.client("ecr", **credentials).get_authorization_token(**wanted)
-    authorization = f"Basic {answer['authorizationData'][0]['authorizationToken']}"
-    return Registry(Http(account.product.address, authorization), repository)
-
-
-def blob_of(image):
-    """Where an image has its layer."""
-    return f"/blobs/{image.json()['layers'][0]['digest']}"
-
-
-@pytest.fixture
-def strangers(product, request):
-    """Another account that is this test's own."""
-    number = int(builders.digest(f"{request.node.nodeid} strangers".encode())[7:], 16)
-    return Account(product, f"{number % 10**12:012}")
+from tests.callers import Registry, refusal
+from tests.grants import (
+    DENIED,
+    LOGIN,
+    PULL,
+    PULL_ONLY,
+    PUSH,
+    UPLOAD,
+    allow,
+    blob_of,
+    docker,
+    grant,
+    policy,
+    sentence,
+)
 
 
 @pytest.fixture

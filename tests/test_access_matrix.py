@@ -26,11 +26,11 @@ from tests.everybody import (
     SERVICES,
     TRUSTED,
     Ground,
-    allow,
     another,
     request_for,
     spelled,
 )
+from tests.grants import allow, deny
 from tests.registry.ground import AT, HOME
 
 
@@ -77,7 +77,7 @@ def test_an_operation_needs_its_action_on_its_resource(ground, who, service, nam
     assert ground.refused(who, service, name, request) == IDENTITY
     ground.give(who, allow(action, *others), {"Effect": "Allow", "NotAction": action, "Resource": "*"})
     assert ground.refused(who, service, name, request) == IDENTITY
-    ground.give(who, allow("*"), {**allow(action, *resources), "Effect": "Deny"})
+    ground.give(who, allow("*"), deny(action, *resources))
     assert ground.refused(who, service, name, request) == DENIED
     ground.give(who, allow(action, *resources), *([ALSO[name]] if name in ALSO else []))
     assert ground.passes(who, service, name, request)
@@ -155,7 +155,7 @@ def test_leave_is_needed_for_every_resource_of_a_request(ground, service, name, 
 @pytest.mark.parametrize("who", ["somebody", "stranger", "root"])
 def test_what_needs_no_leave_cannot_be_denied(ground, who, name):
     if who != "root":
-        ground.give(who, {**allow("*"), "Effect": "Deny"})
+        ground.give(who, deny("*"))
 
     assert ground.ask(who, "sts", name, {}) is None
 
@@ -167,7 +167,7 @@ def test_a_role_is_assumed_by_whom_it_trusts_and_who_may(ground):
     for who in ("somebody", "session"):
         ground.give(who, allow("sts:AssumeRole", f"{ROLE_ARN}-and-more"))
         assert IDENTITY.replace("ACTION", "sts:AssumeRole") in ground.ask(who, *asked)[2]
-        ground.give(who, allow("*"), {**allow("sts:AssumeRole", ROLE_ARN), "Effect": "Deny"})
+        ground.give(who, allow("*"), deny("sts:AssumeRole", ROLE_ARN))
         assert DENIED in ground.ask(who, *asked)[2]
         ground.give(who, allow("sts:AssumeRole", ROLE_ARN))
         assert ground.ask(who, *asked) is None

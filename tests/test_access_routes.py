@@ -14,7 +14,8 @@ from holdfast.model.errors import Refusal
 from holdfast.model.names import AllRepositories
 from holdfast.oci.routes import ROUTES
 from tests.aws.furnished import nobody_waits_for_the_disk
-from tests.everybody import DENIED, IDENTITY, OWNER, Ground, allow, another, document
+from tests.everybody import DENIED, IDENTITY, OWNER, Ground, another
+from tests.grants import allow, deny, policy
 from tests.registry.ground import AT, HOME
 
 
@@ -104,7 +105,7 @@ def test_a_route_needs_its_action_on_its_repository(ground, who, row):
     assert shut_out(ground, who, row) == IDENTITY
     ground.give(who, allow("*", another(resource)), {"Effect": "Allow", "NotAction": needed, "Resource": "*"})
     assert shut_out(ground, who, row) == IDENTITY
-    ground.give(who, allow("*"), {**allow(needed, resource), "Effect": "Deny"})
+    ground.give(who, allow("*"), deny(needed, resource))
     assert shut_out(ground, who, row) == DENIED
     for action in needed:
         ground.give(who, allow(action, resource))
@@ -123,14 +124,14 @@ def test_a_stranger_may_do_nothing_and_the_root_everything(ground, row):
 
 @pytest.mark.parametrize("row", GUARDED, ids=row_name)
 def test_who_is_nobody_gets_what_is_public_where_everybody_may(ground, row):
-    policy = document(
+    text = policy(
         {
             "Effect": "Allow",
             "Principal": "*",
             "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:ListImages", row.needs],
         }
     )
-    registry.policies.set_on_repository(ground.on, ground.callers["root"], AT, policy, ground.call("root", "ecr").http)
+    registry.policies.set_on_repository(ground.on, ground.callers["root"], AT, text, ground.call("root", "ecr").http)
     is_public = row.method in {"GET", "HEAD"} and "{name}" in row.path and "uploads" not in row.path
 
     assert send(ground, None, row).status == 401

@@ -56,6 +56,13 @@ def become(at: Place, profile: str, key: dict[str, str]) -> None:
     path.write_text(path.read_text() + "\n" + "\n".join(lines) + "\n")
 
 
+def make_user(at: Place, name: str, policy: str) -> None:
+    """Make a user with a policy, and a profile of its name with its key."""
+    aws(at, "iam", "create-user", "--user-name", name)
+    aws(at, "iam", "put-user-policy", "--user-name", name, "--policy-name", "own", "--policy-document", policy)
+    become(at, name, aws(at, "iam", "create-access-key", "--user-name", name)["AccessKey"])
+
+
 def login_of(at: Place, profile: str) -> Path:
     """Log skopeo in as somebody; the file with the login."""
     file = at.folder / f"{profile}.json"
@@ -69,10 +76,7 @@ def user(at: Place) -> None:
     for repository in ("iam/his", "iam/others"):
         at.create(repository)
     at.layout.image("iam", size=MEBIBYTE)
-    aws(at, "iam", "create-user", "--user-name", "ci")
-    aws(at, "iam", "put-user-policy", "--user-name", "ci", "--policy-name", "push", "--policy-document",
-        push_to("iam/his"))  # fmt: skip
-    become(at, "ci", aws(at, "iam", "create-access-key", "--user-name", "ci")["AccessKey"])
+    make_user(at, "ci", push_to("iam/his"))
 
     identity = aws(at, "sts", "get-caller-identity", profile="ci")
     login = login_of(at, "ci")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.interop import with_iam
 from tests.interop.layouts import MEBIBYTE, MOTTO
 from tests.interop.places import expect, expect_same
 from tests.interop.report import Checks, Failed, Unable
@@ -118,6 +119,38 @@ def search(at: Place) -> None:
 @CHECKS.add("podman pull of what is not there", "podman")
 def missing(at: Place) -> None:
     at.refuses("manifest unknown: Requested image not found", "podman", "pull", at.image(APP, "none"))
+
+
+@CHECKS.add("podman is let in by a repository policy, from its address only", "aws", "podman")
+def policy(at: Place) -> None:
+    with_iam.make_user(at, "guest", with_iam.document({"Action": "ecr:GetAuthorizationToken", "Resource": "*"}))
+    login = ("--authfile", str(at.folder / "guest.json"))
+    password = with_iam.aws(at, "ecr", "get-login-password", profile="guest")
+    at.run("podman", "login", *login, "--username", "AWS", "--password-stdin", at.host, stdin=password)
+    at.run("podman", "rmi", "--all", "--force")
+    pull = ("podman", "pull", *login, at.image(APP, "1"))
+    denied = "not authorized to perform: ecr:BatchGetImage"
+
+    at.refuses(denied, *pull)
+    _let_in(at, "guest", "192.0.2.0/24", "2001:db8::/32")
+    at.refuses(denied, *pull)
+    _let_in(at, "guest", "127.0.0.0/8", "::1/128")
+    at.run(*pull)
+
+    push = ("podman", "push", *login, at.image(APP, "1"))
+    at.refuses("not authorized to perform: ecr:", *push)
+    at.aws("delete-repository-policy", "--repository-name", APP)
+
+
+def _let_in(at: Place, user: str, *addresses: str) -> None:
+    """Let a user pull from some addresses, and from no others."""
+    statement = {
+        "Principal": {"AWS": f"arn:aws:iam::{with_iam.ACCOUNT}:user/{user}"},
+        "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+        "Condition": {"IpAddress": {"aws:SourceIp": addresses}},
+    }
+    text = with_iam.document(statement)
+    at.aws("set-repository-policy", "--repository-name", APP, "--policy-text", text)
 
 
 @CHECKS.add("podman logout, then pull", "podman")

@@ -8,6 +8,7 @@ import os
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,8 +17,11 @@ from holdfast.model.audit import Note, Pull
 from holdfast.model.callers import Caller
 from holdfast.registry.audit import Audit, Wanted
 from holdfast.registry.audit import notes as queue
-from holdfast.registry.backends import Backends
-from tests.registry.ground import AT, HOME
+from tests import builders
+from tests.registry.ground import AT, HOME, described, push, put, work_off
+
+if TYPE_CHECKING:
+    from holdfast.registry.backends import Backends
 
 ROOT = Caller(HOME.account_id, "AKIAIOSFODNN7EXAMPLE")
 
@@ -29,7 +33,8 @@ def audited(on, tmp_path):
 
 
 def with_log(on, tmp_path, **settings) -> Backends:
-    """The same registry as another process would have it."""
+    """The same registry as another process would have it, which begins a moment later."""
+    on.clock.pass_(seconds=1)
     return replace(on, audit=Audit(tmp_path / "audit", **settings))
 
 
@@ -267,7 +272,7 @@ def test_each_day_has_a_file_of_its_own(audited, clock):
 
     first, second = files(audited)
     assert first.name.endswith(".000001.jsonl")
-    assert second.name == first.name.replace("000001", "000002")
+    assert second.name == first.name.replace(".000001.", ".000002.")
     assert json.loads(first.read_bytes().splitlines()[-1])["audit"]["event"] == "closed"
 
 
@@ -277,7 +282,7 @@ def test_old_files_are_removed_and_not_missed(on, tmp_path, clock):
         write(audited)
         clock.pass_(days=1)
 
-    assert [path.name[-12:-6] for path in files(audited)] == ["000003", "000004", "000005", "000006"]
+    assert [path.name[-12:-6] for path in files(audited)] == ["000002", "000003", "000004", "000005", "000006"]
     assert faults(audited) == []
 
 
@@ -333,8 +338,10 @@ def test_an_altered_line_is_noticed(closed):
 def test_a_removed_line_is_noticed(closed):
     altered(files(closed)[1], lambda found: found[:2] + found[3:])
 
-    assert faults(closed) == [(files(closed)[1].name, "line 3 has the sequence 9 where 8 was due: lines were removed, "
-                               "inserted or reordered")]  # fmt: skip
+    [(file, fault)] = faults(closed)
+
+    assert file == files(closed)[1].name
+    assert fault == "line 3 has the sequence 9 where 8 was due: lines were removed, inserted or reordered"
 
 
 def test_an_inserted_line_is_noticed(closed):
@@ -419,8 +426,10 @@ def test_lines_that_hang_together_are_not_believed_without_a_seal(closed):
 
     altered(path, forge)
 
-    assert faults(closed) == [(path.name, "it ends with 1 lines without a seal: they were added, or lines after them "
-                               "are gone")]  # fmt: skip
+    [(file, fault)] = faults(closed)
+
+    assert file == path.name
+    assert fault == "it ends with 1 lines without a seal: they were added, or lines after them are gone"
 
 
 def test_a_seal_of_somebody_else_is_not_believed(closed):
@@ -457,6 +466,86 @@ def test_what_was_written_before_may_be_left_out(audited, clock):
 
     assert faults(audited, since=clock() - timedelta(days=1)) == []
     assert faults(audited, since=clock() - timedelta(days=9)) != []
+
+
+# ---- What the registry does by itself
+
+
+def expire_all_but(number):
+    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": number}
+    rule = {"rulePriority": 1, "description": "few", "selection": selection, "action": {"type": "expire"}}
+    return json.dumps({"rules": [rule]})
+
+
+def test_what_a_lifecycle_policy_does_is_recorded(audited, clock):
+    images = []
+    for number in range(25):
+        images.append(push(audited, AT, str(number), f"v{number}"))
+        clock.pass_(seconds=1)
+
+    registry.lifecycle.put(audited, AT, expire_all_but(2))
+    work_off(audited)
+    registry.audit.record(audited)
+
+    told = lines(audited)
+    assert [one["eventName"] for one in told] == ["PolicyExecutionEvent"] * 3
+    first = told[0]
+    assert first["eventType"] == "AwsServiceEvent"
+    assert first["userIdentity"] == {"accountId": HOME.account_id, "invokedBy": "AWS Internal"}
+    assert (first["sourceIPAddress"], first["userAgent"]) == ("AWS Internal", "AWS Internal")
+    assert "requestID" not in first
+    assert first["resources"] == [{"ARN": AT.arn, "accountId": HOME.account_id, "type": "AWS::ECR::Repository"}]
+    details = first["serviceEventDetails"]
+    assert details["repositoryName"] == AT.name
+    assert details["lifecycleEventPolicy"]["lifecycleEventRules"] == [{
+        "rulePriority": 1,
+        "description": "few",
+        "lifecycleEventSelection": {"tagStatus": "Any", "tagPrefixList": [], "tagPatternList": [],
+                                    "countType": "Image count more than", "countNumber": 2},
+        "action": "expire",
+    }]  # fmt: skip
+    shown = [action for one in told for action in one["serviceEventDetails"]["lifecycleEventImageActions"]]
+    assert {one["lifecycleEventImage"]["digest"] for one in shown} == {image.digest for image in images[:-2]}
+    assert {one["lifecycleEventImage"]["tagStatus"] for one in shown} == {"Tagged"}
+    assert faults(audited) == []
+
+
+def test_what_a_lifecycle_policy_cannot_do_is_recorded(audited):
+    child = push(audited, AT, "child")
+    put(audited, AT, builders.an_index(child), "index")
+
+    registry.lifecycle.put(audited, AT, expire_all_but(1))
+    work_off(audited)
+    registry.audit.record(audited)
+
+    [record] = lines(audited)
+    [failure] = record["serviceEventDetails"]["lifecycleEventFailureDetails"]
+    assert failure["lifecycleEventImage"]["digest"] == child.digest
+    assert failure["failureCode"] == "ImageReferencedByManifestList"
+
+
+def test_a_policy_that_does_nothing_is_not_recorded(audited):
+    push(audited, AT, "a", "v1")
+
+    registry.lifecycle.put(audited, AT, expire_all_but(2))
+    work_off(audited)
+    registry.audit.record(audited)
+
+    assert not audited.audit.folder.exists()
+
+
+def test_what_a_preview_finds_is_recorded(audited):
+    push(audited, AT, "a", "v1")
+    push(audited, AT, "b", "v2")
+
+    registry.lifecycle.start_preview(audited, AT, expire_all_but(1))
+    work_off(audited)
+    registry.audit.record(audited)
+
+    [record] = lines(audited)
+    assert record["eventName"] == "DryRunEvent"
+    assert len(record["serviceEventDetails"]["lifecycleEventImageActions"]) == 1
+    assert len(described(audited)) == 2
 
 
 # ---- Finding

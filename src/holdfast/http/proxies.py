@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+UNKNOWN = "unknown"  # no address: no policy takes it for one
+LONGEST = 64  # characters of an address; the zone of one of IPv6 could be of any length
+
 
 def is_trusted(peer: str, trusted: Iterable[Network]) -> bool:
     """Whether an address is one of the operator's proxies."""
@@ -31,6 +34,18 @@ def client(
     """
     hops = [hop.strip() for name, value in headers if name == "x-forwarded-for" for hop in value.split(",")]
     while hops and is_trusted(peer, trusted):
-        peer = hops.pop() or peer
+        hop = hops.pop()
+        peer = _address(hop) if hop else peer
     schemes = [value.strip().lower() for name, value in headers if name == "x-forwarded-proto"]
     return peer, schemes[-1].rpartition(",")[2].strip() == "https" if schemes else is_secure
+
+
+def _address(hop: str) -> str:
+    """The address of a hop, which some proxies write with its port; what is none may be anybody's."""
+    host = hop[1:].partition("]")[0] if hop.startswith("[") else hop
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(host)) if len(host) <= LONGEST else UNKNOWN
+    except ValueError:
+        return UNKNOWN

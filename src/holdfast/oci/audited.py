@@ -50,7 +50,7 @@ def _pulled(call: Call, row: Route) -> None:
 
 def answered(call: Call, row: Route, response: Response, **more: Any) -> None:
     """Note what was done."""
-    status = response.status
+    status = more["status"] = response.status  # 201 and 202 tell a blob that was mounted from an upload that was begun
     _note(call, row, (_phrase(status), f"HTTP status {status}") if status >= 400 else None, more)
 
 

@@ -12,12 +12,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from holdfast.model import audit_chain
-from holdfast.model.audit_chain import Ending, FileName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
+
+    from holdfast.model.audit_chain import Ending, FileName
 
 USUAL_BYTES = 16 * 1024
 TAIL_BYTES = 1024 * 1024  # more than the longest line

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 REMEMBERED = 10_000  # callers and resources
 ID_BYTES = 16
-LAST_ID = (1 << 48) - 1
+FIRST_PLAIN = Pull._fields.index("event")  # of the fields that are compared as they are
 
 
 class Renderer:
@@ -46,25 +46,27 @@ class Renderer:
         ids = _Ids(on.random_bytes(ID_BYTES).hex())
         for note in notes:
             if isinstance(note, Pull):
-                yield from self._of_pull(on, note, ids)
-            else:
-                for record in self._records(on, note, ids):
-                    yield self._body(note, record)
+                # The caller by his identity, because to compare him costs more than all the rest.
+                at = note.resource
+                home = at.registry
+                key = (id(note.who), at.name, home.account_id, home.region, *note[FIRST_PLAIN:])
+                alike = self._pulls.get(key) or self._remembered(on, note, key, ids)
+                if alike is not None:
+                    yield alike.body(self._told(note.at), note.request_id, ids)
+                    continue
+                note = note.note(self._pull_share)  # noqa: PLW2901 - it is the same in full
+            for record in self._records(on, note, ids):
+                yield self._body(note, record)
 
-    def _of_pull(self, on: Backends, pull: Pull, ids: _Ids) -> Iterable[bytes]:
-        """The records of a pull: those of one like it, but for its time and its ids."""
-        key = pull[2:]
-        alike = self._pulls.get(key)
-        if alike is None:
-            note = pull.note(self._pull_share)
-            bodies = [self._body(note, record) for record in self._records(on, note, ids)]
-            if len(bodies) > 1 or not self._is_known(pull.who):
-                return bodies
-            if len(self._pulls) >= REMEMBERED:
-                self._pulls.clear()
-            [record] = self._records(on, note, ids)
-            alike = self._pulls[key] = _Alike(self._encode, record)
-        return (alike.body(self._told(pull.at), pull.request_id or ids.fresh(), ids.fresh()),)
+    def _remembered(self, on: Backends, pull: Pull, key: tuple[object, ...], ids: _Ids) -> _Alike | None:
+        """What all pulls alike have in common; None if they have several records, or nobody knows who it was."""
+        records = list(self._records(on, pull.note(self._pull_share), ids))
+        if len(records) > 1 or not self._is_known(pull.who):
+            return None
+        if len(self._pulls) >= REMEMBERED:
+            self._pulls.clear()
+        alike = self._pulls[key] = _Alike(self._encode, pull.who, records[0])
+        return alike
 
     def _is_known(self, caller: Caller) -> bool:
         return caller in self._own or caller.kind == "anonymous"
@@ -161,19 +163,20 @@ class _Ids:
     """Ids in the form of random UUIDs: the beginning is random, the end counts."""
 
     def __init__(self, chance: str) -> None:
-        self._start = f"{chance[:8]}-{chance[8:12]}-4{chance[13:16]}-a{chance[17:20]}-"
-        self._count = int(chance[20:], 16)
+        self.start = f"{chance[:8]}-{chance[8:12]}-4{chance[13:16]}-a{chance[17:20]}-"
+        self.count = int(chance[21:], 16)  # so far from the end that nobody counts over it
 
     def fresh(self) -> str:
         """One that nobody has."""
-        self._count += 1
-        return f"{self._start}{self._count & LAST_ID:012x}"
+        self.count += 1
+        return f"{self.start}{self.count:012x}"
 
 
 class _Alike:
     """A record with gaps for its time and its ids."""
 
-    def __init__(self, encode: Callable[[Record], bytes], record: Record) -> None:
+    def __init__(self, encode: Callable[[Record], bytes], who: Caller, record: Record) -> None:
+        self._who = who  # as long as he is here, no other caller has his identity
         # Nobody can have put these into what he sent: they did not exist then.
         time, request_id, event_id = (f"<{name} {uuid.uuid4()}>" for name in ("time", "request", "event"))
         whole = encode(msgspec.structs.replace(record, event_time=time, request_id=request_id, event_id=event_id))
@@ -181,10 +184,13 @@ class _Alike:
         self._until_request, rest = rest.split(request_id)
         self._until_event, self._after = rest.split(event_id)
 
-    def body(self, time: str, request_id: str, event_id: str) -> bytes:
+    def body(self, time: str, request_id: str, ids: _Ids) -> bytes:
         """The record of one call."""
-        parts = (self._before, time, self._until_request, request_id, self._until_event, event_id, self._after)
-        return "".join(parts).encode()
+        number = ids.count = ids.count + 2
+        request = request_id or f"{ids.start}{number - 1:012x}"
+        return (
+            f"{self._before}{time}{self._until_request}{request}{self._until_event}{ids.start}{number:012x}{self._after}"
+        ).encode()
 
 
 def _remember(memory: dict[Any, msgspec.Raw], key: object, found: msgspec.Raw) -> None:
