@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
+import subprocess
+import sys
 import threading
+import time
+from contextlib import suppress
 from datetime import timedelta
+from http.client import HTTPException
 
 import pytest
 from botocore.exceptions import ClientError
@@ -291,19 +295,16 @@ def test_a_login_that_is_over_is_recorded(product, name):
     assert record["requestParameters"] == {"repositoryName": name}
 
 
-def test_a_flood_of_wrong_signatures_is_counted_and_not_all_kept(start):
-    product = start("--workers", "1")
-    wrong = Aws(product.address, "AKIAIOSFODNN7EXAMPLE", "no secret")
-    request = wrong.signed("AmazonEC2ContainerRegistry_V20150921.DescribeRegistry", b"{}")
+def test_a_token_that_is_not_believed_is_recorded(product, account):
+    role = f"arn:aws:iam::{account.id}:role/none"
 
-    for _ in range(300):
-        wrong.send(request)
-    product.stop()
+    answer = refused(account.client("sts").assume_role_with_web_identity, RoleArn=role, RoleSessionName="run",
+                     WebIdentityToken="eyJhbGciOi.eyJpc3MiOi.c2lnbmF0dXJl")  # fmt: skip
 
-    [file] = (product.data / "audit").iterdir()
-    assert 20 <= len(records(product)) < 300
-    assert b'"strangers":' in file.read_bytes()
-    assert product.cli("audit", "verify").returncode == 0
+    record = of(product, answer)
+    assert record["userIdentity"] == {"type": "AWSAccount", "principalId": "", "accountId": "ANONYMOUS_PRINCIPAL"}
+    assert record["recipientAccountId"] == account.id
+    assert record["errorCode"] == answer["Error"]["Code"]
 
 
 # ---- Requests of the registry protocol
@@ -451,6 +452,23 @@ def test_an_upload_that_breaks_off_is_recorded(account, name):
     assert record["errorCode"] == "ClientDisconnected"
 
 
+def test_a_pull_without_a_login_is_recorded(start, name):
+    product = start("--public-repositories", "on")
+    product.registry(name).push_image("v1")
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}
+    product.ecr().set_repository_policy(
+        repositoryName=name, policyText=json.dumps({"Version": "2012-10-17", "Statement": everybody})
+    )
+
+    answer = product.http("")("GET", f"/v2/{name}/manifests/v1")
+
+    assert answer.status == 200
+    [record] = found(product, eventName="BatchGetImage")
+    assert record["userIdentity"]["accountId"] == "ANONYMOUS_PRINCIPAL"
+    assert record["recipientAccountId"] == "000000000000"
+    assert "sharedEventID" not in record
+
+
 # ---- Across accounts
 
 
@@ -567,10 +585,11 @@ def test_a_share_of_pulls_is_recorded_and_every_refused_one(start, name):
         assert repository("GET", "/manifests/v2").status == 404
     product.stop()
 
-    pulls = [one for one in records(product) if one["eventName"] == "BatchGetImage"]
-    assert sum("errorCode" in one for one in pulls) == 3
-    assert 4 <= sum("errorCode" not in one for one in pulls) <= 6
-    assert {one["additionalEventData"].get("pullSample") for one in pulls if "errorCode" not in one} == {0.1}
+    refused_ones = [one for one in pulls(product) if "errorCode" in one]
+    others = [one for one in pulls(product) if "errorCode" not in one]
+    assert len(refused_ones) == 3
+    assert 4 <= len(others) <= 6
+    assert {one["additionalEventData"].get("pullSample") for one in others} == {0.1}
 
 
 # ---- Several processes, and those that die
@@ -597,22 +616,18 @@ def test_a_log_verifies_after_kill_minus_nine(start, name):
     product = start("--workers", "2")
     repository = product.registry(name)
     repository.push_image("v1")
-    acknowledged = []
 
-    def pull(seconds):
+    def pull():
         target = Registry(product.http(), name)
-        try:
+        with suppress(OSError, HTTPException):
             while True:
-                target("GET", "/manifests/v1")
-                acknowledged.append(1)
-        except OSError:
-            return
+                assert target("GET", "/manifests/v1").status == 200
 
     for _ in range(3):
-        threads = [threading.Thread(target=pull, args=(1,)) for _ in range(2)]
+        threads = [threading.Thread(target=pull) for _ in range(2)]
         for thread in threads:
             thread.start()
-        threading.Event().wait(random.uniform(1.0, 2.5))
+        wait_for_pulls(product, more_than=len(pulls(product)))
         product.kill()
         for thread in threads:
             thread.join()
@@ -621,8 +636,42 @@ def test_a_log_verifies_after_kill_minus_nine(start, name):
         assert "its process was killed" in checked.stdout
         product.start()
 
-    assert records(product)
-    assert acknowledged
+
+def pulls(product):
+    """The records of pulls so far."""
+    return [one for one in records(product) if one["eventName"] == "BatchGetImage"]
+
+
+def wait_for_pulls(product, more_than):
+    """Return when more pulls are written down, while others are still on the way."""
+    deadline = time.monotonic() + 60
+    while len(pulls(product)) <= more_than:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_process_that_only_works_has_a_log_too(start, name):
+    product = start("--background", "off", "--workers", "1")
+    repository = product.registry(name)
+    for tag in ("v1", "v2"):
+        repository.push_image(tag)
+    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1}
+    rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    product.ecr().put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps({"rules": [rule]}))
+
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "holdfast", "worker", "--data", str(product.data)], stderr=subprocess.DEVNULL
+    )
+    [record] = found(product, eventName="PolicyExecutionEvent")
+    worker.terminate()
+    ended = worker.wait(60)
+    product.stop()
+
+    assert ended == 0
+    assert record["serviceEventDetails"]["repositoryName"] == name
+    checked = product.cli("audit", "verify")
+    assert checked.returncode == 0
+    assert "killed" not in checked.stdout
 
 
 # ---- The commands

@@ -250,6 +250,16 @@ def test_what_cannot_be_written_is_kept(audited, monkeypatch):
     assert faults(audited) == []
 
 
+def test_of_strangers_only_so_many_are_recorded_in_a_second(audited):
+    first = [audited.audit.wants_stranger() for _ in range(100)]
+    registry.audit.record(audited)
+    second = [audited.audit.wants_stranger() for _ in range(3)]
+
+    assert first == [True] * queue.STRANGERS + [False] * (100 - queue.STRANGERS)
+    assert second == [True] * 3
+    assert b'"strangers":80' in files(audited)[0].read_bytes()
+
+
 # ---- Files follow each other
 
 

@@ -133,7 +133,7 @@ class Trail:
 
     def _home(self) -> str:
         """The account that has to know: the caller's, or that of the key which somebody used."""
-        if self._caller is not None and self._caller.account_id:
+        if self._caller is not None and self._caller.kind != "anonymous":
             return self._caller.account_id
         return access_key_ids.account_of(self._key_id or "") or self._on.home.account_id
 

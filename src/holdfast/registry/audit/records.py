@@ -106,7 +106,7 @@ class Renderer:
                        "source_ip_address": OURSELVES, "user_agent": OURSELVES}  # fmt: skip
         if not isinstance(who, Caller):
             yield Record(user_identity=dict(who), event_id=ids.fresh(), recipient_account_id=note.owner, **common)
-        elif who.account_id in {note.owner, ""}:
+        elif who.account_id == note.owner or who.kind == "anonymous":
             identity = self._own.get(who) or self._identity(on, who)
             yield Record(user_identity=identity, event_id=ids.fresh(), recipient_account_id=note.owner, **common)
         else:
