@@ -10,7 +10,7 @@ from tests import builders
 from tests.accounts import Account
 from tests.callers import Http, Registry, login_token, refusal
 from tests.conftest import Product
-from tests.grants import DENIED, LOGIN, PULL, PULL_ONLY, PUSH, allow, deny, docker, grant, policy, sentence
+from tests.grants import DENIED, LOGIN, PULL, PULL_ONLY, PUSH, UPLOAD, allow, deny, docker, grant, policy, sentence
 
 CONNECTIONS = 24
 INVALID = ("UnrecognizedClientException", "The security token included in the request is invalid.")
@@ -246,3 +246,35 @@ def test_an_upload_goes_on_only_with_the_right_to_it(account, name, user):
 
     assert registry.append(location, b"a layer").status == 403
     assert registry.complete(location, builders.digest(b"")).status == 403
+
+
+def test_a_session_may_what_its_role_may_until_the_role_is_gone(account, name, user):
+    """The login that docker keeps was made with the session's key, and is worth no more than that."""
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": account.id}, "Action": "sts:AssumeRole"})
+    arn = account.iam.create_role(RoleName="ci", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    rights = policy(LOGIN, allow([*PUSH, *PULL]))
+    account.iam.put_role_policy(RoleName="ci", PolicyName="own", PolicyDocument=rights)
+    may_assume = policy(allow("sts:AssumeRole", arn))
+    account.iam.put_user_policy(UserName="somebody", PolicyName="own", PolicyDocument=may_assume)
+    taken = account.client("sts", **user).assume_role(
+        RoleArn=arn, RoleSessionName="run", Policy=policy(LOGIN, allow([*UPLOAD, *PULL]))
+    )["Credentials"]
+    session = {
+        "key_id": taken["AccessKeyId"], "secret": taken["SecretAccessKey"], "session_token": taken["SessionToken"]
+    }  # fmt: skip
+    registry, crowd = docker(account, session, name), Crowd(account, session, name)
+    here = f"arn:aws:ecr:us-east-1:{account.id}:repository/{name}"
+    location = registry.begin_upload()
+
+    pulled, narrowed = crowd(), registry("PUT", "/manifests/v2", b"{}")
+    account.iam.delete_role_policy(RoleName="ci", PolicyName="own")
+    without = crowd()
+    account.iam.delete_role(RoleName="ci")
+    gone = crowd(), registry.append(location, b"a layer").status
+
+    told = sentence(f"arn:aws:sts::{account.id}:assumed-role/ci/run", "ecr:PutImage", here,
+                    "because no session policy allows the {} action")  # fmt: skip
+    assert (pulled, without, gone) == ({200}, {403}, ({401}, 401))
+    assert (narrowed.status, narrowed.message) == (403, told)
+    invalid = refusal(account.client("ecr", **session).get_authorization_token)
+    assert invalid == ("UnrecognizedClientException", INVALID[1].rstrip("."))

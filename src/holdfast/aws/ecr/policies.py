@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from holdfast.model.names import RepositoryRef
 
 
-@operation(on=the_repository, lacks="enforcement: the policy is checked and kept")
+@operation(on=the_repository)
 def set_repository_policy(call: Call, request: Shape) -> Shape:
     """Give a repository a policy, whatever it had before."""
     at, text = the_repository(call, request), request["policyText"]
@@ -33,7 +33,7 @@ def delete_repository_policy(call: Call, request: Shape) -> Shape:
     return _rendered(at, registry.policies.delete_from_repository(call.on, at))
 
 
-@operation(on=the_registry, lacks="enforcement: the policy is checked and kept")
+@operation(on=the_registry)
 def put_registry_policy(call: Call, request: Shape) -> Shape:
     """Give the registry a policy, whatever it had before."""
     home, text = the_registry(call, request), request["policyText"]
