@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from holdfast import registry
+from holdfast.registry import notebook
 from holdfast.registry.iam import key_uses
 from tests.registry.ground import HOME
 
@@ -106,7 +107,7 @@ def test_what_cannot_be_written_down_is_kept(on, clock, key_id, monkeypatch):
 
 
 def test_notes_do_not_grow_without_end(on, clock, key_id, monkeypatch):
-    monkeypatch.setattr(key_uses, "MOST_NOTES", 3)
+    monkeypatch.setattr(notebook, "MOST_NOTES", 3)
 
     for number in range(10):
         use(on, f"key {number}")

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast import registry
-from holdfast.model.circumstances import tag_keys
+from holdfast.model.circumstances import NOTHING, tag_keys
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.images import ImageId
 from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
 from holdfast.model.repositories import repository_of_arn
-from holdfast.registry.access import ANONYMOUS, NOTHING, Resource
+from holdfast.registry.access import ANONYMOUS, Resource
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from holdfast.http import Request
     from holdfast.model.callers import Caller
+    from holdfast.model.circumstances import Facts
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
 
@@ -27,7 +28,6 @@ __all__ = ["ANONYMOUS", "GLOBAL_REGION", "Call", "Operation", "Resource", "Shape
 
 Shape = dict[str, Any]
 GLOBAL_REGION = "us-east-1"  # where IAM is, whatever a call is signed for; and of a call that is not signed
-Facts = Mapping[str, "str | tuple[str, ...]"]
 ABBREVIATIONS = {"id": "ID", "mfa": "MFA", "saml": "SAML", "ssh": "SSH"}  # as AWS spells them in IAM's names
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+
+Facts: TypeAlias = Mapping[str, str | tuple[str, ...]]  # condition keys, in lower case, and their values
+NOTHING: Facts = {}
+IMAGE_TAG_KEY = "ecr:imagetag"  # a condition key of ours: the tag that is pushed, pulled or deleted
 
 
 class Circumstances(Protocol):

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
+from holdfast.model import globs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
@@ -179,8 +181,9 @@ def _selects(selection: Selection) -> Callable[[tuple[str, ...]], bool]:
     """Whether an image of these tags is selected: each entry of a list must match a tag, not each tag an entry."""
     if selection.tag_status != "tagged":
         return (lambda tags: not tags) if selection.tag_status == "untagged" else (lambda _: True)
-    entries = [_matches(pattern.split("*")) for pattern in dict.fromkeys(selection.tag_patterns)]
-    entries += [_matches([prefix, ""]) for prefix in dict.fromkeys(selection.tag_prefixes)]
+    # 50 rules ask 100,000 images five million times.
+    entries = [globs.matcher(pattern.split("*")) for pattern in dict.fromkeys(selection.tag_patterns)]
+    entries += [globs.matcher([prefix, ""]) for prefix in dict.fromkeys(selection.tag_prefixes)]
 
     def selects(tags: tuple[str, ...]) -> bool:
         for matches in entries:
@@ -189,28 +192,3 @@ def _selects(selection: Selection) -> Callable[[tuple[str, ...]], bool]:
         return bool(tags)
 
     return selects
-
-
-def _matches(parts: list[str]) -> Callable[[str], bool]:
-    """Whether a whole tag consists of these parts with anything between them, found without ever going back."""
-    if len(parts) == 1:
-        return parts[0].__eq__
-    first, *middle, last = parts
-    shortest = len(first) + len(last)
-    middle = [part for part in middle if part]
-    telling = max(parts, key=len)
-
-    def matches(tag: str) -> bool:
-        if telling not in tag:  # true of most; 50 rules ask 100,000 images five million times
-            return False
-        if not tag.startswith(first) or not tag.endswith(last) or len(tag) < shortest:
-            return False
-        at, end = len(first), len(tag) - len(last)
-        for part in middle:
-            at = tag.find(part, at, end)
-            if at < 0:
-                return False
-            at += len(part)
-        return True
-
-    return matches

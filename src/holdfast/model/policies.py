@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.model import iam
 from holdfast.model.errors import InvalidParameter
-from holdfast.model.iam.patterns import matches
 
 if TYPE_CHECKING:
-    from holdfast.model.callers import Caller
     from holdfast.model.iam.documents import Statement
 
 SETTING = "policy"  # among those of a registry
@@ -29,9 +27,9 @@ class Policy:
         """What it says."""
         return self.document.statements
 
-    def always_denies(self, caller: Caller, action: str, arn: str) -> bool:
-        """Whether a caller may not do something under any circumstances."""
-        return iam.compile_policy(self.document, "").always_denies(principal_of(caller), action, arn)
+    def always_denies(self, principal: iam.Principal, action: str, arn: str) -> bool:
+        """Whether somebody may not do something under any circumstances."""
+        return iam.compile_policy(self.document, "").always_denies(principal, action, arn)
 
     @property
     def keeps_to_v1(self) -> bool:
@@ -54,24 +52,3 @@ def parse_registry_policy(text: str, scope: str) -> Policy:
     if scope == "V1" and not policy.keeps_to_v1:
         raise InvalidParameter("PolicyText", "Invalid registry policy provided")
     return policy
-
-
-def principal_of(caller: Caller) -> iam.Principal:
-    """A caller as policies mean him."""
-    account_id, entity_id = caller.account_id, caller.entity_id
-    match caller.kind:
-        case "user":
-            return iam.Principal("user", caller.arn, account_id, entity_id)
-        case "session":
-            session_name = caller.arn.rpartition("/")[2]
-            return iam.Principal("session", caller.arn, account_id, f"{entity_id}:{session_name}")
-        case "federated-user":
-            return iam.Principal("federated-user", caller.arn, account_id, user_id=entity_id)
-        case "root":
-            return iam.Principal("root", caller.arn, account_id)
-        case _:
-            return iam.Principal("anonymous", "")
-
-
-__all__ = ["SETTING", "V1_ACTIONS", "Policy", "matches", "parse_registry_policy", "parse_repository_policy",
-           "principal_of"]  # fmt: skip

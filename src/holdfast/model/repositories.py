@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from holdfast.model import globs
 from holdfast.model.errors import InvalidParameter, InvalidTagParameter, NameInvalid, TooManyTags
 from holdfast.model.names import Registry, RepositoryRef
 
@@ -52,12 +52,8 @@ class TagMutability:
 
     def may_move(self, tag: str) -> bool:
         """Whether an existing tag may be pointed at another image."""
-        excluded = any(_wildcard(pattern).fullmatch(tag) for pattern in self.filters)
+        excluded = any(globs.matches(pattern, tag) for pattern in self.filters)
         return (self.setting in {Mutability.MUTABLE, Mutability.MUTABLE_WITH_EXCLUSION}) != excluded
-
-
-def _wildcard(pattern: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

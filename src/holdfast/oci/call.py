@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from holdfast import registry
+from holdfast.model.circumstances import NOTHING
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.names import AllRepositories
 from holdfast.model.profiles import Profile
-from holdfast.registry.access import NOTHING
 
 if TYPE_CHECKING:
     from holdfast.http import Request
     from holdfast.model.callers import Caller
+    from holdfast.model.circumstances import Facts
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
 
 MAXIMUM_QUERY_FIELDS = 100
-IMAGE_TAG_KEY = "ecr:imagetag"  # a condition key of ours: the tag that is pushed, pulled or deleted
-Facts = Mapping[str, "str | tuple[str, ...]"]
 
 
 @dataclass(slots=True)

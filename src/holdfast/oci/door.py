@@ -6,12 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
+from holdfast.model.circumstances import IMAGE_TAG_KEY, NOTHING
 from holdfast.model.errors import AccessDenied, Refusal, TokenExpired, Unauthenticated
 from holdfast.model.names import RepositoryRef, registry_of_host
 from holdfast.model.profiles import Profile
 from holdfast.oci import audited, blobs, errors, routes
-from holdfast.oci.call import IMAGE_TAG_KEY, Call
-from holdfast.registry.access import ANONYMOUS, NOTHING
+from holdfast.oci.call import Call
+from holdfast.registry.access import ANONYMOUS
 from holdfast.registry.accounts import Login
 
 if TYPE_CHECKING:

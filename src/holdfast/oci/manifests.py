@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast import registry
 from holdfast.http import ReadBody, Response
 from holdfast.model import digests, manifests
+from holdfast.model.circumstances import IMAGE_TAG_KEY
 from holdfast.model.errors import (
     ImageDigestDoesNotMatch,
     ImageNotFound,
@@ -17,7 +18,6 @@ from holdfast.model.errors import (
 )
 from holdfast.model.names import OCI_TAG, check_oci_tag
 from holdfast.oci import errors
-from holdfast.oci.call import IMAGE_TAG_KEY
 from holdfast.oci.errors import API_VERSION
 
 if TYPE_CHECKING:

@@ -11,14 +11,13 @@ every worker.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast import store
 from holdfast.model import access_key_ids, iam
 from holdfast.model.callers import Caller
-from holdfast.model.circumstances import surroundings, tag_keys
+from holdfast.model.circumstances import NOTHING, surroundings, tag_keys
 from holdfast.model.errors import AccessDenied
 from holdfast.model.iam import CompiledPolicy, Decision, Policies, Principal
 from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
@@ -26,9 +25,9 @@ from holdfast.model.policies import SETTING
 from holdfast.registry.iam.principals import policies_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from holdfast.model.circumstances import Circumstances
+    from holdfast.model.circumstances import Circumstances, Facts
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -41,8 +40,6 @@ VARIANTS = 64  # of one decision, by the values of the keys that its policies as
 VALUE_CHARACTERS = 1000  # of all these values together; a decision by longer ones is not remembered
 COMPILED_CHARACTERS = 8 * 1024 * 1024  # of policies that are kept ready to be asked
 NEVER_THE_SAME = frozenset({"aws:currenttime", "aws:epochtime"})
-Facts = Mapping[str, "str | tuple[str, ...]"]
-NOTHING: Facts = {}
 EVERYTHING = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
 TYPES = {"root": "Account", "user": "User", "session": "AssumedRole", "federated-user": "FederatedUser",
          "anonymous": "Anonymous"}  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model.errors import ImageNotFound, ImageStorageClassUpdateNotSupported
+from holdfast.model.errors import ImageStorageClassUpdateNotSupported
 from holdfast.model.images import ACTIVATING, ACTIVE, ARCHIVED
 from holdfast.model.work import ActivateImage
 from holdfast.registry import arrivals
@@ -24,10 +24,7 @@ def set_storage_class(on: Backends, at: RepositoryRef, id_: ImageId, target: str
     """Put an image into the class STANDARD or ARCHIVE; it as it is then, which may be on its way."""
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
-        image = store.images.find(tx, repository, digest=id_.digest, tag=id_.tag)
-        if image is None:
-            raise ImageNotFound(at, id_.digest, id_.tag)
-        image = store.tags.of_images(tx, [image])[0]
+        [image] = store.tags.of_images(tx, [store.images.get(tx, repository, id_)])
         if target == "ARCHIVE":
             return _archive(on, tx, repository, image)
         if image.status == ACTIVE:

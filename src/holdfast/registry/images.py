@@ -151,9 +151,7 @@ def describe(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> list[Im
         repository = store.repositories.get(tx, at)
         images: dict[int, Image] = {}
         for id_ in ids:
-            image = store.images.find(tx, repository, digest=id_.digest, tag=id_.tag)
-            if image is None:
-                raise ImageNotFound(at, id_.digest, id_.tag)
+            image = store.images.get(tx, repository, id_)
             images[image.id] = image
         return store.tags.of_images(tx, images.values())
 
@@ -238,9 +236,7 @@ def delete_manifest(on: Backends, at: RepositoryRef, digest: str) -> Image:
     """Remove an image and its tags, unless an index lists it (distribution-spec, "Deleting Manifests")."""
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
-        image = store.images.find(tx, repository, digest=digest)
-        if image is None:
-            raise ImageNotFound(at, digest, None)
+        image = store.images.get(tx, repository, ImageId(digest))
         holders = store.images.parents(tx, repository, digest)
         if holders:
             raise ImageReferencedByManifestList(holders)
@@ -253,9 +249,7 @@ def delete_tag(on: Backends, at: RepositoryRef, tag: str) -> Image:
     """Remove a tag; the image stays (distribution-spec, "Deleting tags")."""
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
-        image = store.images.find(tx, repository, tag=tag)
-        if image is None:
-            raise ImageNotFound(at, None, tag)
+        image = store.images.get(tx, repository, ImageId(tag=tag))
         store.tags.remove(tx, repository, tag, image)
         arrivals.untagged(on, tx, repository, image, tag)
     return replace(image, tags=(tag,))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from holdfast.model.callers import Caller
     from holdfast.model.circumstances import Circumstances
     from holdfast.model.names import Registry, RepositoryRef
+    from holdfast.model.policies import Policy
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -25,10 +26,7 @@ def set_on_repository(
 ) -> None:
     """Give a repository a policy; one that would not let the caller give it another only by force."""
     policy = parse_repository_policy(text)
-    action = "ecr:SetRepositoryPolicy"
-    if not force and (
-        policy.always_denies(caller, action, at.arn) or not access.would(on, caller, action, at, request, text)
-    ):
+    if not force and not _leaves_a_way_back(on, caller, at, policy, text, request):
         raise InvalidParameter(
             "PolicyText", "The policy would keep you from setting another one; set force if that is what you want"
         )
@@ -36,6 +34,16 @@ def set_on_repository(
         repository = store.repositories.get(tx, at)
         store.repositories.set_policy(tx, repository, _resolved(tx, text, "Invalid repository policy provided"))
         store.counters.bump(tx, store.counters.ACCESS)
+
+
+def _leaves_a_way_back(
+    on: Backends, caller: Caller, at: RepositoryRef, policy: Policy, text: str, request: Circumstances
+) -> bool:
+    """Whether the caller could set another policy; the root of the account could, but would not expect to."""
+    action, known = "ecr:SetRepositoryPolicy", on.access.known(on, caller)
+    if known is None or policy.always_denies(known.principal, action, at.arn):
+        return False
+    return access.would(on, caller, action, at, request, text)
 
 
 def of_repository(on: Backends, at: RepositoryRef) -> str:

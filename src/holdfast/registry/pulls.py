@@ -1,15 +1,14 @@
 """Who pulled what, and when: noted in memory by the reads, written down by the background.
 
-A pull must not wait for a write. What a process noted in its last second is lost when it is killed; ECR's own record
-may lag behind by a day.
+ECR's own record may lag behind by a day.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from holdfast import store
+from holdfast.registry.notebook import Notebook
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,42 +18,22 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
 
 RESOLUTION_SECONDS = 60.0  # a pull so soon after one that is written down need not be
-MOST_NOTES = 100_000
 
 
-class Pulls:
-    """What was pulled since it was last written down; one a process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._notes: dict[tuple[Registry, int, str], datetime] = {}
+class Pulls(Notebook[tuple["Registry", int, str], "datetime"]):
+    """When each principal last pulled what, by registry, image and principal."""
 
     def note(self, registry: Registry, image_id: int, principal_arn: str, now: datetime, known_us: int | None) -> None:
         """Note a pull, unless one almost as late is known; `known_us` is microseconds since 1970."""
-        if known_us is not None and now.timestamp() - known_us / 1e6 < RESOLUTION_SECONDS:
-            return
-        with self._lock:
-            if len(self._notes) < MOST_NOTES:
-                self._notes[registry, image_id, principal_arn] = now
-
-    def take(self) -> dict[tuple[Registry, int, str], datetime]:
-        """What was noted, which is forgotten."""
-        with self._lock:
-            notes, self._notes = self._notes, {}
-        return notes
-
-    def put_back(self, notes: dict[tuple[Registry, int, str], datetime]) -> None:
-        """Note again what could not be written down; what was noted since is later and stays."""
-        with self._lock:
-            self._notes = {**notes, **self._notes}
+        if known_us is None or now.timestamp() - known_us / 1e6 >= RESOLUTION_SECONDS:
+            self._put((registry, image_id, principal_arn), now)
 
 
 def record(on: Backends) -> None:
     """Write down what was pulled, but for those principals whose pulls do not count."""
-    notes = on.pulls.take()
-    if not notes:
-        return
-    try:
+    with on.pulls.taken() as notes:
+        if not notes:
+            return
         with on.database.snapshot() as tx:
             excluded = {registry: store.pull_exclusions.arns(tx, registry) for registry in {key[0] for key in notes}}
         counted = {
@@ -63,9 +42,6 @@ def record(on: Backends) -> None:
         with on.database.transaction(durable=False) as tx:
             for image_id, at in counted.items():
                 store.images.pulled(tx, image_id, at)
-    except Exception:
-        on.pulls.put_back(notes)
-        raise
 
 
 def _is_excluded(arn: str, excluded: Collection[str]) -> bool:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model import replication
-from holdfast.model.errors import ImageNotFound
 from holdfast.model.names import Registry
 from holdfast.model.replication import SETTING, Copied, Replication
 from holdfast.model.work import ReplicateImage
@@ -42,9 +41,7 @@ def configure(on: Backends, registry: Registry, wanted: Configuration) -> None:
 def of_image(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, list[Replication]]:
     """Where an image was to be copied to, and how each copying stands."""
     with on.database.snapshot() as tx:
-        image = store.images.find(tx, store.repositories.get(tx, at), digest=id_.digest, tag=id_.tag)
-        if image is None:
-            raise ImageNotFound(at, id_.digest, id_.tag)
+        image = store.images.get(tx, store.repositories.get(tx, at), id_)
         return image, store.replications.of_image(tx, image.id)
 
 

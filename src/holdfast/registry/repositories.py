@@ -76,9 +76,9 @@ def ensure_for_push(on: Backends, at: RepositoryRef, *, may_create: Callable[[],
 
     `may_create` refuses a caller who may not make it.
     """
-    require_for_push(on, at)
     if on.database.hot.has_repository(at):
         return
+    require_for_push(on, at)
     may_create()
     with on.database.transaction() as tx:
         template = templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH)

@@ -8,7 +8,6 @@ from holdfast import store
 from holdfast.model import scanning
 from holdfast.model.errors import (
     ImageArchived,
-    ImageNotFound,
     LimitExceeded,
     ScanNotFound,
     UnsupportedImageType,
@@ -169,10 +168,7 @@ def _end(on: Backends, tx: Transaction, repository: Repository, image: Image, ou
 
 def _get(tx: Transaction, at: RepositoryRef, id_: ImageId) -> tuple[Repository, Image]:
     repository = store.repositories.get(tx, at)
-    image = store.images.find(tx, repository, digest=id_.digest, tag=id_.tag)
-    if image is None:
-        raise ImageNotFound(at, id_.digest, id_.tag)
-    return repository, image
+    return repository, store.images.get(tx, repository, id_)
 
 
 def _effective(tx: Transaction, repository: Repository) -> Effective:

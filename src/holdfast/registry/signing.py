@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model import signing
-from holdfast.model.errors import ImageNotFound, SigningConfigurationNotFound
+from holdfast.model.errors import SigningConfigurationNotFound
 from holdfast.model.signing import SETTING, Signing
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def forget_configuration(on: Backends, registry: Registry) -> Configuration:
 def of_image(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, list[Signing]]:
     """With which profiles an image was to be signed, and how each signing stands."""
     with on.database.snapshot() as tx:
-        image = store.images.find(tx, store.repositories.get(tx, at), digest=id_.digest, tag=id_.tag)
-        if image is None:
-            raise ImageNotFound(at, id_.digest, id_.tag)
+        image = store.images.get(tx, store.repositories.get(tx, at), id_)
         return image, store.signings.of_image(tx, image.id)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, false, func, literal_column, null, or_, select, union_all
+from sqlalchemy import bindparam, false, literal_column, null, or_, select, union_all
 
 from holdfast.model.errors import NoSuchEntity
 from holdfast.model.iam_entities import key_of
 from holdfast.model.iam_principals import KINDS, Entity
+from holdfast.store import iam_names
 from holdfast.store.statements import Statement, batches
 from holdfast.store.tables import iam_attachments, iam_groups, iam_roles, iam_users
 
@@ -56,7 +57,7 @@ def _with_policy(kind: str, purposes: Iterable[str]) -> Select[Any]:
         _select(kind)
         .add_columns(literal_column(str(KINDS.index(kind))).label("rank"), table.c.name_key)
         .where(table.c.account_id == bindparam("account"), or_(*(wanted[purpose] for purpose in purposes)))
-        .where(func.substr(table.c.path, 1, func.length(bindparam("prefix"))) == bindparam("prefix"))
+        .where(iam_names.has_prefix(table))
     )
 
 

@@ -9,25 +9,18 @@ from sqlalchemy import delete as delete_from
 
 from holdfast.model.errors import NoSuchEntity
 from holdfast.model.iam_entities import Group, User, key_of
-from holdfast.store.iam_users import COLUMNS as USER_COLUMNS
+from holdfast.store import iam_names
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import iam_attachments, iam_group_members, iam_groups, iam_inline_policies, iam_users
 
 if TYPE_CHECKING:
     from holdfast.store.database import Transaction
 
-_columns = [column for column in iam_groups.c if column is not iam_groups.c.name_key]
-_in_account = iam_groups.c.account_id == bindparam("account")
+_columns = iam_names.columns(iam_groups)
 _the_group = iam_groups.c.id == bindparam("which")
-_FIND = Statement(select(*_columns).where(_in_account, iam_groups.c.name_key == bindparam("key")))
-_PAGE = Statement(
-    select(*_columns)
-    .where(_in_account, iam_groups.c.name_key > bindparam("after"))
-    .where(func.substr(iam_groups.c.path, 1, func.length(bindparam("prefix"))) == bindparam("prefix"))
-    .order_by(iam_groups.c.name_key)
-    .limit(bindparam("limit"))
-)
-_COUNT = Statement(select(func.count()).select_from(iam_groups).where(_in_account))
+_FIND = iam_names.find(iam_groups)
+_PAGE = iam_names.page(iam_groups)
+_COUNT = iam_names.count(iam_groups)
 _INSERT = insertion(iam_groups)
 _RENAME = Statement(
     update(iam_groups)
@@ -47,7 +40,7 @@ _IS_MEMBER = Statement(select(iam_group_members.c.user_id).where(*_membership))
 _INSERT_MEMBER = insertion(iam_group_members)
 _DELETE_MEMBER = Statement(delete_from(iam_group_members).where(*_membership))
 _MEMBERS = Statement(
-    select(*USER_COLUMNS)
+    select(*iam_names.columns(iam_users))
     .join(iam_group_members, iam_group_members.c.user_id == iam_users.c.id)
     .where(iam_group_members.c.group_id == bindparam("which"), iam_users.c.name_key > bindparam("after"))
     .order_by(iam_users.c.name_key)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy import delete as delete_from
 
 from holdfast.model.errors import NoSuchEntity
 from holdfast.model.iam_entities import key_of
 from holdfast.model.iam_roles import InstanceProfile
+from holdfast.store import iam_names
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import iam_instance_profiles as profiles
 
@@ -19,24 +20,17 @@ if TYPE_CHECKING:
     from holdfast.model.iam_roles import Role
     from holdfast.store.database import Transaction
 
-_columns = [column for column in profiles.c if column is not profiles.c.name_key]
-_in_account = profiles.c.account_id == bindparam("account")
+_columns = iam_names.columns(profiles)
 _the_profile = profiles.c.id == bindparam("which")
-_FIND = Statement(select(*_columns).where(_in_account, profiles.c.name_key == bindparam("key")))
-_PAGE = Statement(
-    select(*_columns)
-    .where(_in_account, profiles.c.name_key > bindparam("after"))
-    .where(func.substr(profiles.c.path, 1, func.length(bindparam("prefix"))) == bindparam("prefix"))
-    .order_by(profiles.c.name_key)
-    .limit(bindparam("limit"))
-)
+_FIND = iam_names.find(profiles)
+_PAGE = iam_names.page(profiles)
 _OF_ROLE = Statement(
     select(*_columns)
     .where(profiles.c.role_id == bindparam("role"), profiles.c.name_key > bindparam("after"))
     .order_by(profiles.c.name_key)
     .limit(bindparam("limit"))
 )
-_COUNT = Statement(select(func.count()).select_from(profiles).where(_in_account))
+_COUNT = iam_names.count(profiles)
 _INSERT = insertion(profiles)
 _SET_ROLE = Statement(update(profiles).where(_the_profile).values(role_id=bindparam("role")))
 _SET_TAGS = Statement(update(profiles).where(_the_profile).values(tags=bindparam("all_tags")))

@@ -10,6 +10,7 @@ from sqlalchemy import delete as delete_from
 
 from holdfast.model.iam_entities import key_of
 from holdfast.model.iam_policies import ManagedPolicy, PolicyVersion, Usage
+from holdfast.store import iam_names
 from holdfast.store.iam_entities import TABLES
 from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import iam_attachments, iam_policies, iam_policy_versions, iam_roles, iam_users
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from holdfast.store.database import Transaction
 
-_columns = [column for column in iam_policies.c if column is not iam_policies.c.name_key]
 _account: Any = bindparam("account")
 _in_account = iam_policies.c.account_id == _account
 _the_policy = iam_policies.c.id == bindparam("which")
@@ -47,18 +47,12 @@ def _page(*, is_attached: bool, is_boundary: bool) -> Statement:
         wanted.append(exists().where(iam_attachments.c.policy_arn == _own_arn))
     if is_boundary:
         wanted.append(_own_arn.in_(select(_boundaries.c.boundary_arn)))
-    return Statement(
-        select(*_columns)
-        .where(_in_account, iam_policies.c.name_key > bindparam("after"), *wanted)
-        .where(func.substr(iam_policies.c.path, 1, func.length(bindparam("prefix"))) == bindparam("prefix"))
-        .order_by(iam_policies.c.name_key)
-        .limit(bindparam("limit"))
-    )
+    return iam_names.page(iam_policies, *wanted)
 
 
-_FIND = Statement(select(*_columns).where(_in_account, iam_policies.c.name_key == bindparam("key")))
+_FIND = iam_names.find(iam_policies)
 _PAGES = {key: _page(is_attached=key[0], is_boundary=key[1]) for key in product((False, True), (False, True))}
-_COUNT = Statement(select(func.count()).select_from(iam_policies).where(_in_account))
+_COUNT = iam_names.count(iam_policies)
 _INSERT = insertion(iam_policies)
 _SET_VERSIONS = Statement(
     update(iam_policies)

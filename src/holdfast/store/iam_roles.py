@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy import delete as delete_from
 
 from holdfast.model.errors import NoSuchEntity
 from holdfast.model.iam_entities import key_of
 from holdfast.model.iam_roles import Role
+from holdfast.store import iam_names
 from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import iam_roles, iam_sessions
 
@@ -19,19 +20,12 @@ if TYPE_CHECKING:
 
     from holdfast.store.database import Transaction
 
-_columns = [column for column in iam_roles.c if column is not iam_roles.c.name_key]
-_in_account = iam_roles.c.account_id == bindparam("account")
+_columns = iam_names.columns(iam_roles)
 _the_role = iam_roles.c.id == bindparam("which")
-_FIND = Statement(select(*_columns).where(_in_account, iam_roles.c.name_key == bindparam("key")))
+_FIND = iam_names.find(iam_roles)
 _FIND_BY_IDS = Statement(select(*_columns).where(iam_roles.c.id.in_(bindparam("ids", expanding=True))))
-_PAGE = Statement(
-    select(*_columns)
-    .where(_in_account, iam_roles.c.name_key > bindparam("after"))
-    .where(func.substr(iam_roles.c.path, 1, func.length(bindparam("prefix"))) == bindparam("prefix"))
-    .order_by(iam_roles.c.name_key)
-    .limit(bindparam("limit"))
-)
-_COUNT = Statement(select(func.count()).select_from(iam_roles).where(_in_account))
+_PAGE = iam_names.page(iam_roles)
+_COUNT = iam_names.count(iam_roles)
 _INSERT = insertion(iam_roles)
 _SET_DESCRIPTION = Statement(update(iam_roles).where(_the_role).values(description=bindparam("text")))
 _SET_SESSION = Statement(update(iam_roles).where(_the_role).values(max_session_seconds=bindparam("seconds")))

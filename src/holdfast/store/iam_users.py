@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy import delete as delete_from
 
 from holdfast.model.errors import NoSuchEntity
 from holdfast.model.iam_entities import User, key_of
+from holdfast.store import iam_names
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import (
     access_keys,
@@ -25,20 +26,13 @@ if TYPE_CHECKING:
 
     from holdfast.store.database import Transaction
 
-COLUMNS = [column for column in iam_users.c if column is not iam_users.c.name_key]
+_columns = iam_names.columns(iam_users)
 
-_in_account = iam_users.c.account_id == bindparam("account")
 _the_user = iam_users.c.id == bindparam("which")
-_FIND = Statement(select(*COLUMNS).where(_in_account, iam_users.c.name_key == bindparam("key")))
-_FIND_BY_ID = Statement(select(*COLUMNS).where(_the_user))
-_PAGE = Statement(
-    select(*COLUMNS)
-    .where(_in_account, iam_users.c.name_key > bindparam("after"))
-    .where(func.substr(iam_users.c.path, 1, func.length(bindparam("prefix"))) == bindparam("prefix"))
-    .order_by(iam_users.c.name_key)
-    .limit(bindparam("limit"))
-)
-_COUNT = Statement(select(func.count()).select_from(iam_users).where(_in_account))
+_FIND = iam_names.find(iam_users)
+_FIND_BY_ID = Statement(select(*_columns).where(_the_user))
+_PAGE = iam_names.page(iam_users)
+_COUNT = iam_names.count(iam_users)
 _INSERT = insertion(iam_users)
 _RENAME = Statement(
     update(iam_users)

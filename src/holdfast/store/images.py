@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, select, update
 
+from holdfast.model.errors import ImageNotFound
 from holdfast.model.images import ACTIVATING, ACTIVE, ARCHIVED, Image
 from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import manifest_bodies, manifest_references, manifests, repositories, tags
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
+    from holdfast.model.images import ImageId
     from holdfast.model.manifests import Manifest
     from holdfast.model.repositories import Repository
     from holdfast.store.database import Transaction
@@ -96,6 +98,14 @@ def find(tx: Transaction, repository: Repository, *, digest: str | None = None, 
     named = {name: value for name, value in (("digest", digest), ("tag", tag)) if value is not None}
     row = tx.first(statement, repository_id=repository.id, **named)
     return image_of(row) if row else None
+
+
+def get(tx: Transaction, repository: Repository, id_: ImageId) -> Image:
+    """The image that an id names in a repository, in whatever status, without its tags; or `ImageNotFound`."""
+    image = find(tx, repository, digest=id_.digest, tag=id_.tag)
+    if image is None:
+        raise ImageNotFound(repository.ref, id_.digest, id_.tag)
+    return image
 
 
 def find_by_id(tx: Transaction, image_id: int) -> tuple[Image, int] | None:

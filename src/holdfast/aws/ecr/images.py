@@ -13,6 +13,7 @@ from holdfast.aws.ecr.scanning import rendered_status, rendered_summary
 from holdfast.aws.operations import Call, Shape, operation, the_repository
 from holdfast.aws.service_models import DIGEST_PATTERN
 from holdfast.model import digests, manifests
+from holdfast.model.circumstances import IMAGE_TAG_KEY
 from holdfast.model.errors import (
     ImageAlreadyExists,
     ImageDigestDoesNotMatch,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 IMAGE_TAG_PATTERN = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,299}"
 IMAGE_TAG = re.compile(IMAGE_TAG_PATTERN, re.ASCII)
-IMAGE_TAG_KEY = "ecr:imagetag"  # a condition key of ours: the tag that is pushed, pulled or deleted
 TAG_STATUS = {"TAGGED": True, "UNTAGGED": False, "ANY": None}
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.aws.iam import markers, users
+from holdfast.aws.iam import markers, places, users
 from holdfast.aws.iam.users import the_user
 from holdfast.aws.operations import Call, Shape, operation
-from holdfast.model import iam_entities
-from holdfast.model.iam_entities import key_of
 from holdfast.model.names import Arn
 
 if TYPE_CHECKING:
@@ -22,19 +20,7 @@ def the_group(call: Call, request: Shape) -> Arn:
     return Arn(account_id, registry.iam.groups.arn(call.on, account_id, request["GroupName"]))
 
 
-def _new_group(call: Call, request: Shape) -> Arn:
-    """The group that would be made."""
-    account_id = call.caller.account_id
-    return Arn(account_id, iam_entities.arn(account_id, "group", request.get("Path", "/"), request["GroupName"]))
-
-
-def _groups(call: Call, request: Shape) -> Arn:
-    """All groups whose paths begin alike."""
-    account_id = call.caller.account_id
-    return Arn(account_id, f"arn:aws:iam::{account_id}:group{request.get('PathPrefix', '/')}")
-
-
-@operation(on=_new_group)
+@operation(on=places.new("group", "GroupName"))
 def create_group(call: Call, request: Shape) -> Shape:
     """Make a group that nobody is in."""
     account_id, path = call.caller.account_id, request.get("Path", "/")
@@ -50,11 +36,11 @@ def get_group(call: Call, request: Shape) -> Shape:
     return {
         "Group": rendered(group),
         "Users": [users.rendered(user) for user in members],
-        **markers.rest(key_of(members[-1].name) if more else None),
+        **markers.rest_by_name(members, more),
     }
 
 
-@operation(on=_groups)
+@operation(on=places.all_of("group"))
 def list_groups(call: Call, request: Shape) -> Shape:
     """List groups, all of them or those whose paths begin alike."""
     found, more = registry.iam.groups.page(
@@ -75,15 +61,7 @@ def list_groups_for_user(call: Call, request: Shape) -> Shape:
     return _page(found, more)
 
 
-def _before_and_after(call: Call, request: Shape) -> list[Arn]:
-    """The group as it is called, and as it would be called."""
-    account_id, before = call.caller.account_id, the_group(call, request)
-    path, _, name = before.arn.partition(":group")[2].rpartition("/")
-    changed = request.get("NewPath", f"{path}/"), request.get("NewGroupName", name)
-    return [before, Arn(account_id, iam_entities.arn(account_id, "group", *changed))]
-
-
-@operation(on=_before_and_after)
+@operation(on=places.renamed(the_group, "group", "NewGroupName"))
 def update_group(call: Call, request: Shape) -> Shape:
     """Give a group another name or path."""
     registry.iam.groups.update(
@@ -119,7 +97,7 @@ def remove_user_from_group(call: Call, request: Shape) -> Shape:
 
 def _page(found: list[Group], more: bool) -> Shape:
     groups = [rendered(group) for group in found]
-    return {"Groups": groups, **markers.rest(key_of(found[-1].name) if more else None)}
+    return {"Groups": groups, **markers.rest_by_name(found, more)}
 
 
 def rendered(group: Group) -> Shape:

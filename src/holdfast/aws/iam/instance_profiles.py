@@ -5,34 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.aws.iam import markers, roles, tags
+from holdfast.aws.iam import markers, places, roles, tags
 from holdfast.aws.iam.roles import the_role
 from holdfast.aws.operations import Call, Shape, operation
-from holdfast.model import iam_entities
-from holdfast.model.iam_entities import key_of
 from holdfast.model.names import Arn
 from holdfast.registry.iam.instance_profiles import Furnished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_new_profile = places.new("instance-profile", "InstanceProfileName")
+
 
 def _the_profile(call: Call, request: Shape) -> Arn:
     """The instance profile that a request names, whether or not there is one."""
     account_id = call.caller.account_id
     return Arn(account_id, registry.iam.instance_profiles.arn(call.on, account_id, request["InstanceProfileName"]))
-
-
-def _new_profile(call: Call, request: Shape) -> Arn:
-    """The instance profile that would be made."""
-    account_id, path, name = call.caller.account_id, request.get("Path", "/"), request["InstanceProfileName"]
-    return Arn(account_id, iam_entities.arn(account_id, "instance-profile", path, name))
-
-
-def _profiles(call: Call, request: Shape) -> Arn:
-    """All instance profiles whose paths begin alike."""
-    account_id = call.caller.account_id
-    return Arn(account_id, f"arn:aws:iam::{account_id}:instance-profile{request.get('PathPrefix', '/')}")
 
 
 @operation(on=_new_profile, facts=tags.told)
@@ -57,7 +45,7 @@ def get_instance_profile(call: Call, request: Shape) -> Shape:
     return {"InstanceProfile": rendered(registry.iam.instance_profiles.get(call.on, account_id, name))}
 
 
-@operation(on=_profiles)
+@operation(on=places.all_of("instance-profile"))
 def list_instance_profiles(call: Call, request: Shape) -> Shape:
     """List instance profiles, all of them or those whose paths begin alike."""
     account_id, prefix = call.caller.account_id, request.get("PathPrefix", "/")
@@ -120,8 +108,8 @@ def list_instance_profile_tags(call: Call, request: Shape) -> Shape:
 
 
 def _page(found: Sequence[Furnished], more: bool) -> Shape:
-    last = key_of(found[-1].profile.name) if more else None
-    return {"InstanceProfiles": list(map(rendered, found)), **markers.rest(last)}
+    rest = markers.rest_by_name([one.profile for one in found], more)
+    return {"InstanceProfiles": list(map(rendered, found)), **rest}
 
 
 def rendered(found: Furnished) -> Shape:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
 from holdfast.model.errors import Validation
+from holdfast.model.iam_entities import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from holdfast.aws.operations import Shape
 
 T = TypeVar("T")
 DEFAULT = 100
+
+
+class Named(Protocol):
+    """Something that has a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name, which differs from others without regard to case."""
 
 
 def size(request: Shape) -> int:
@@ -39,6 +48,11 @@ def rest(last: str | None) -> Shape:
     """The members that say after which item the list goes on; None if it does not."""
     marker = None if last is None else base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()
     return {"IsTruncated": last is not None, "Marker": marker}
+
+
+def rest_by_name(found: Sequence[Named], more: bool) -> Shape:
+    """The members of `rest` for a page of things that are in the order of their names."""
+    return rest(key_of(found[-1].name) if more else None)
 
 
 def page(request: Shape, items: Iterable[T], place: Callable[[T], str]) -> tuple[list[T], Shape]:

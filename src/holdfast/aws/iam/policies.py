@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.aws.iam import documents, markers, tags
+from holdfast.aws.iam import documents, markers, places, tags
 from holdfast.aws.operations import Call, Shape, operation
-from holdfast.model import iam_entities, iam_policies
+from holdfast.model import iam_policies
 from holdfast.model.errors import Validation
 from holdfast.model.iam_entities import key_of
 from holdfast.model.iam_policies import PolicyArn, Usage
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PURPOSES = {"PermissionsPolicy", "PermissionsBoundary"}
 MOST_VERSIONS_EVER = 10**9
 LISTS = {"user": "PolicyUsers", "group": "PolicyGroups", "role": "PolicyRoles"}
+
+_new_policy = places.new("policy", "PolicyName")
 
 
 def named(request: Shape) -> PolicyArn:
@@ -39,18 +41,6 @@ def _policy_to_change(_call: Call, request: Shape) -> Arn:
     """A policy to change: Amazon's are nobody's."""
     policy = named(request)
     return Arn(policy.account_id, policy.text)
-
-
-def _new_policy(call: Call, request: Shape) -> Arn:
-    """The policy that would be made."""
-    account_id = call.caller.account_id
-    return Arn(account_id, iam_entities.arn(account_id, "policy", request.get("Path", "/"), request["PolicyName"]))
-
-
-def _policies(call: Call, request: Shape) -> Arn:
-    """All policies whose paths begin alike."""
-    account_id = call.caller.account_id
-    return Arn(account_id, f"arn:aws:iam::{account_id}:policy{request.get('PathPrefix', '/')}")
 
 
 @operation(on=_new_policy, facts=tags.told)
@@ -79,7 +69,7 @@ def get_policy(call: Call, request: Shape) -> Shape:
     return {"Policy": rendered(used, Description=used.policy.description, Tags=tags_)}
 
 
-@operation(on=_policies)
+@operation(on=places.all_of("policy"))
 def list_policies(call: Call, request: Shape) -> Shape:
     """List policies: the account's own, Amazon's or both; perhaps only those that are used."""
     scope, purpose = request.get("Scope", "All"), request.get("PolicyUsageFilter")

@@ -5,44 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.aws.iam import documents, markers, tags
-from holdfast.aws.iam.users import BOUNDARY, rendered_boundary
+from holdfast.aws.iam import documents, markers, places, tags
+from holdfast.aws.iam.users import BOUNDARY, rendered_boundary, told
 from holdfast.aws.operations import Call, Shape, operation
 from holdfast.model import iam_entities
 from holdfast.model.errors import InvalidInput
-from holdfast.model.iam_entities import key_of
 from holdfast.model.iam_roles import DEFAULT_SESSION_SECONDS, SERVICE_PATH, SERVICE_ROLES
 from holdfast.model.names import Arn
 
 if TYPE_CHECKING:
-    from holdfast.aws.operations import Facts
     from holdfast.model.iam_roles import Role
 
 SIGN_IN = ("MaxSigninSessionDuration", "ResetMaxSigninSessionDuration")
+
+_new_role = places.new("role", "RoleName")
 
 
 def the_role(call: Call, request: Shape) -> Arn:
     """The role that a request names, whether or not there is one."""
     account_id = call.caller.account_id
     return Arn(account_id, registry.iam.roles.arn(call.on, account_id, request["RoleName"]))
-
-
-def _new_role(call: Call, request: Shape) -> Arn:
-    """The role that would be made."""
-    account_id = call.caller.account_id
-    return Arn(account_id, iam_entities.arn(account_id, "role", request.get("Path", "/"), request["RoleName"]))
-
-
-def _roles(call: Call, request: Shape) -> Arn:
-    """All roles whose paths begin alike."""
-    account_id = call.caller.account_id
-    return Arn(account_id, f"arn:aws:iam::{account_id}:role{request.get('PathPrefix', '/')}")
-
-
-def _told(request: Shape) -> list[Facts]:
-    """The tags and the boundary that a role would get."""
-    [told] = tags.told(request)
-    return [{**told, BOUNDARY: request["PermissionsBoundary"]} if "PermissionsBoundary" in request else told]
 
 
 def _service_role(call: Call, request: Shape) -> Arn:
@@ -59,7 +41,7 @@ def _deleted_role(call: Call, request: Shape) -> Arn:
     return Arn(account_id, iam_entities.arn(account_id, "role", "/", name))
 
 
-@operation(on=_new_role, lacks="MaxSigninSessionDuration", facts=_told)
+@operation(on=_new_role, lacks="MaxSigninSessionDuration", facts=told)
 def create_role(call: Call, request: Shape) -> Shape:
     """Make a role that the principals of its trust policy may become."""
     _refuse_sign_in(request)
@@ -85,7 +67,7 @@ def get_role(call: Call, request: Shape) -> Shape:
     return {"Role": _described(registry.iam.roles.get(call.on, call.caller.account_id, request["RoleName"]))}
 
 
-@operation(on=_roles)
+@operation(on=places.all_of("role"))
 def list_roles(call: Call, request: Shape) -> Shape:
     """List roles, all of them or those whose paths begin alike; tags and boundaries are not shown."""
     found, more = registry.iam.roles.page(
@@ -95,7 +77,7 @@ def list_roles(call: Call, request: Shape) -> Shape:
         markers.after(request),
         markers.size(request),
     )
-    return {"Roles": list(map(rendered, found)), **markers.rest(key_of(found[-1].name) if more else None)}
+    return {"Roles": list(map(rendered, found)), **markers.rest_by_name(found, more)}
 
 
 @operation(on=the_role, lacks="MaxSigninSessionDuration")
@@ -153,7 +135,7 @@ def list_role_tags(call: Call, request: Shape) -> Shape:
     return tags.page(request, registry.iam.roles.get(call.on, call.caller.account_id, request["RoleName"]).tags)
 
 
-@operation(on=the_role, facts=_told)
+@operation(on=the_role, facts=told)
 def put_role_permissions_boundary(call: Call, request: Shape) -> Shape:
     """Let a policy bound what a role may do, whatever else allows it."""
     account_id, boundary = call.caller.account_id, request["PermissionsBoundary"]
@@ -166,8 +148,8 @@ def delete_role_permissions_boundary(call: Call, request: Shape) -> Shape:
     """Let no policy bound what a role may do any more; leave may hang on which one does."""
     account_id, name = call.caller.account_id, request["RoleName"]
     arn, boundary = registry.iam.attachments.holder(call.on, "role", account_id, name)
-    told = {} if boundary is None else {BOUNDARY: boundary}
-    call.require("iam:DeleteRolePermissionsBoundary", Arn(account_id, arn), told)
+    facts = {} if boundary is None else {BOUNDARY: boundary}
+    call.require("iam:DeleteRolePermissionsBoundary", Arn(account_id, arn), facts)
     registry.iam.roles.delete_boundary(call.on, account_id, name)
     return {}
 

@@ -12,7 +12,8 @@ from holdfast.model.iam_entities import tags_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.aws.operations import Facts, Shape
+    from holdfast.aws.operations import Shape
+    from holdfast.model.circumstances import Facts
 
 MOST_DIGITS = 3  # of a marker, which says how many tags came before; there are no more than fifty
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.aws.iam import markers, tags
-from holdfast.aws.operations import Call, Shape, operation, tags_told
-from holdfast.model import iam_entities
+from holdfast.aws.iam import markers, places, tags
+from holdfast.aws.operations import Call, Shape, operation
 from holdfast.model.errors import Validation
-from holdfast.model.iam_entities import key_of
 from holdfast.model.names import Arn
 
 if TYPE_CHECKING:
+    from holdfast.model.circumstances import Facts
     from holdfast.model.iam_entities import User
 
 BOUNDARY = "iam:permissionsboundary"  # the condition key, in lower case
+
+_new_user = places.new("user", "UserName")
 
 
 def user_name(call: Call, request: Shape) -> str | None:
@@ -44,31 +45,17 @@ def the_user(call: Call, request: Shape) -> Arn:
     return Arn(account_id, call.caller.arn if name is None else registry.iam.users.arn(call.on, account_id, name))
 
 
-def _new_user(call: Call, request: Shape) -> Arn:
-    """The user that would be made."""
-    account_id = call.caller.account_id
-    return Arn(account_id, iam_entities.arn(account_id, "user", request.get("Path", "/"), request["UserName"]))
+def told(request: Shape) -> list[Facts]:
+    """The condition keys of the tags and the boundary that a user, or a role, would get."""
+    [of_tags] = tags.told(request)
+    return [{**of_tags, BOUNDARY: request["PermissionsBoundary"]} if "PermissionsBoundary" in request else of_tags]
 
 
-def _users(call: Call, request: Shape) -> Arn:
-    """All users whose paths begin alike."""
-    account_id = call.caller.account_id
-    return Arn(account_id, f"arn:aws:iam::{account_id}:user{request.get('PathPrefix', '/')}")
-
-
-def _told(request: Shape) -> list[dict[str, str | tuple[str, ...]]]:
-    """The tags and the boundary that a user would get."""
-    told = tags_told(request.get("Tags", []))
-    if "PermissionsBoundary" in request:
-        told[BOUNDARY] = request["PermissionsBoundary"]
-    return [told]
-
-
-@operation(on=_new_user, facts=_told)
+@operation(on=_new_user, facts=told)
 def create_user(call: Call, request: Shape) -> Shape:
     """Make a user, who has no credentials yet."""
     if request.get("Tags"):
-        call.require("iam:TagUser", _new_user(call, request), tags_told(request["Tags"]))
+        call.require("iam:TagUser", _new_user(call, request), tags.told(request)[0])
     user = registry.iam.users.create(
         call.on,
         call.caller.account_id,
@@ -96,7 +83,7 @@ def get_user(call: Call, request: Shape) -> Shape:
     return {"User": rendered(user, **_rendered_details(user))}
 
 
-@operation(on=_users)
+@operation(on=places.all_of("user"))
 def list_users(call: Call, request: Shape) -> Shape:
     """List users, all of them or those whose paths begin alike; tags and boundaries are not shown."""
     found, more = registry.iam.users.page(
@@ -106,18 +93,10 @@ def list_users(call: Call, request: Shape) -> Shape:
         markers.after(request),
         markers.size(request),
     )
-    return {"Users": [rendered(user) for user in found], **markers.rest(key_of(found[-1].name) if more else None)}
+    return {"Users": [rendered(user) for user in found], **markers.rest_by_name(found, more)}
 
 
-def _before_and_after(call: Call, request: Shape) -> list[Arn]:
-    """The user as he is called, and as he would be called."""
-    account_id, before = call.caller.account_id, the_user(call, request)
-    path, _, name = before.arn.partition(":user")[2].rpartition("/")
-    changed = request.get("NewPath", f"{path}/"), request.get("NewUserName", name)
-    return [before, Arn(account_id, iam_entities.arn(account_id, "user", *changed))]
-
-
-@operation(on=_before_and_after)
+@operation(on=places.renamed(the_user, "user", "NewUserName"))
 def update_user(call: Call, request: Shape) -> Shape:
     """Give a user another name or path."""
     registry.iam.users.update(
@@ -137,14 +116,14 @@ def delete_user(call: Call, request: Shape) -> Shape:
     return {}
 
 
-@operation(on=the_user, facts=_told)
+@operation(on=the_user, facts=told)
 def tag_user(call: Call, request: Shape) -> Shape:
     """Add tags, or overwrite those of the same keys."""
     registry.iam.users.tag(call.on, call.caller.account_id, request["UserName"], tags.given(request))
     return {}
 
 
-@operation(on=the_user, facts=lambda request: [{"aws:tagkeys": tuple(request["TagKeys"])}])
+@operation(on=the_user, facts=tags.keys_told)
 def untag_user(call: Call, request: Shape) -> Shape:
     """Remove tags."""
     registry.iam.users.untag(call.on, call.caller.account_id, request["UserName"], request["TagKeys"])
@@ -158,7 +137,7 @@ def list_user_tags(call: Call, request: Shape) -> Shape:
     return tags.page(request, user.tags)
 
 
-@operation(on=the_user, facts=_told)
+@operation(on=the_user, facts=told)
 def put_user_permissions_boundary(call: Call, request: Shape) -> Shape:
     """Let a policy bound what a user may do, whatever else allows it."""
     account_id, boundary = call.caller.account_id, request["PermissionsBoundary"]
@@ -170,9 +149,9 @@ def put_user_permissions_boundary(call: Call, request: Shape) -> Shape:
 def delete_user_permissions_boundary(call: Call, request: Shape) -> Shape:
     """Let no policy bound what a user may do any more; leave may be had for users who are bounded by a certain one."""
     account_id, name = call.caller.account_id, request["UserName"]
-    bound = registry.iam.users.boundary(call.on, account_id, name)
-    told = {} if bound is None else {BOUNDARY: bound}
-    call.require("iam:DeleteUserPermissionsBoundary", the_user(call, request), told)
+    arn, bound = registry.iam.attachments.holder(call.on, "user", account_id, name)
+    facts = {} if bound is None else {BOUNDARY: bound}
+    call.require("iam:DeleteUserPermissionsBoundary", Arn(account_id, arn), facts)
     registry.iam.users.delete_boundary(call.on, account_id, name)
     return {}
 

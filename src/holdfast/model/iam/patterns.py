@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
+from holdfast.model import globs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -96,12 +98,7 @@ def matcher(tokens: Tokens) -> Callable[[str], bool]:
         return _matcher_of_pieces(tokens)
     texts = _texts(tokens, {})
     assert texts is not None
-    if len(texts) == 1:
-        return texts[0].__eq__
-    if len(texts) == 2 and not texts[1]:
-        prefix = texts[0]
-        return lambda text: text.startswith(prefix)
-    return lambda text: _have_runs_between(texts, text)
+    return globs.matcher(texts)
 
 
 def template(tokens: Tokens) -> Callable[[str, Context], bool]:
@@ -119,7 +116,7 @@ def template(tokens: Tokens) -> Callable[[str, Context], bool]:
 
     def test_runs(text: str, context: Context) -> bool:
         texts = _texts(tokens, context)
-        return texts is not None and _have_runs_between(texts, text)
+        return texts is not None and globs.is_made_of(texts, text)
 
     return test_runs
 
@@ -151,22 +148,6 @@ def _texts(tokens: Tokens, context: Context) -> list[str] | None:
         else:
             found.append("")
     return found
-
-
-def _have_runs_between(texts: list[str], text: str) -> bool:
-    """Whether a text is these texts in their order, with anything between them."""
-    first, last = texts[0], texts[-1]
-    if len(texts) == 1:
-        return text == first
-    at, end = len(first), len(text) - len(last)
-    if at > end or not text.startswith(first) or not text.endswith(last):
-        return False
-    for part in texts[1:-1]:  # the leftmost place of each leaves the most room for those that follow
-        found = text.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True
 
 
 # ---- With `?`: the same of pieces of a fixed width

@@ -25,15 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.model.callers import Caller
-    from holdfast.model.circumstances import Circumstances
+    from holdfast.model.circumstances import Circumstances, Facts
     from holdfast.model.iam_roles import Role
     from holdfast.model.iam_sessions import Credentials, Fact, Session
     from holdfast.registry.backends import Backends
     from holdfast.registry.iam.web_identity import WebIdentity
 
 LONGEST_CHAINED = 3600  # seconds
-
-Facts = dict[str, "str | tuple[str, ...]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Wish:
             "sts:externalid": self.external_id,
             "sts:sourceidentity": self.source_identity,
         }
-        facts: Facts = {key: value for key, value in told.items() if value is not None}
+        facts: dict[str, str | tuple[str, ...]] = {key: value for key, value in told.items() if value is not None}
         facts |= tag_keys("aws:requesttag", self.tags.tags.items())
         if self.tags.tags:
             facts["aws:tagkeys"] = tuple(self.tags.tags)

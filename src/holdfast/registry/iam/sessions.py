@@ -85,12 +85,6 @@ def secret_of(on: Backends, access_key_id: str, session_token: str, now: datetim
     return session.caller, keys.secret(claims)
 
 
-def open_token(on: Backends, session_token: str) -> str:
-    """The access key id that a token was made for; or `SessionTokenInvalid`."""
-    with on.database.snapshot() as tx:
-        return _open(on, tx, session_token)[0].access_key_id
-
-
 def find(on: Backends, access_key_id: str) -> Session | None:
     """The session of an access key id, whether or not it is over; None if it never was, or went with its entity."""
     with on.database.snapshot() as tx:

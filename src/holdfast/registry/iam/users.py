@@ -115,13 +115,6 @@ def untag(on: Backends, account_id: str, name: str, keys: Collection[str]) -> No
         store.counters.bump(tx, store.counters.ACCESS)
 
 
-def boundary(on: Backends, account_id: str, name: str) -> str | None:
-    """The policy that bounds what a user may do; None if there is none, or no such user."""
-    with on.database.snapshot() as tx:
-        user = store.iam_users.find(tx, account_id, name)
-    return user.boundary_arn if user else None
-
-
 def put_boundary(on: Backends, account_id: str, name: str, policy_arn: str) -> None:
     """Let a policy bound what a user may do, whatever else allows it."""
     with on.database.transaction() as tx:
