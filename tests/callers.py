@@ -229,9 +229,13 @@ def refusal(call: Callable[..., Mapping[str, Any]], **members: object) -> tuple[
 class Wire:
     """A bare connection: sends bytes as they are given, and reads answers one by one."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, receive_bytes: int = 0) -> None:
         host, _, port = address.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=60)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.settimeout(60)
+        if receive_bytes:  # a client that reads late: what it did not read yet waits at the server
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self._socket.connect((host, int(port)))
         self._buffer = b""
         self.raw = b""  # everything that was received
 

@@ -252,6 +252,17 @@ def test_thousands_of_pipelined_requests_are_refused_after_the_first(registry, w
     assert answers[-1] == 429 or len(answers) == 3002
 
 
+@pytest.mark.parametrize("last", [PING * 50_000, b"\x00garbage\r\n\r\n" + bytes(5 * MIB)])
+def test_a_client_that_reads_late_gets_every_answer_before_the_refusal(product, last):
+    with Wire(product.address, receive_bytes=1024) as wire:
+        wire.send(PING * 60, last)
+
+        answers = statuses(wire.answers())
+
+    assert answers[:60] == [200] * 60
+    assert answers[-1] in {400, 429}
+
+
 def test_a_pipelined_large_body_waits_its_turn(registry, wire, authorization):
     data = b"x" * 8 * MIB
     push = head(

@@ -95,13 +95,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes from the client."""
-        if self._is_deaf:
-            return
         if self._lingering:
             self._lingering += nbytes
             if self._lingering > LINGER_BYTES:
                 self._transport.abort()
                 return
+        if self._is_deaf:
+            return
         self._head_bytes += nbytes  # heads, chunk sizes and trailers; what brings a body or ends a head begins anew
         self._parse(self._server.buffer[:nbytes])
         self._pass_on()
@@ -345,8 +345,7 @@ class Connection(asyncio.BufferedProtocol):
             self._hang_up(linger=self._arriving is exchange)
             return
         if self._is_deaf and not self._waiting:
-            self._transport.write(self._last_word)
-            self._hang_up(linger=False)
+            self._end_with(self._last_word)
             return
         self._deadline = self._loop.time() + (HEAD_SECONDS if self._head_bytes else IDLE_SECONDS)
         if self._is_full:
@@ -400,10 +399,26 @@ class Connection(asyncio.BufferedProtocol):
             self._last_word = wire.plain(status, text)
             self._transport.pause_reading()
             return
+        if self._lingering:
+            self._is_closing = True
+            self._transport.close()
+        else:
+            self._end_with(wire.plain(status, text))
+
+    def _end_with(self, last_word: bytes) -> None:
+        """Say a last word and hang up: what the client still sends is read, for TCP resets what is closed unread.
+
+        A reset would take with it every answer that the client has not read yet.
+        """
         self._is_closing = True
-        if not self._lingering:
-            self._transport.write(wire.plain(status, text))
-        self._transport.close()
+        self._transport.write(last_word)
+        if self._is_secure:  # has no way to end one direction
+            self._transport.close()
+            return
+        self._transport.write_eof()
+        self._lingering = 1
+        self._deadline = self._loop.time() + LINGER_SECONDS
+        self._transport.resume_reading()
 
     def _resume(self) -> None:
         """Read on: what was read has been taken."""
