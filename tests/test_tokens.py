@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast import registry
-from holdfast.blobs import FileStore, KeyRing, SealedStore
+from holdfast.blobs import FileStore, KeyFile, SealedStore
 from holdfast.model.callers import Caller
 from holdfast.model.errors import TokenExpired, Unauthenticated
 from holdfast.model.names import Registry
@@ -38,9 +38,9 @@ class Installation:
 
     def __init__(self, folder):
         self.clock = Clock()
-        keys = KeyRing.create(folder / "keys" / "local.json")
-        blobs = SealedStore(FileStore(folder / "objects"), keys)
-        self.on = Backends(database=Database(folder / "holdfast.db"), blobs=blobs, keys=keys, clock=self.clock)
+        file = KeyFile.create(folder / "keys" / "local.json", self.clock())
+        database, blobs = Database(folder / "holdfast.db"), SealedStore(FileStore(folder / "objects"))
+        self.on = Backends(database, blobs, registry.keys.Keys(database, file), self.clock)
         migrate(self.on.database)
         registry.accounts.create(self.on, ACCOUNT)
         key, _ = registry.accounts.create_key(self.on, ACCOUNT)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast import aws, oci, registry
-from holdfast.blobs import FileStore, KeyRing, SealedStore
-from holdfast.blobs.keys import KeyFileFault, write_secret_file
+from holdfast.blobs import FileStore, KeyFile, KeyFileFault, SealedStore
+from holdfast.blobs.secret_files import write_secret_file
 from holdfast.http import Response, certificates, metrics, processes
 from holdfast.http.server import Server
 from holdfast.model.names import Registry
@@ -118,17 +118,18 @@ def open_backends(settings: Settings) -> registry.Backends:
         database_path = _database_path(settings)
         keys_path = data / "keys" / "local.json"
         # Data without its keys must not get new ones: the old bytes would be lost without a word.
-        keys = KeyRing.load(keys_path) if database_path.exists() else KeyRing.create(keys_path)
+        keys = KeyFile(keys_path) if database_path.exists() else KeyFile.create(keys_path, now())
         blobs = FileStore(Path(settings.blobs.removeprefix("file:///") or data / "objects"))
     except KeyFileFault as fault:
         raise BadSetting(str(fault)) from None
     except OSError as fault:
         raise BadSetting(f"--data {settings.data}: {fault.strerror}: {fault.filename}") from None
     limits = registry.Limits(lifecycle_interval=timedelta(seconds=settings.lifecycle_interval))
+    database = Database(database_path)
     return registry.Backends(
-        database=Database(database_path),
-        blobs=SealedStore(blobs, keys),
-        keys=keys,
+        database=database,
+        blobs=SealedStore(blobs),
+        keys=registry.keys.Keys(database, keys),
         clock=now,
         limits=registry.quotas.with_quotas(limits, settings.quotas),
         profile=settings.profile,
@@ -163,6 +164,7 @@ def prepare(settings: Settings, on: registry.Backends) -> Path:
             log.info("database migrated: %s", step)
     except SchemaTooNew as fault:
         raise BadSetting(str(fault)) from None
+    registry.rewraps.want_backfill(on)
     path = credentials_path(settings)
     if settings.root_secret_access_key is not None:
         pair = settings.root_access_key_id, settings.root_secret_access_key.reveal()

@@ -184,8 +184,9 @@ class Furnished:
 
     def copy(self, folder: Path, **limits: Any) -> Desk:
         """The desk of a copy in an empty folder, perhaps with other limits."""
-        blobs = SealedStore(FileStore(folder / "objects"), self._on.keys)
-        on = replace(self._on, database=Database(folder / DATABASE), blobs=blobs, clock=Clock(), pulls=Pulls())
+        database, blobs = Database(folder / DATABASE), SealedStore(FileStore(folder / "objects"))
+        keys = registry.keys.Keys(database, self._on.keys.file)
+        on = replace(self._on, database=database, blobs=blobs, keys=keys, clock=Clock(), pulls=Pulls())
         desk = Desk(replace(on, limits=replace(on.limits, **limits)), self._tokens)
         self.restore(desk)
         return desk

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from holdfast import registry
-from holdfast.blobs import FileStore, KeyRing, SealedStore
+from holdfast.blobs import FileStore, KeyFile, SealedStore
 from holdfast.model import manifests
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Encryption, TagMutability
@@ -33,10 +33,10 @@ class Clock:
 
 def open_ground(folder, clock, **limits) -> Backends:
     """A registry with one repository, AT."""
-    keys = KeyRing({1: bytes(32)})
     database = Database(folder / "holdfast.db")
+    keys = registry.keys.Keys(database, KeyFile.create(folder / "keys" / "local.json", clock()))
     migrate(database)
-    on = Backends(database, SealedStore(FileStore(folder / "objects"), keys), keys, clock)
+    on = Backends(database, SealedStore(FileStore(folder / "objects")), keys, clock)
     on = replace(on, limits=replace(on.limits, **limits))
     registry.accounts.create(on, HOME.account_id)
     create(on, AT)
@@ -51,7 +51,7 @@ def create(on, at, **changed):
 
 def push_blob(on, at, data):
     """Push a layer."""
-    writer = registry.uploads.receive_whole(on)
+    writer = registry.uploads.receive_whole(on, at)
     writer.write(data)
     registry.uploads.complete_whole(on, at, writer, builders.digest(data))
 

@@ -58,7 +58,7 @@ def test_an_upload_that_somebody_continues_stays(on, clock, data):
 
 @pytest.mark.parametrize("data", [SMALL, LARGE])
 def test_a_blob_stays_for_ever(on, clock, data):
-    writer = registry.uploads.receive_whole(on)
+    writer = registry.uploads.receive_whole(on, AT)
     writer.write(data)
     registry.uploads.complete_whole(on, AT, writer, builders.digest(data))
 
@@ -71,7 +71,7 @@ def test_a_blob_stays_for_ever(on, clock, data):
 
 
 def test_bytes_that_nothing_ever_held_go(on, clock, tmp_path):
-    writer = registry.uploads.receive_whole(on)
+    writer = registry.uploads.receive_whole(on, AT)
     writer.write(LARGE)
     writer.close()  # and then the process dies
     assert len(files(tmp_path)) == 1
@@ -83,7 +83,7 @@ def test_bytes_that_nothing_ever_held_go(on, clock, tmp_path):
 
 
 def test_half_written_bytes_go(on, clock, tmp_path):
-    writer = registry.uploads.receive_whole(on)
+    writer = registry.uploads.receive_whole(on, AT)
     writer.write(LARGE)  # and then the process dies
     assert len(files(tmp_path)) == 1
 
@@ -137,7 +137,7 @@ def test_a_wrong_digest_beside_a_right_one_loses_nothing(on):
 
 def test_a_missing_object_is_told_and_a_new_push_heals_it(on, tmp_path):
     push = registry.uploads.receive_whole
-    writer = push(on)
+    writer = push(on, AT)
     writer.write(LARGE)
     registry.uploads.complete_whole(on, AT, writer, builders.digest(LARGE))
     for path in (tmp_path / "objects").rglob("*"):
@@ -146,7 +146,7 @@ def test_a_missing_object_is_told_and_a_new_push_heals_it(on, tmp_path):
     with pytest.raises(BytesDamaged):
         registry.layers.open_blob(on, AT, builders.digest(LARGE))
 
-    again = push(on)
+    again = push(on, AT)
     again.write(LARGE)
     registry.uploads.complete_whole(on, AT, again, builders.digest(LARGE))
 
@@ -157,7 +157,7 @@ def test_a_missing_object_is_told_and_a_new_push_heals_it(on, tmp_path):
 
 def test_one_object_that_cannot_be_removed_does_not_keep_the_others(on, clock, tmp_path, monkeypatch):
     for _ in range(3):
-        writer = registry.uploads.receive_whole(on)
+        writer = registry.uploads.receive_whole(on, AT)
         writer.write(LARGE)
         writer.close()
     stubborn = files(tmp_path)[0]

@@ -28,7 +28,7 @@ def test_the_steps_lead_to_the_tables(database):
 
 
 def test_a_second_run_finds_nothing_to_do(database):
-    assert migrate(database) == ["0001_first_schema", "0002_whole_api", "0003_access_control"]
+    assert migrate(database) == ["0001_first_schema", "0002_whole_api", "0003_access_control", "0004_keys"]
     assert migrate(database) == []
 
 

@@ -40,6 +40,7 @@ WORDS: dict[type[Refusal], tuple[int, str]] = {
     errors.BlobNotFound: (400, "LayersNotFoundException"),
     errors.BytesDamaged: (500, "ServerException"),
     errors.DigestInvalid: (400, "InvalidParameterException"),
+    errors.KeysUnavailable: (503, "ServiceUnavailableException"),
     errors.LayerReferenced: (400, "InvalidParameterException"),
     errors.LayerTooLarge: (400, "LimitExceededException"),
     errors.ManifestInvalid: (400, "InvalidParameterException"),

@@ -1,13 +1,19 @@
 """Where bytes are kept, and how they are sealed."""
 
+from holdfast.blobs.data_keys import DataKeys
 from holdfast.blobs.files import FileStore
 from holdfast.blobs.interface import BlobStore, ObjectDamaged, ObjectMissing, ObjectReader, ObjectWriter, OutOfSpace
+from holdfast.blobs.key_file import KeyFile, KeyFileFault
 from holdfast.blobs.keys import KeyRing
-from holdfast.blobs.sealed import SealedReader, SealedStore, SealedWriter
+from holdfast.blobs.sealed import SealedReader, SealedWriter
+from holdfast.blobs.sealed_store import SealedStore
 
 __all__ = [
     "BlobStore",
+    "DataKeys",
     "FileStore",
+    "KeyFile",
+    "KeyFileFault",
     "KeyRing",
     "ObjectDamaged",
     "ObjectMissing",

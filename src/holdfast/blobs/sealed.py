@@ -1,15 +1,18 @@
-"""Any BlobStore, encrypted on the way in.
+"""How an object is sealed, segment by segment.
 
-An object is a header and a stream in Tink's AES256-GCM-HKDF-1MB format (Tink wire format, "Streaming AEAD"):
+It is a header and a stream in Tink's AES256-GCM-HKDF-1MB format (Tink wire format, "Streaming AEAD"):
 
     ┌──────┬─────────┬──────────┬────────────┬─────┬──────┬──────────────┬─────────┬─────────┬─────
     │ HFB1 │ length  │ wrapped  │ commitment │ 40  │ salt │ nonce prefix │ segment │ segment │ …
     │  4 B │   2 B   │ data key │    32 B    │ 1 B │ 32 B │     7 B      │    0    │    1    │
     └──────┴─────────┴──────────┴────────────┴─────┴──────┴──────────────┴─────────┴─────────┴─────
 
-Each object has its own random data key, wrapped by the key ring. A segment is 1 MiB of ciphertext (the first is shorter
+Each object has its own random data key, wrapped by a key ring. A segment is 1 MiB of ciphertext (the first is shorter
 by the stream's header), sealed under HKDF-SHA256(data key, salt, info=key of the object); its nonce counts it and marks
 the last one, so segments can be neither moved nor cut off. AES-GCM does not commit to its key; the commitment does.
+
+The wrapped data key in the header is that of the day on which the object was written. Whoever has a newer one, wrapped
+under a newer key of the ring, opens the object with it, and the object itself never changes.
 """
 
 from __future__ import annotations
@@ -25,18 +28,19 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from holdfast.blobs.data_keys import context
 from holdfast.blobs.interface import ObjectDamaged
-from holdfast.blobs.keys import WrongKey
-from holdfast.blobs.memory import MemoryReader, MemoryWriter
+from holdfast.blobs.keys import KEY_BYTES, WRAPPED_BYTES, WrongKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.blobs.interface import BlobStore, ObjectReader, ObjectWriter
+    from holdfast.blobs.interface import ObjectReader, ObjectWriter
     from holdfast.blobs.keys import KeyRing
 
 MAGIC = b"HFB1"
-KEY_BYTES = 32
+COMMITMENT_BYTES = 32
+WRAPPED_AT = 6  # after the magic and a length
 SALT_BYTES = 32
 PREFIX_BYTES = 7
 STREAM_HEADER_BYTES = 1 + SALT_BYTES + PREFIX_BYTES
@@ -45,51 +49,26 @@ SMALL_PIECE_BYTES = 4096
 SEGMENT_BYTES = 1024 * 1024
 PLAIN_BYTES = SEGMENT_BYTES - TAG_BYTES
 FIRST_PLAIN_BYTES = PLAIN_BYTES - STREAM_HEADER_BYTES
-
-
-class SealedStore:
-    """Encrypts what is written and decrypts what is read."""
-
-    def __init__(self, store: BlobStore, keys: KeyRing) -> None:
-        self._store = store
-        self._keys = keys
-
-    def create(self, key: str, watch: Callable[[memoryview], object] | None = None) -> SealedWriter:
-        """Begin an object; `watch` is shown its plaintext, segment by segment."""
-        return SealedWriter(self._store.create(key), key, self._keys, watch)
-
-    def seal(self, key: str, data: bytes, watch: Callable[[memoryview], object]) -> bytes:
-        """A whole object that is kept elsewhere."""
-        target = MemoryWriter()
-        writer = SealedWriter(target, key, self._keys, watch)
-        writer.write(data)
-        writer.close()
-        return target.value()
-
-    def open_sealed(self, key: str, size_bytes: int, sealed: bytes) -> SealedReader:
-        """Open what `seal` made. Raises `ObjectDamaged`."""
-        return SealedReader(MemoryReader(sealed), key, size_bytes, self._keys)
-
-    def open(self, key: str, size_bytes: int) -> SealedReader:
-        """Open an object of a known plaintext size. Raises `ObjectMissing` and `ObjectDamaged`."""
-        return SealedReader(self._store.open(key), key, size_bytes, self._keys)
-
-    def delete(self, key: str) -> None:
-        """Remove an object; an absent one is no fault."""
-        self._store.delete(key)
+HEADER_BYTES = WRAPPED_AT + WRAPPED_BYTES + COMMITMENT_BYTES + STREAM_HEADER_BYTES
 
 
 class SealedWriter:
     """Seals a stream of plaintext, segment by segment."""
 
     def __init__(
-        self, target: ObjectWriter, key: str, keys: KeyRing, watch: Callable[[memoryview], object] | None
+        self,
+        target: ObjectWriter,
+        key: str,
+        data_key: bytes,
+        wrapped: bytes,
+        watch: Callable[[memoryview], object] | None,
+        layer: int = 0,
     ) -> None:
         self._target = target
         self._watch = watch
-        data_key, salt, self._prefix = os.urandom(KEY_BYTES), os.urandom(SALT_BYTES), os.urandom(PREFIX_BYTES)
+        self._layer = layer
+        salt, self._prefix = os.urandom(SALT_BYTES), os.urandom(PREFIX_BYTES)
         self._cipher = AESGCM(_derive(data_key, salt, key))
-        wrapped = keys.wrap(data_key, _context(key))
         header = MAGIC + struct.pack(">H", len(wrapped)) + wrapped + _commitment(data_key)
         self._start = header + bytes([STREAM_HEADER_BYTES]) + salt + self._prefix
         self._pending: list[bytearray | memoryview] = []
@@ -129,7 +108,7 @@ class SealedWriter:
         self._target.discard()
 
     def _seal(self, *, last: bool) -> None:
-        buffers = _scratch()
+        buffers = _scratch(self._layer)
         size = 0
         for piece in self._pending:
             buffers.plain[size : size + len(piece)] = piece
@@ -152,16 +131,25 @@ class SealedWriter:
 class SealedReader:
     """Random access to the plaintext of an object."""
 
-    def __init__(self, source: ObjectReader, key: str, size_bytes: int, keys: KeyRing) -> None:
+    def __init__(
+        self,
+        source: ObjectReader,
+        key: str,
+        size_bytes: int,
+        ring: KeyRing,
+        wrapped: bytes | None = None,
+        layer: int = 0,
+    ) -> None:
         self._source = source
         self._key = key
+        self._layer = layer
         self.size_bytes = size_bytes
         try:
-            self._open_header(key, keys)
+            self._open_header(key, ring, wrapped)
         except (WrongKey, ValueError, struct.error, IndexError) as fault:
             source.close()
             raise ObjectDamaged(key) from fault
-        self._last_segment = _segment_of(max(size_bytes - 1, 0))[0]
+        self._last_segment = last_segment(size_bytes)
         overhead = self._body + TAG_BYTES * (self._last_segment + 1)
         if source.size_bytes != size_bytes + overhead:
             source.close()
@@ -174,7 +162,7 @@ class SealedReader:
         `ObjectDamaged` if the segment is not what was written.
         """
         segment, start, size = self._bounds(position)
-        buffers = _scratch()
+        buffers = _scratch(self._layer)
         sealed = buffers.sealed[: size + TAG_BYTES]
         nonce = _nonce(self._prefix, segment, last=segment == self._last_segment)
         offset = self._body + start + TAG_BYTES * segment
@@ -190,16 +178,14 @@ class SealedReader:
         """Release the object."""
         self._source.close()
 
-    def _open_header(self, key: str, keys: KeyRing) -> None:
-        head = bytearray(512)
-        head = head[: self._source.read_into(0, memoryview(head))]
-        if head[:4] != MAGIC:
-            raise ValueError("not a sealed object")
-        (length,) = struct.unpack_from(">H", head, 4)
-        stream = 6 + length + 32
+    def _open_header(self, key: str, ring: KeyRing, wrapped: bytes | None) -> None:
+        head = head_of(self._source)
+        carried = wrapped_in(head)
+        commitment = WRAPPED_AT + len(carried)
+        stream = commitment + COMMITMENT_BYTES
         self._body = stream + STREAM_HEADER_BYTES
-        data_key = keys.unwrap(bytes(head[6 : 6 + length]), _context(key))
-        if not bytes_eq(_commitment(data_key), bytes(head[6 + length : stream])):
+        data_key = ring.unwrap(carried if wrapped is None else wrapped, context(key))
+        if not bytes_eq(_commitment(data_key), bytes(head[commitment:stream])):
             raise WrongKey("The object was sealed under another key")
         if len(head) < self._body or head[stream] != STREAM_HEADER_BYTES:
             raise ValueError("the header is cut off")
@@ -224,11 +210,33 @@ class _Scratch:
 _local = threading.local()
 
 
-def _scratch() -> _Scratch:
-    scratch: _Scratch | None = getattr(_local, "scratch", None)
+def _scratch(layer: int) -> _Scratch:
+    """The buffers of this thread; a layer reads and writes while the one above it holds its own."""
+    name = "outer" if layer else "scratch"
+    scratch: _Scratch | None = getattr(_local, name, None)
     if scratch is None:
-        scratch = _local.scratch = _Scratch()
+        scratch = _Scratch()
+        setattr(_local, name, scratch)
     return scratch
+
+
+def head_of(source: ObjectReader) -> bytearray:
+    """The first bytes of an object, which hold its header."""
+    head = bytearray(512)
+    return head[: source.read_into(0, memoryview(head))]
+
+
+def wrapped_in(head: bytearray) -> bytes:
+    """The wrapped data key of a header."""
+    if head[:4] != MAGIC or len(head) < WRAPPED_AT:
+        raise ValueError("not a sealed object")
+    (length,) = struct.unpack_from(">H", head, 4)
+    return bytes(head[WRAPPED_AT : WRAPPED_AT + length])
+
+
+def last_segment(size_bytes: int) -> int:
+    """The segment in which so much plaintext ends."""
+    return _segment_of(max(size_bytes - 1, 0))[0]
 
 
 def _segment_of(position: int) -> tuple[int, int]:
@@ -251,7 +259,3 @@ def _commitment(data_key: bytes) -> bytes:
     proof = hmac.HMAC(data_key, hashes.SHA256())
     proof.update(b"holdfast key commitment")
     return proof.finalize()
-
-
-def _context(key: str) -> str:
-    return f"holdfast object {key}"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from holdfast.model.kms import Sealed
+
 
 @dataclass(frozen=True, slots=True)
 class ImageId:
@@ -50,4 +52,4 @@ class Blob:
     digest: str
     size_bytes: int
     object_key: str
-    sealed: bytes | None = field(default=None, repr=False)  # of a small one that is not in the database yet
+    sealed: Sealed | None = field(default=None, repr=False)  # of a small one that is not in the database yet

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from holdfast.model.kms import OWN
+
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from holdfast.model.kms import Sealed
 
 MIB = 1024 * 1024
 PART_BYTES = 10 * MIB  # what InitiateLayerUpload advises, as ECR does
@@ -24,7 +28,7 @@ class Part:
     size_bytes: int
     object_key: str
     sha256: str
-    sealed: bytes | None = field(default=None, repr=False)  # of a small one that is not in the database yet
+    sealed: Sealed | None = field(default=None, repr=False)  # of a small one that is not in the database yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +39,5 @@ class Upload:
     repository_id: int
     received_bytes: int
     expires_at: datetime
+    key_scope: str = OWN
     parts: tuple[Part, ...] = field(default=())

@@ -51,6 +51,11 @@ class ForgetThePast(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class RewrapKeys(Work):
+    """Bring everything that is wrapped under an older key under the newest one."""
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluateLifecycle(Work):
     """Do what the lifecycle policy of a repository says; comes again as long as there is one."""
 

@@ -45,6 +45,7 @@ WORDS: dict[type[Exception], tuple[int, str]] = {
     errors.DigestInvalid: (400, "DIGEST_INVALID"),
     errors.SizeInvalid: (400, "SIZE_INVALID"),
     errors.LayerTooLarge: (413, "SIZE_INVALID"),
+    errors.Kms: (403, "DENIED"),
     errors.StorageFull: (507, "UNAVAILABLE"),
     errors.BytesDamaged: (500, "UNKNOWN"),
 }

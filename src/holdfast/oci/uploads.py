@@ -49,7 +49,7 @@ def begin(call: Call) -> Answer:
     if mounted is not None and _mount(call, mounted):
         return _created(call, mounted)
     if whole is not None:
-        writer = registry.uploads.receive_whole(call.on)
+        writer = registry.uploads.receive_whole(call.on, call.at)
         return Receive(_Sink(call, writer, lambda: _whole(call, writer, whole)))
     upload_id = registry.uploads.begin(call.on, call.at)
     return Response(202, _progress(call, upload_id, 0))

@@ -104,7 +104,7 @@ def fresh_key(on: Backends, account_id: str) -> tuple[str, str]:
 
 
 def _keep(on: Backends, tx: Transaction, key: AccessKey, secret: str) -> None:
-    if not store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), _key_context(key.id))):
+    if not store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), key_context(key.id))):
         raise KeyExists(key.id)
     store.counters.bump(tx, store.counters.ACCESS)
 
@@ -173,7 +173,7 @@ def secret_of(on: Backends, key_id: str) -> tuple[Caller, str]:
     if found is None:
         raise UnrecognizedClient
     caller, sealed = found
-    return caller, on.keys.unwrap(sealed, _key_context(key_id)).decode()
+    return caller, on.keys.unwrap(sealed, key_context(key_id)).decode()
 
 
 class Tokens:
@@ -268,5 +268,6 @@ def _unpadded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _key_context(key_id: str) -> str:
+def key_context(key_id: str) -> str:
+    """What the secret of an access key is sealed for."""
     return f"holdfast access key {key_id}"

@@ -23,7 +23,8 @@ from holdfast.registry.session_keys import KeyCache
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.blobs import KeyRing, SealedStore
+    from holdfast.blobs import SealedStore
+    from holdfast.registry.keys import Keys
     from holdfast.registry.throttle import Throttle
     from holdfast.store import Database
 
@@ -79,7 +80,7 @@ class Backends:
 
     database: Database
     blobs: SealedStore
-    keys: KeyRing
+    keys: Keys
     clock: Callable[[], datetime]
     new_id: Callable[[], str] = field(default=lambda: str(uuid.uuid4()))
     random_bytes: Callable[[int], bytes] = field(default=os.urandom)

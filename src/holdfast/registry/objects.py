@@ -15,8 +15,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.blobs import ObjectDamaged, ObjectMissing, OutOfSpace
+from holdfast.blobs import DataKeys, ObjectDamaged, ObjectMissing, OutOfSpace
 from holdfast.model.errors import BytesDamaged, LayerTooLarge, StorageFull
+from holdfast.model.kms import OWN, Seal, Sealed
 from holdfast.model.uploads import SMALL_BYTES, Part
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ log = logging.getLogger(__name__)
 class PartWriter:
     """Bytes of a layer on their way to an object; nobody sees them before something holds it."""
 
-    def __init__(self, on: Backends, first_byte: int) -> None:
+    def __init__(self, on: Backends, first_byte: int, key_scope: str) -> None:
+        on.keys.rings(key_scope)  # a key that cannot be used is told before the first byte
         self._on = on
         self._first_byte = first_byte
+        self.key_scope = key_scope
         self._sha256 = hashlib.sha256()
         self._key = on.random_bytes(16).hex()
         self._small: list[bytes] = []
@@ -58,15 +61,24 @@ class PartWriter:
             self._writer.write(data)
 
     def _begin(self) -> SealedWriter:
+        data_keys, expires_at = self._data_keys(), self._on.clock() + 3 * self._on.limits.upload_lifetime
         with self._on.database.transaction() as tx:  # on disk before the first byte is, or a power cut would hide it
-            store.blobs.announce_object(tx, self._key, self._on.clock() + 3 * self._on.limits.upload_lifetime)
-        return self._on.blobs.create(self._key, self._sha256.update)
+            store.blobs.announce_object(tx, self._key, self._seal(data_keys), expires_at)
+        return self._on.blobs.create(self._key, data_keys, self._sha256.update)
+
+    def _data_keys(self) -> DataKeys:
+        # Wrapped when they are needed, and in the database soon after: nobody retires a key in between.
+        return DataKeys.fresh(self._key, self._on.keys.rings(self.key_scope))
+
+    def _seal(self, data_keys: DataKeys) -> Seal:
+        return Seal(self.key_scope, data_keys.version, data_keys.wrapped)
 
     def close(self) -> Part:
         """Make the bytes durable; or, if they are few, ready to be."""
         sealed = None
         if self._writer is None:
-            sealed = self._on.blobs.seal(self._key, b"".join(self._small), self._sha256.update)
+            data_keys, data = self._data_keys(), b"".join(self._small)
+            sealed = Sealed(self._on.blobs.seal(self._key, data_keys, data, self._sha256.update), self._seal(data_keys))
         else:
             with _space(self.discard):
                 self._writer.close()
@@ -97,8 +109,13 @@ class _space:  # noqa: N801 - reads as a statement
 
 def open_object(on: Backends, key: str, size_bytes: int) -> SealedReader:
     """The plaintext of an object of a known size. Raises `ObjectMissing` and `ObjectDamaged`."""
-    sealed = on.database.hot.sealed(key) if size_bytes <= SMALL_BYTES else None
-    return on.blobs.open(key, size_bytes) if sealed is None else on.blobs.open_sealed(key, size_bytes, sealed)
+    found = on.database.hot.object(key)
+    if found is None:
+        raise ObjectMissing(key)
+    rings = on.keys.rings(found.key_scope)
+    if found.sealed is None:
+        return on.blobs.open(key, size_bytes, rings, found.wrapped_key)
+    return on.blobs.open_sealed(key, size_bytes, rings, found.sealed, found.wrapped_key)
 
 
 def is_sound(on: Backends, blob: Blob) -> bool:
@@ -118,7 +135,8 @@ def read(on: Backends, part: Part) -> Iterator[memoryview]:
         if part.sealed is None:
             reader = open_object(on, part.object_key, part.size_bytes)
         else:
-            reader = on.blobs.open_sealed(part.object_key, part.size_bytes, part.sealed)
+            rings = on.keys.rings(part.sealed.seal.scope)
+            reader = on.blobs.open_sealed(part.object_key, part.size_bytes, rings, part.sealed.data)
     except (ObjectMissing, ObjectDamaged):
         raise BytesDamaged(part.object_key) from None
     try:
@@ -146,7 +164,7 @@ def drop(on: Backends, key: str) -> None:
 
 def probe(on: Backends) -> None:
     """Write an object, read it back and delete it: the store works, or says why not."""
-    writer = PartWriter(on, 0)
+    writer = PartWriter(on, 0, OWN)
     data = bytes(2 * SMALL_BYTES)
     try:
         writer.write(data)

@@ -19,7 +19,7 @@ from holdfast.model.errors import BytesDamaged, DigestInvalid, LayerTooLarge, Ra
 from holdfast.model.images import Blob
 from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_PARTS, Part, Upload
-from holdfast.registry import account_settings, objects
+from holdfast.registry import account_settings, keys, objects
 from holdfast.registry.objects import PartWriter
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 def begin(on: Backends, at: RepositoryRef) -> str:
     """Open an upload; its id."""
+    keys.require(on, at)
     upload_id = on.new_id()
     with on.database.transaction(durable=False) as tx:
         repository = store.repositories.get(tx, at)
@@ -57,12 +58,12 @@ def receive(on: Backends, upload: Upload, first_byte: int | None = None) -> Part
         )
     if len(upload.parts) >= MAXIMUM_PARTS:
         raise LayerTooLarge(on.limits.layer_bytes)
-    return PartWriter(on, upload.received_bytes)
+    return PartWriter(on, upload.received_bytes, upload.key_scope)
 
 
-def receive_whole(on: Backends) -> PartWriter:
+def receive_whole(on: Backends, at: RepositoryRef) -> PartWriter:
     """Begin to take a layer that comes in one request."""
-    return PartWriter(on, 0)
+    return PartWriter(on, 0, keys.scope_of(on, at))
 
 
 def append(on: Backends, at: RepositoryRef, upload: Upload, writer: PartWriter) -> int:
@@ -98,7 +99,7 @@ def complete(
     elif last is not None:
         last.discard()
     try:
-        blob = _prove(on, parts, wanted)
+        blob = _prove(on, parts, wanted, upload.key_scope)
     except DigestInvalid:
         _end(on, upload, parts)  # nobody can continue it to anything right
         raise
@@ -113,7 +114,7 @@ def complete_whole(on: Backends, at: RepositoryRef, writer: PartWriter, digest: 
     """Make a layer that came in one request a blob of that digest."""
     part = writer.close()
     try:
-        blob = _prove(on, (part,), (digest,))
+        blob = _prove(on, (part,), (digest,), writer.key_scope)
     except DigestInvalid:
         objects.drop(on, part.object_key)
         raise
@@ -186,13 +187,13 @@ def confirm(on: Backends, at: RepositoryRef, digest: str) -> bool:
     return found is not None
 
 
-def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str]) -> Blob:
+def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str], key_scope: str) -> Blob:
     """The parts as one object whose bytes have a wanted digest, or `DigestInvalid`."""
     algorithms = {digests.algorithm(digest) for digest in wanted}
     if len(parts) == 1 and algorithms == {"sha256"}:
         whole, found = parts[0], [f"sha256:{parts[0].sha256}"]
     else:
-        whole, found = _join(on, parts, algorithms)
+        whole, found = _join(on, parts, algorithms, key_scope)
     for digest in wanted:
         if any(digests.same(digest, proof) for proof in found):
             return Blob(digest, whole.size_bytes, whole.object_key, whole.sealed)
@@ -201,10 +202,12 @@ def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str]) -> Blob:
     raise DigestInvalid(f"The uploaded bytes have the digest '{found[0]}' instead of '{wanted[0]}'")
 
 
-def _join(on: Backends, parts: Sequence[Part], algorithms: Iterable[str]) -> tuple[Part, list[str]]:
+def _join(on: Backends, parts: Sequence[Part], algorithms: Iterable[str], key_scope: str) -> tuple[Part, list[str]]:
     """Read every part in order: one object that holds all of them, and its digests."""
     proofs = {name: digests.hasher(name) for name in sorted(algorithms)}
-    writer = PartWriter(on, 0) if len(parts) != 1 else None  # a single part is read for its other digest only
+    writer = (
+        PartWriter(on, 0, key_scope) if len(parts) != 1 else None
+    )  # a single part is read for its other digest only
     try:
         for part in parts:
             for data in objects.read(on, part):

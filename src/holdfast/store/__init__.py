@@ -35,6 +35,7 @@ from holdfast.store import (
     templates,
     uploads,
     work,
+    wrappings,
 )
 from holdfast.store.database import Database, Transaction
 
@@ -75,4 +76,5 @@ __all__ = [
     "templates",
     "uploads",
     "work",
+    "wrappings",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
+    from holdfast.model.kms import Seal, Sealed
     from holdfast.model.repositories import Repository
     from holdfast.store.database import Transaction
 
@@ -87,14 +88,18 @@ class ObjectDoomed(Exception):
     """An object that somebody began to delete can no longer become a blob."""
 
 
-def announce_object(tx: Transaction, key: str, expires_at: datetime) -> None:
+def announce_object(tx: Transaction, key: str, seal: Seal, expires_at: datetime) -> None:
     """Record a key before its first byte is written, so that a crash leaves nothing that nobody knows of."""
-    tx.run(_ANNOUNCE, key=key, expires_at=expires_at, sealed=None)
+    tx.run(_ANNOUNCE, key=key, expires_at=expires_at, sealed=None, **_sealing(seal))
 
 
-def add_object(tx: Transaction, key: str, sealed: bytes, expires_at: datetime | None) -> None:
+def add_object(tx: Transaction, key: str, sealed: Sealed, expires_at: datetime | None) -> None:
     """Keep a small object; for good if a blob holds it, which has no expiry."""
-    tx.run(_ANNOUNCE, key=key, expires_at=expires_at, sealed=sealed)
+    tx.run(_ANNOUNCE, key=key, expires_at=expires_at, sealed=sealed.data, **_sealing(sealed.seal))
+
+
+def _sealing(seal: Seal) -> dict[str, object]:
+    return {"key_scope": seal.scope, "key_version": seal.version, "wrapped_key": seal.wrapped}
 
 
 def find(tx: Transaction, repository: Repository, digest: str) -> Blob | None:

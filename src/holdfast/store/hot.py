@@ -40,7 +40,13 @@ SELECT r.id FROM registries g JOIN repositories r ON r.registry_id = g.id AND r.
  WHERE g.account_id = ? AND g.region = ?
 """
 _ACCESS_VERSION = "SELECT value FROM counters WHERE name = 'access'"
-_SEALED = "SELECT sealed FROM objects WHERE key = ?"
+_OBJECT = "SELECT sealed, key_scope, key_version, wrapped_key FROM objects WHERE key = ?"
+_ENCRYPTION = """
+SELECT r.encryption_type, r.kms_key FROM registries g JOIN repositories r ON r.registry_id = g.id AND r.name = ?
+ WHERE g.account_id = ? AND g.region = ?
+"""
+_WRAPPING_KEYS = "SELECT layer, version, sealed, sealed_by FROM wrapping_keys WHERE scope = ? ORDER BY version, layer"
+_KMS_KEY = "SELECT is_enabled FROM kms_keys WHERE arn = ?"
 _KEY = """
 SELECT k.account_id, k.user_id, u.path, u.name FROM access_keys k LEFT JOIN iam_users u ON u.id = k.user_id
  WHERE k.id = ? AND k.is_active AND (k.user_id IS NULL OR u.id IS NOT NULL)
@@ -63,6 +69,15 @@ class StoredManifest(NamedTuple):
     body: bytes
 
 
+class StoredObject(NamedTuple):
+    """An object as it is opened."""
+
+    sealed: bytes | None  # None if its bytes lie in the blob store
+    key_scope: str
+    key_version: int
+    wrapped_key: bytes | None  # None if only the object itself has it
+
+
 class HotReads:
     """One read-only connection; used by one thread."""
 
@@ -83,10 +98,26 @@ class HotReads:
         ).fetchone()
         return row
 
-    def sealed(self, object_key: str) -> bytes | None:
-        """The bytes of a small object; None if it lies in the blob store."""
-        row = self._execute(_SEALED, (object_key,)).fetchone()
-        return row[0] if row else None
+    def object(self, object_key: str) -> StoredObject | None:
+        """How an object is sealed, and its bytes if they are few."""
+        row = self._execute(_OBJECT, (object_key,)).fetchone()
+        return StoredObject(*row) if row else None
+
+    def encryption(self, at: RepositoryRef) -> tuple[str, str | None] | None:
+        """How a repository is encrypted, and under which key."""
+        row: tuple[str, str | None] | None = self._execute(
+            _ENCRYPTION, (at.name, at.registry.account_id, at.registry.region)
+        ).fetchone()
+        return row
+
+    def wrapping_keys(self, scope: str) -> list[tuple[int, int, bytes, str]]:
+        """Layer, version, sealed bytes and sealing key of every wrapping key of a scope."""
+        return self._execute(_WRAPPING_KEYS, (scope,)).fetchall()
+
+    def is_kms_key_enabled(self, arn: str) -> bool | None:
+        """Whether a named key may be used; None if there is none of that name."""
+        row = self._execute(_KMS_KEY, (arn,)).fetchone()
+        return bool(row[0]) if row else None
 
     def has_repository(self, at: RepositoryRef) -> bool:
         """Whether a repository of that name exists."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select, update
 from sqlalchemy import delete as delete_from
 
+from holdfast.model.kms import OWN
 from holdfast.model.uploads import Part, Upload
 from holdfast.store import blobs
 from holdfast.store.statements import Statement, batches, insertion
@@ -51,7 +52,7 @@ def begin(tx: Transaction, repository: Repository, upload_id: str, expires_at: d
 def find(tx: Transaction, repository: Repository, upload_id: str) -> Upload | None:
     """An upload of a repository, with its parts in order."""
     row = tx.first(_FIND, upload_id=upload_id, repository_id=repository.id)
-    return _upload(tx, row) if row else None
+    return _upload(tx, row, repository.encryption.key_scope) if row else None
 
 
 def append(tx: Transaction, upload: Upload, part: Part, expires_at: datetime) -> bool:
@@ -86,8 +87,8 @@ def expired(tx: Transaction, now: datetime, limit: int) -> list[Upload]:
     return [_upload(tx, row) for row in tx.all(_EXPIRED, now=now, limit=limit)]
 
 
-def _upload(tx: Transaction, row: Row) -> Upload:
+def _upload(tx: Transaction, row: Row, key_scope: str = OWN) -> Upload:
     parts: tuple[Part, ...] = ()
     if row["received_bytes"]:
         parts = tuple(Part(**part) for part in tx.all(_PARTS, upload_id=row["id"]))
-    return Upload(**row, parts=parts)
+    return Upload(**row, key_scope=key_scope, parts=parts)

@@ -34,6 +34,7 @@ REPLACEMENT = "\ufffd"
 WORDS_QUERY: dict[type[Refusal], tuple[int, str]] = {
     errors.AccessDenied: (403, "AccessDenied"),
     errors.InvalidParameter: (400, "ValidationError"),
+    errors.KeysUnavailable: (503, "ServiceUnavailable"),
     errors.RequestTooLarge: (413, "RequestEntityTooLarge"),
     errors.SessionTokenExpired: (403, "ExpiredToken"),
     errors.StorageFull: (503, "ServiceUnavailable"),

@@ -115,6 +115,7 @@ from holdfast.model.errors.sts import (
 )
 from holdfast.model.errors.unavailable import (
     BytesDamaged,
+    KeysUnavailable,
     Kms,
     StorageFull,
     UnableToAccessSecret,
@@ -156,6 +157,7 @@ __all__ = [
     "InvalidParameterValue",
     "InvalidTagParameter",
     "InvalidUserType",
+    "KeysUnavailable",
     "Kms",
     "LayerAlreadyExists",
     "LayerInaccessible",

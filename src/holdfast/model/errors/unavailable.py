@@ -16,6 +16,23 @@ class Kms(Unavailable):
     def __init__(self, message: str, kms_error: str) -> None:
         super().__init__(message, kmsError=kms_error)
 
+    @classmethod
+    def not_found(cls, key: str) -> Kms:
+        """There is no such key, in the words of AWS KMS."""
+        return cls(f"Key '{key}' does not exist", "NotFoundException")
+
+    @classmethod
+    def disabled(cls, arn: str) -> Kms:
+        """The key is there and is not to be used, in the words of AWS KMS."""
+        return cls(f"{arn} is disabled.", "DisabledException")
+
+
+class KeysUnavailable(Unavailable):
+    """The keys of the registry cannot be had at the moment."""
+
+    def __init__(self) -> None:
+        super().__init__("The keys under which this registry seals cannot be had at the moment. Try again later.")
+
 
 class StorageFull(Unavailable):
     """There is no room to keep the bytes."""

@@ -2,6 +2,7 @@
 
     accounts ── access_keys, users, groups, roles, policies, sessions  work      what is still to be done
     registries ── settings, templates, cache rules, exclusions         events    what is still to be told
+         │                                                             wrapping_keys, kms_keys, kms_aliases
          │    └── repositories ── repository_tags, lifecycle policies and previews
          │             ├── manifests ── manifest_bodies, manifest_references, scans, replications, signings
          │             │       └── tags
@@ -55,6 +56,11 @@ from holdfast.store.tables.images import (
     manifests,
     tags,
 )
+from holdfast.store.tables.keys import (
+    kms_aliases,
+    kms_keys,
+    wrapping_keys,
+)
 from holdfast.store.tables.lifecycle import (
     lifecycle_policies,
     lifecycle_preview_results,
@@ -104,6 +110,8 @@ __all__ = [
     "image_replications",
     "image_scans",
     "image_signings",
+    "kms_aliases",
+    "kms_keys",
     "lifecycle_policies",
     "lifecycle_preview_results",
     "lifecycle_previews",
@@ -124,4 +132,5 @@ __all__ = [
     "upload_parts",
     "uploads",
     "work",
+    "wrapping_keys",
 ]

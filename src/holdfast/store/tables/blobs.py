@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, UniqueConstraint
 
 from holdfast.store.tables.basis import Instant, RowId, metadata
 
@@ -12,6 +12,10 @@ objects = Table(  # every key ever written to the blob store, recorded before it
     Column("key", String(64), primary_key=True),
     Column("expires_at", Instant, index=True),  # null once a blob keeps it; until then it is swept after this
     Column("sealed", LargeBinary),  # the bytes themselves, if they are few
+    Column("key_scope", String(2100), nullable=False, server_default="AES256"),
+    Column("key_version", Integer, nullable=False, server_default="0"),  # 0 while only the object itself tells it
+    Column("wrapped_key", LargeBinary),  # goes before the one that the object carries
+    Index("ix_objects_key_scope_key_version", "key_scope", "key_version"),
 )
 
 blobs = Table(

@@ -1,0 +1,132 @@
+"""The keys that wrap all other keys."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from holdfast.cli.ground import add_settings, backends, refusals_as_text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from holdfast.cli.ground import Commands
+    from holdfast.registry.rewraps import Tally
+    from holdfast.settings import Settings
+    from holdfast.store import Transaction
+
+BAR = 30  # characters
+SAY_SECONDS = 5.0  # between two lines where nobody watches
+SHOW_SECONDS = 0.1
+
+
+def add(commands: Commands) -> None:
+    """Add the commands of keys."""
+    group = commands.add_parser("kms", help="the keys that wrap all other keys", description="Keys.")
+    actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, run, help_ in (
+        ("status", _status, "show the versions of the registry's key, and how much is wrapped under each"),
+        ("rotate", _rotate, "add a version, under which everything is wrapped from now on"),
+        ("rewrap", _rewrap, "bring what is wrapped under older versions under the newest one"),
+        ("retire", _retire, "remove an old version under which nothing is wrapped any more"),
+    ):
+        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        if name == "retire":
+            action.add_argument("version", metavar="VERSION", type=int)
+        if name == "rewrap":
+            action.add_argument("--later", action="store_true", help="leave it to background work")
+        add_settings(action)
+        action.set_defaults(run=run)
+
+
+def _status(settings: Settings, _options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    def show() -> None:
+        versions, untold = registry.kms.status(backends(settings))
+        for one in versions:
+            mark = "newest" if one.is_newest else ""
+            print(
+                f"version {one.number:<4}  {one.made_at:%Y-%m-%d %H:%M}  {mark:<6}  "
+                f"{one.objects} objects, {one.secrets} secrets"
+            )
+        if untold:
+            print(f"{untold} objects were made by an older program; `holdfast kms rewrap` looks at them.")
+
+    return refusals_as_text(show)
+
+
+def _rotate(settings: Settings, _options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    def rotate() -> None:
+        on = backends(settings)
+        version = registry.kms.rotate(on)
+        print(f"Version {version} wraps everything from now on; running servers know it already.")
+        print(f"Next: copy {on.keys.file.path} to where its backup is, then holdfast kms rewrap")
+
+    return refusals_as_text(rotate)
+
+
+def _rewrap(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    def rewrap() -> None:
+        on = backends(settings)
+        if options.later:
+            registry.rewraps.want(on)
+            print("It is done in the background; `holdfast work list` shows how far it is.")
+            return
+        progress = _Progress()
+        try:
+            tally = registry.rewraps.run(on, progress.note)
+        except KeyboardInterrupt:
+            progress.end()
+            print("Stopped. Nothing is lost, and the next `holdfast kms rewrap` goes on from here.")
+            raise
+        progress.end()
+        print(f"{tally.done} objects and all secrets are under the newest versions.")
+        for scope in tally.refused:
+            print(f"Left alone, since its key is not to be used: {scope}")
+        if tally.unreadable:
+            print(f"{tally.unreadable} objects are unreadable: their wrapped keys are missing or damaged.")
+
+    return refusals_as_text(rewrap)
+
+
+class _Progress:
+    """A bar where somebody watches, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._is_watched = sys.stderr.isatty()
+        self._shown_at = 0.0
+
+    def note(self, _tx: Transaction, tally: Tally) -> None:
+        """Show how far it is."""
+        if time.monotonic() - self._shown_at < (SHOW_SECONDS if self._is_watched else SAY_SECONDS) or not tally.total:
+            return
+        self._shown_at = time.monotonic()
+        text = f"{min(tally.done, tally.total)} of {tally.total} objects"
+        if self._is_watched:
+            full = "#" * min(BAR, BAR * tally.done // tally.total)
+            sys.stderr.write(f"\r[{full:<{BAR}}] {text}")
+        else:
+            sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Leave the line to others."""
+        if self._is_watched and self._shown_at:
+            sys.stderr.write("\n")
+
+
+def _retire(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    def retire() -> None:
+        registry.kms.retire(backends(settings), options.version)
+        print(f"Version {options.version} is gone. Backups of the database from before the last rewrap need it:")
+        print("keep the key file of that time with them.")
+
+    return refusals_as_text(retire)
