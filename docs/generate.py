@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import holdfast.boot  # noqa: F401 - knows every part, so every refusal exists once it is imported
 from holdfast import aws, cli
-from holdfast.aws import iam, query_protocol, sts
+from holdfast.aws import iam, own, query_protocol, sts
 from holdfast.aws.door import WORDS
 from holdfast.aws.ecr import OPERATIONS
 from holdfast.aws.service_models import load
@@ -139,6 +139,20 @@ def operations() -> list[str]:
         "Every operation is called with nonsense by `tests/aws/test_fuzz.py`.",
         "",
         *_table(("Operation", "IAM action", "What it does", "State", "Tests"), rows),
+        "",
+        "## Operations of our own",
+        "",
+        f"These have the prefix `{load('holdfast').target_prefix}` in `X-Amz-Target`, and are signed for `ecr` too.",
+        "[Undelete](../how-to/undelete.md) shows how boto3 comes to know them.",
+        "",
+        *_table(("Operation", "IAM action", "What it does"), _own_operations()),
+    ]
+
+
+def _own_operations() -> list[tuple[str, ...]]:
+    return [
+        (f"`{name}`", f"`ecr:{found.action}`", (found.function.__doc__ or "").partition("\n")[0])
+        for name, found in sorted(own.OPERATIONS.items())
     ]
 
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from botocore.serialize import create_serializer
 
 from holdfast import registry
-from holdfast.aws import ecr, iam, sts
+from holdfast.aws import ecr, iam, own, sts
 from holdfast.aws.door import Door
 from holdfast.aws.operations import Call
 from holdfast.aws.service_models import load
@@ -48,6 +48,16 @@ ECR_REQUESTS = RIGHT | {
 }
 REGISTRY_POLICY = policy({**json.loads(HARMLESS)["Statement"][0], "Resource": "*"})
 ECR_REQUESTS["PutRegistryPolicy"] = {"policyText": REGISTRY_POLICY}
+OWN_REQUESTS = {
+    "ListDeletedRepositories": {},
+    "RestoreRepository": {"repositoryName": "gone/repository"},
+    "PurgeDeletedRepository": {"repositoryName": "gone/repository"},
+    "ListDeletedImages": {"repositoryName": AT.name},
+    "RestoreImage": {"repositoryName": AT.name, "imageDigest": EMPTY_DIGEST},
+    "PurgeDeletedImage": {"repositoryName": AT.name, "imageDigest": EMPTY_DIGEST},
+    "ListImageTagHistory": {"repositoryName": AT.name},
+    "RestoreImageTag": {"repositoryName": AT.name, "imageTag": "v1"},
+}
 MEMBERS = {
     "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
     "AccountAlias": "ours",
@@ -91,19 +101,20 @@ ITSELF = {
                        ("Delete", "PermissionsBoundary"))
     if (kind, what) != ("Group", "PermissionsBoundary")
 }  # fmt: skip
+SPOKEN_IN_JSON = {"ecr", "holdfast"}
 NO_LEAVE = {"GetCallerIdentity", "GetSessionToken"}
 TRUSTED = {"AssumeRole", "AssumeRoleWithWebIdentity"}  # a trust policy has its say; the second asks for a token
 ALSO = {"AddRoleToInstanceProfile": allow("iam:PassRole", f"arn:aws:iam::{HOME.account_id}:role/deployer")}
 HIDDEN = {"GetAccessKeyLastUsed"}  # of what is another account's, as of what is not there
-SERVICES = {"ecr": ecr.OPERATIONS, "iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
+SERVICES = {"ecr": ecr.OPERATIONS, "holdfast": own.OPERATIONS, "iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
 EVERY = [(service, name) for service, operations in SERVICES.items() for name in sorted(operations)]
 PROTECTED = [pair for pair in EVERY if pair[1] not in NO_LEAVE | TRUSTED]
 
 
 def request_for(service, name):
     """A request for an operation; what it must have and is not in the tables is a KeyError here."""
-    if service == "ecr":
-        return ECR_REQUESTS[name]
+    if service in SPOKEN_IN_JSON:
+        return {"ecr": ECR_REQUESTS, "holdfast": OWN_REQUESTS}[service][name]
     shape = load(service).find(name).input_shape
     if shape is None:
         return {}
@@ -166,7 +177,7 @@ class Ground:
 
     def call(self, name, service):
         """Somebody at the endpoint of a service."""
-        kind = "application/x-amz-json-1.1" if service == "ecr" else "application/x-www-form-urlencoded"
+        kind = "application/x-amz-json-1.1" if service in SPOKEN_IN_JSON else "application/x-www-form-urlencoded"
         headers = [("host", "localhost"), ("content-type", kind), ("authorization", f"x/{service}/aws4_request")]
         head = Request("POST", "/", "", headers, peer="127.0.0.1", is_secure=False)
         return Call(self.on, self.tokens, head, self.callers[name], HOME.region)
@@ -186,7 +197,7 @@ class Ground:
         """Ask for an operation; how it is refused: status, code and message, or None if it is not."""
         model, call = load(service).find(operation), self.call(name, service)
         sent = json.dumps(request).encode()
-        if service != "ecr":
+        if service not in SPOKEN_IN_JSON:
             sent = create_serializer("query").serialize_to_request(request, model)["body"]
         try:
             self.aws._run(call, SERVICES[service][operation], model, sent)
@@ -201,8 +212,10 @@ class Ground:
         assert self.changes() == before
         assert found is not None
         status, code, message = found
-        assert (status, code) == ((400, "AccessDeniedException") if service == "ecr" else (403, "AccessDenied"))
-        action = f"{service}:{SERVICES[service][operation].action}"
+        assert (status, code) == (
+            (400, "AccessDeniedException") if service in SPOKEN_IN_JSON else (403, "AccessDenied")
+        )
+        action = f"{load(service).signing_name}:{SERVICES[service][operation].action}"
         head = f"User: {self.callers[name].arn} is not authorized to perform: {action} on resource: "
         assert message.startswith(head), message
         resource, _, reason = message.removeprefix(head).partition(" ")

@@ -24,6 +24,7 @@ from tests.everybody import (
     PROTECTED,
     ROLE_ARN,
     SERVICES,
+    SPOKEN_IN_JSON,
     TRUSTED,
     Ground,
     another,
@@ -52,8 +53,8 @@ def test_an_operation_that_is_marked_with_no_resource_is_known_to_ask_itself_or_
 def test_who_does_not_sign_may_do_nothing(ground, service, name):
     headers = [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded")]
     form = f"Action={name}&Version={load(service).api_version}".encode()
-    if service == "ecr":
-        headers = [("host", "localhost"), ("x-amz-target", f"{load('ecr').target_prefix}.{name}")]
+    if service in SPOKEN_IN_JSON:
+        headers = [("host", "localhost"), ("x-amz-target", f"{load(service).target_prefix}.{name}")]
     before = ground.changes()
 
     answer = ground.aws(Request("POST", "/", "", headers, peer="127.0.0.1", is_secure=False))
@@ -61,7 +62,7 @@ def test_who_does_not_sign_may_do_nothing(ground, service, name):
 
     code = spelled(answer)[1]
     assert code.removesuffix("Exception") == "MissingAuthenticationToken" or name == "AssumeRoleWithWebIdentity"
-    assert answer.status == (400 if service == "ecr" or code == "ValidationError" else 403)
+    assert answer.status == (400 if service in SPOKEN_IN_JSON or code == "ValidationError" else 403)
     assert ground.changes() == before
 
 
@@ -69,7 +70,7 @@ def test_who_does_not_sign_may_do_nothing(ground, service, name):
 @pytest.mark.parametrize("who", ["somebody", "session"])
 def test_an_operation_needs_its_action_on_its_resource(ground, who, service, name):
     request = request_for(service, name)
-    action = f"{service}:{SERVICES[service][name].action}"
+    action = f"{load(service).signing_name}:{SERVICES[service][name].action}"
     resources = ground.resources(who, service, name, request)
     others = [another(resource) for resource in resources]
 
@@ -95,7 +96,7 @@ def test_who_has_no_rights_may_do_nothing_and_the_root_everything(ground, servic
 @pytest.mark.parametrize("who", ["stranger", "root of strangers"])
 def test_strangers_may_do_nothing_to_what_is_not_theirs_whatever_they_may_at_home(ground, who, service, name):
     request = request_for(service, name)
-    if service == "ecr" and "registryId" in load("ecr").find(name).input_shape.members:
+    if service in SPOKEN_IN_JSON and "registryId" in load(service).find(name).input_shape.members:
         request = {**request, "registryId": HOME.account_id}
     found = SERVICES[service][name]
     theirs = found.resource and found.resource(ground.call(who, service), request)

@@ -108,7 +108,7 @@ def now() -> datetime:
 
 def open_backends(settings: Settings) -> registry.Backends:
     """Open everything that use cases need, and make what is missing. Raises `BadSetting`."""
-    services = (aws.ecr, aws.iam, aws.sts)
+    services = (aws.ecr, aws.own, aws.iam, aws.sts)
     unknown = set(settings.throttle).difference({ANY}, *(service.OPERATIONS for service in services))
     if unknown:
         raise BadSetting(f"--throttle: there is no operation '{min(unknown)}'; docs/reference/operations.md lists them")
@@ -124,7 +124,10 @@ def open_backends(settings: Settings) -> registry.Backends:
         raise BadSetting(str(fault)) from None
     except OSError as fault:
         raise BadSetting(f"--data {settings.data}: {fault.strerror}: {fault.filename}") from None
-    limits = registry.Limits(lifecycle_interval=timedelta(seconds=settings.lifecycle_interval))
+    limits = registry.Limits(
+        lifecycle_interval=timedelta(seconds=settings.lifecycle_interval),
+        deleted_lifetime=timedelta(days=settings.keep_deleted),
+    )
     database = Database(database_path)
     return registry.Backends(
         database=database,

@@ -103,6 +103,7 @@ class Settings:
     quotas: Mapping[str, int]
     throttle: Mapping[str, float]
     lifecycle_interval: int
+    keep_deleted: int
     background: bool
     oidc_allow: tuple[Network, ...]
     oidc_ca_file: Path | None
@@ -281,6 +282,8 @@ CHOICES = (
            "OPERATION=RATE with commas; * is every other operation", "off|ecr|…"),
     Choice("lifecycle_interval", "3600", _number(1, 86400), "seconds between two evaluations of a lifecycle policy",
            "SECONDS"),
+    Choice("keep_deleted", "7", _number(0, 3650), "days in which deleted images, tags and repositories can be "
+           "restored; 0 keeps none", "DAYS"),
     Choice("background", "on", lambda text: _one_of("on", "off")(text) == "on",
            "do background work while serving; off leaves it to `holdfast worker`", "on|off"),
     Choice("public_repositories", "off", lambda text: _one_of("on", "off")(text) == "on",

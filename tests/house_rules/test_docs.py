@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.aws import own
 from holdfast.aws.ecr import OPERATIONS
 from holdfast.aws.service_models import load
 from holdfast.model.errors import Refusal
@@ -103,6 +104,12 @@ def test_every_operation_of_the_service_is_listed_with_its_tests(name):
     [row] = [line for line in REFERENCE["operations.md"].splitlines() if line.startswith(f"| `{name}` |")]
 
     assert "test_" in row
+
+
+@pytest.mark.parametrize("name", load("holdfast").operation_names)
+def test_every_operation_of_our_own_is_answered_and_listed(name):
+    assert own.OPERATIONS[name].function.__doc__
+    assert f"| `{name}` |" in REFERENCE["operations.md"]
 
 
 @pytest.mark.parametrize("name", QUOTAS)

@@ -50,7 +50,8 @@ REFUSALS = [
 def test_an_api_has_a_code_for_it(kind):
     code = WORDS[kind][1] if kind in WORDS else f"{kind.__name__}Exception"
 
-    assert kind in ONLY_OVER_OCI or code in {*load("ecr").faults, *COMMON} or codes_of_query(kind)
+    known = {*load("ecr").faults, *load("holdfast").faults, *COMMON}
+    assert kind in ONLY_OVER_OCI or code in known or codes_of_query(kind)
 
 
 def codes_of_query(kind):

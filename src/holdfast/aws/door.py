@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast import registry
-from holdfast.aws import ecr, iam, json_protocol, query_protocol, signature, sts
+from holdfast.aws import ecr, iam, json_protocol, own, query_protocol, signature, sts
 from holdfast.aws.audited import Trail
 from holdfast.aws.operations import ANONYMOUS, GLOBAL_REGION, Call, ask_leave
 from holdfast.aws.service_models import load
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 BODY_BYTES = 32 * 1024 * 1024  # a part of 20 MiB in base64, and the largest manifest with every character escaped
 EXPLANATION = "x-holdfast-explanation"  # for `aws sts decode-authorization-message`
 
-OPERATIONS = {"ecr": ecr.OPERATIONS, "iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
+OPERATIONS = {"ecr": ecr.OPERATIONS, "holdfast": own.OPERATIONS, "iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
 PROTOCOLS: dict[str, Any] = {"json": json_protocol, "query": query_protocol}
 
 # Refusals whose names are not AWS's: status and code of JSON services.
@@ -85,6 +85,7 @@ class Door:
         self._tokens = tokens
         self._window = window
         self._ecr = load("ecr")
+        self._by_target = {load(name).target_prefix: (load(name), OPERATIONS[name]) for name in ("ecr", "holdfast")}
         self._by_version = {service.api_version: service for service in (load("iam"), load("sts"))}
 
     def __call__(self, request: Request) -> Answer:
@@ -181,9 +182,9 @@ class Door:
 
     def _find_target(self, request: Request) -> tuple[Operation, OperationModel]:
         prefix, _, name = (request.header("x-amz-target") or "").rpartition(".")
-        operation = OPERATIONS["ecr"].get(name)
-        model = self._ecr.find(name)
-        if prefix != self._ecr.target_prefix or model is None:
+        service, operations = self._by_target.get(prefix, (self._ecr, {}))
+        operation, model = operations.get(name), service.find(name)
+        if prefix not in self._by_target or model is None:
             raise UnknownOperation(f"The operation '{name[:100]}' is not one of this service")
         if operation is None:
             raise UnknownOperation(f"This version of Holdfast does not answer the operation '{name}' yet")

@@ -1,9 +1,10 @@
-"""Amazon's own description of each service, as botocore bundles it, with our corrections."""
+"""Amazon's own description of each service, as botocore bundles it, with our corrections; and that of our own."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.loaders import Loader
@@ -27,6 +28,9 @@ CORRECTIONS = {
 
 # The model has it for single digests, not for those of a batch, which are refused one by one in its words.
 DIGEST_PATTERN = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"
+
+
+OWN_MODELS = Path(__file__).parent / "own/models"
 
 
 class Service:
@@ -55,9 +59,10 @@ def _status_and_code(shape: StructureShape) -> tuple[int, str]:
 
 @cache
 def load(service: str) -> Service:
-    """Read the newest description of a service that this botocore bundles; nothing else on the machine is looked at."""
+    """Read the newest description of a service that botocore or we bundle; nothing else on the machine is looked at."""
     # The default search paths would let a file below ~/.aws/models change what we serve.
-    loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    folders = [Loader.BUILTIN_DATA_PATH, str(OWN_MODELS)]
+    loader = Loader(extra_search_paths=folders, include_default_search_paths=False)
     return Service(ServiceModel(loader.load_service_model(service, "service-2"), service))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAXIMUM_RESOURCE_TAGS = 50
 MAXIMUM_EXCLUSION_FILTERS = 5
+DELETION_PROTECTION = "holdfast:delete-protection"  # a resource tag, so that whatever sets tags can set it
 
 
 class Mutability(StrEnum):
@@ -94,6 +95,8 @@ class Repository:
 
 def check_resource_tags(tags: Mapping[str, str]) -> None:
     """Refuse resource tags that AWS would not keep (AWS tagging rules)."""
+    if tags.get(DELETION_PROTECTION, "true") not in {"true", "false"}:
+        raise InvalidTagParameter(f"The tag '{DELETION_PROTECTION}' protects a repository: it must be true or false")
     for key, value in tags.items():
         if not 1 <= len(key) <= 128 or len(value) > 256:
             raise InvalidTagParameter(
@@ -103,6 +106,11 @@ def check_resource_tags(tags: Mapping[str, str]) -> None:
             raise InvalidTagParameter(f"The tag key '{key}' starts with 'aws:', which is reserved")
     if len(tags) > MAXIMUM_RESOURCE_TAGS:
         raise TooManyTags(MAXIMUM_RESOURCE_TAGS)
+
+
+def is_protected(tags: Mapping[str, str]) -> bool:
+    """Whether a repository with these resource tags must not be deleted."""
+    return tags.get(DELETION_PROTECTION) == "true"
 
 
 def repository_of_arn(arn: str) -> RepositoryRef:

@@ -56,6 +56,13 @@ class RewrapKeys(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class PurgeDeleted(Work):
+    """Remove for good what was deleted longer ago than it is kept."""
+
+    every = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluateLifecycle(Work):
     """Do what the lifecycle policy of a repository says; comes again as long as there is one."""
 

@@ -12,6 +12,7 @@ from holdfast.model.names import RepositoryRef, registry_of_host
 from holdfast.model.profiles import Profile
 from holdfast.oci import audited, blobs, errors, routes
 from holdfast.oci.call import Call
+from holdfast.oci.manifests import AT
 from holdfast.registry.access import ANONYMOUS
 from holdfast.registry.accounts import Login
 
@@ -35,7 +36,7 @@ class Door:
 
     def is_hot(self, request: Request) -> bool:
         """Whether a request is answered from one read of the database; ECR's conversions take longer."""
-        if self._strict or request.method not in {"GET", "HEAD"}:
+        if self._strict or request.method not in {"GET", "HEAD"} or AT in request.path:
             return False
         found = routes.match(request.path)
         row = found[0].get(request.method) if found else None

@@ -33,6 +33,7 @@ WORDS: dict[type[Exception], tuple[int, str]] = {
     errors.ManifestTooLarge: (413, "MANIFEST_INVALID"),
     errors.ImageDigestDoesNotMatch: (400, "DIGEST_INVALID"),
     errors.ImageNotFound: (404, "MANIFEST_UNKNOWN"),
+    errors.ImageTagHistoryNotFound: (404, "MANIFEST_UNKNOWN"),
     errors.LayersNotFound: (404, "MANIFEST_BLOB_UNKNOWN"),
     errors.ReferencedImagesNotFound: (404, "MANIFEST_BLOB_UNKNOWN"),
     errors.ImageTagAlreadyExists: (400, "TAG_INVALID"),
@@ -73,7 +74,7 @@ def refuse(request: Request, refusal: Refusal, *, strict: bool) -> Response:
     status, code = words(type(refusal), strict=strict)
     if status == 401:
         return _challenge(request, refusal, code)
-    message = "Requested image not found" if code == "MANIFEST_UNKNOWN" else refusal.message
+    message = "Requested image not found" if isinstance(refusal, errors.ImageNotFound) else refusal.message
     response = error(request, status, code, message)
     if isinstance(refusal, errors.RangeInvalid):
         received = refusal.details.get("received")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.http import ReadBody, Response
-from holdfast.model import digests, manifests
+from holdfast.model import digests, instants, manifests
 from holdfast.model.circumstances import IMAGE_TAG_KEY
 from holdfast.model.errors import (
     ImageDigestDoesNotMatch,
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from holdfast.oci.call import Call
 
 MAXIMUM_TAGS_AT_ONCE = 10
+AT = "@"  # no tag and no digest has it
 
 
 def pull(call: Call) -> Response:
     """Serve the exact bytes that a tag or digest names; GET and HEAD."""
     reference = call.reference
+    if AT in reference:
+        reference = _named_then(call)
     by_tag = ":" not in reference
     if not (OCI_TAG.fullmatch(reference) if by_tag else digests.is_digest(reference)):
         registry.repositories.require(call.on, call.at)
@@ -49,6 +52,17 @@ def pull(call: Call) -> Response:
     if wanted is not None and matches(wanted, etag):
         return Response(304, headers)
     return Response(200, headers, body)
+
+
+def _named_then(call: Call) -> str:
+    """The digest that a tag named at an instant: `latest@2026-11-28T12:00:00Z`, an extension."""
+    tag, _, text = call.reference.partition(AT)
+    instant = instants.read(text)
+    if instant is None or not OCI_TAG.fullmatch(tag):
+        registry.repositories.require(call.on, call.at)
+        raise ImageNotFound(call.at, None, call.reference)
+    call.require("ecr:BatchGetImage", {IMAGE_TAG_KEY: tag})
+    return registry.undelete.digest_at(call.on, call.at, tag, instant)
 
 
 def matches(header: str, etag: str) -> bool:

@@ -20,6 +20,7 @@ from holdfast.registry import (
     policies,
     pull_exclusions,
     pulls,
+    purging,
     quotas,
     referrers,
     refusals,
@@ -31,6 +32,7 @@ from holdfast.registry import (
     signing,
     templates,
     throttle,
+    undelete,
     uploads,
     work,
 )
@@ -58,6 +60,7 @@ __all__ = [
     "policies",
     "pull_exclusions",
     "pulls",
+    "purging",
     "quotas",
     "referrers",
     "refusals",
@@ -69,6 +72,7 @@ __all__ = [
     "signing",
     "templates",
     "throttle",
+    "undelete",
     "uploads",
     "work",
 ]

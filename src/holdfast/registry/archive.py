@@ -9,9 +9,11 @@ from holdfast import store
 from holdfast.model.errors import ImageStorageClassUpdateNotSupported
 from holdfast.model.images import ACTIVATING, ACTIVE, ARCHIVED
 from holdfast.model.work import ActivateImage
-from holdfast.registry import arrivals
+from holdfast.registry import arrivals, purging
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from holdfast.model.images import Image, ImageId
     from holdfast.model.names import RepositoryRef
     from holdfast.model.repositories import Repository
@@ -57,15 +59,18 @@ def why_not(tx: Transaction, repository: Repository, image: Image) -> str | None
     return None
 
 
-def activate(on: Backends, job: Job) -> None:
+def activate(on: Backends, job: Job) -> datetime | None:
     """Complete a restoration; the bytes never went anywhere."""
     with on.database.transaction() as tx:
         job.step(tx)
         found = store.images.find_by_id(tx, job.item.payload["image_id"])
-        if found is None or found[0].status != ACTIVATING:
-            return
+        if found is None:
+            return purging.look_again(on, tx, job.item.payload["image_id"])
+        if found[0].status != ACTIVATING:
+            return None
         image, repository_id = found
         repository = store.repositories.get_by_id(tx, repository_id)
         store.images.activate(tx, image, on.clock())
         [image] = store.tags.of_images(tx, [replace(image, status=ACTIVE)])
         arrivals.activated(on, tx, repository, image)
+    return None

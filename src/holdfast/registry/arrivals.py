@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model.events import image_action
-from holdfast.model.work import FollowSubject
+from holdfast.model.images import ACTIVATING
+from holdfast.model.work import ActivateImage, FollowSubject, ReplicateImage, ScanImage
 from holdfast.registry import events, replication, scanning, signing
 
 if TYPE_CHECKING:
@@ -54,6 +55,26 @@ def archived(on: Backends, tx: Transaction, repository: Repository, image: Image
     """An image with its tags went into the archive."""
     _tell_each(on, tx, repository, image, "UPDATE_STORAGE_CLASS", target_storage_class="ARCHIVE")
     _call_referrers(on, tx, repository, image)
+
+
+def restored(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+    """A deleted image with its tags is there again: for everybody else that is as if it were pushed."""
+    for tag in image.tags or (None,):
+        events.tell(on, tx, repository.registry, image_action("PUSH", repository.name, image, tag))
+    _go_on(on, tx, image)
+
+
+def _go_on(on: Backends, tx: Transaction, image: Image) -> None:
+    """Let what was being done with an image when it was deleted be done."""
+    now = on.clock()
+    if image.status == ACTIVATING:
+        store.work.add(tx, ActivateImage(image.id), now)
+    scan = store.scans.find(tx, image.id)
+    if scan is not None and scan.status in scanning.UNDER_WAY:
+        store.work.add(tx, ScanImage(image.id), now)
+    for one in store.replications.of_image(tx, image.id):
+        if one.status == "IN_PROGRESS":
+            store.work.add(tx, ReplicateImage(image.id, one.destination.region, one.destination.account_id), now)
 
 
 def untagged(on: Backends, tx: Transaction, repository: Repository, image: Image, tag: str) -> None:

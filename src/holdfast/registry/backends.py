@@ -64,6 +64,7 @@ class Limits:
     preview_lifetime: timedelta = timedelta(hours=24)
     backfill_lifetime: timedelta = timedelta(days=90)
     event_lifetime: timedelta = timedelta(days=7)
+    deleted_lifetime: timedelta = timedelta(days=7)  # in which what was deleted can be restored
     refusal_lifetime: timedelta = timedelta(days=7)
     failed_work_lifetime: timedelta = timedelta(days=90)  # of what was given up
     upload_lifetime: timedelta = timedelta(hours=24)

@@ -71,7 +71,7 @@ def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]
         if is_restored:
             store.images.activate(tx, image, now)
             [image] = store.tags.of_images(tx, [image])
-        moved = [tag for tag in tags if _point(on, tx, repository, tag, image, now)]
+        moved = [tag for tag in tags if point(on, tx, repository, tag, image, now)]
         told = tags if is_restored else moved
         arrivals.pushed(on, tx, repository, image, told, is_new=is_new, is_restored=is_restored)
     return Put(image, is_new or is_restored, bool(moved))
@@ -90,7 +90,8 @@ def _require_parts(tx: Transaction, repository: Repository, manifest: Manifest) 
     return max(children.values(), default=0) if manifest.is_index else manifest.layer_bytes
 
 
-def _point(on: Backends, tx: Transaction, repository: Repository, tag: str, image: Image, now: datetime) -> bool:
+def point(on: Backends, tx: Transaction, repository: Repository, tag: str, image: Image, now: datetime) -> bool:
+    """Let a tag name an image, unless it may not be moved; False if it did already."""
     holder = store.images.find(tx, repository, tag=tag)
     if holder is not None and holder.id == image.id:
         return False
@@ -226,7 +227,7 @@ def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[lis
                 removed += [ImageId(image.digest, tag) for tag in image.tags] or [ImageId(image.digest)]
             else:
                 assert id_.tag is not None
-                store.tags.remove(tx, repository, id_.tag, image)
+                store.tags.remove(tx, repository, id_.tag, image, on.clock())
                 arrivals.untagged(on, tx, repository, image, id_.tag)
                 removed.append(ImageId(image.digest, id_.tag))
     return removed, failures
@@ -250,13 +251,13 @@ def delete_tag(on: Backends, at: RepositoryRef, tag: str) -> Image:
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
         image = store.images.get(tx, repository, ImageId(tag=tag))
-        store.tags.remove(tx, repository, tag, image)
+        store.tags.remove(tx, repository, tag, image, on.clock())
         arrivals.untagged(on, tx, repository, image, tag)
     return replace(image, tags=(tag,))
 
 
 def _remove(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
-    store.images.remove(tx, repository, image)
+    store.deleted_images.bury(tx, repository, image, on.clock())
     arrivals.removed(on, tx, repository, image)
 
 

@@ -283,7 +283,9 @@ def _carry_out(on: Backends, tx: Transaction, run: _Run, verdicts: Sequence[Verd
     now = store.lifecycle.find_policy(tx, policy.repository_id)
     if now is None or (now.revision, now.text) != (policy.revision, policy.text):
         return False
-    repository = store.repositories.get_by_id(tx, policy.repository_id)
+    repository = store.repositories.find_by_id(tx, policy.repository_id)
+    if repository is None:
+        return False
     # Counts rest on all images that a rule selects: when one of them went, the next evaluation must count again.
     may_count = store.images.departures(tx, repository.id) == run.departures
     for verdict in verdicts:
@@ -293,7 +295,7 @@ def _carry_out(on: Backends, tx: Transaction, run: _Run, verdicts: Sequence[Verd
         if image is None or not (may_count or verdict.place is None) or _is_kept_now(tx, repository, image, verdict):
             outcome["changed"] += 1
         elif verdict.action == "expire":
-            store.images.remove(tx, repository, image)
+            store.deleted_images.bury(tx, repository, image, on.clock())
             arrivals.removed(on, tx, repository, image)
             outcome["expired"] += 1
             run.done.append(verdict)

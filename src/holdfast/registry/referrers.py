@@ -50,7 +50,8 @@ def follow_subject(on: Backends, job: Job) -> datetime | None:
             job.step(tx)
             repository = store.repositories.find_by_id(tx, repository_id)
             if repository is None:
-                return None
+                is_kept = store.deleted_repositories.is_kept(tx, repository_id)
+                return on.clock() + on.limits.referrer_delay if is_kept else None
             subject = store.images.find(tx, repository, digest=digest)
             found, more = store.lists.referrers(tx, repository, digest, after, AT_ONCE, status="ANY")
             for image in store.tags.of_images(tx, found):
@@ -72,7 +73,7 @@ def _follow(on: Backends, tx: Transaction, repository: Repository, image: Image,
     if (subject is None or wants_archive) and store.images.parents(tx, repository, image.digest):
         return False
     if subject is None:
-        store.images.remove(tx, repository, image)
+        store.deleted_images.bury(tx, repository, image, on.clock())
         arrivals.removed(on, tx, repository, image)
     elif wants_archive:
         store.images.archive(tx, repository, image, on.clock())

@@ -9,6 +9,7 @@ from holdfast.model import replication
 from holdfast.model.names import Registry
 from holdfast.model.replication import SETTING, Copied, Replication
 from holdfast.model.work import ReplicateImage
+from holdfast.registry import purging
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -55,14 +56,14 @@ def pushed(_on: Backends, tx: Transaction, repository: Repository, image: Image,
         store.work.add(tx, ReplicateImage(image.id, destination.region, destination.account_id), now)
 
 
-def replicate(on: Backends, job: Job) -> None:
+def replicate(on: Backends, job: Job) -> datetime | None:
     """Copy an image to one destination."""
     image_id = job.item.payload["image_id"]
     destination = Registry(job.item.payload["account_id"], job.item.payload["region"])
     with on.database.snapshot() as tx:
         found = store.images.find_by_id(tx, image_id)
         if found is None:
-            return
+            return purging.look_again(on, tx, image_id)
         image, repository_id = found
         repository = store.repositories.get_by_id(tx, repository_id)
     copied = copy(on, repository.ref, image.digest, None, destination)
@@ -70,6 +71,7 @@ def replicate(on: Backends, job: Job) -> None:
         job.step(tx)
         ended = Replication(destination, copied.status, copied.failure_code)
         store.replications.change(tx, image_id, ended, on.clock())
+    return None
 
 
 def copy(_on: Backends, _at: RepositoryRef, _digest: str, _tag: str | None, _destination: Registry) -> Copied:

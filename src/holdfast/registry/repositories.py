@@ -6,8 +6,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model.errors import Kms, RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
-from holdfast.model.repositories import check_resource_tags
+from holdfast.model.errors import (
+    Kms,
+    RepositoryAlreadyExists,
+    RepositoryDeletionProtected,
+    RepositoryNotEmpty,
+    RepositoryNotFound,
+)
+from holdfast.model.repositories import check_resource_tags, is_protected
 from holdfast.model.templates import Purpose
 from holdfast.registry import lifecycle, quotas, templates
 
@@ -159,13 +165,14 @@ def set_scan_on_push(on: Backends, at: RepositoryRef, is_on_push: bool) -> None:
 
 
 def delete(on: Backends, at: RepositoryRef, *, force: bool = False) -> Repository:
-    """Remove a repository; one that holds images only by force."""
+    """Delete a repository; one that holds images only by force. It can be restored for a while."""
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
         if not force and store.images.any_in(tx, repository):
             raise RepositoryNotEmpty(at)
-        store.images.remove_all(tx, repository)
-        store.repositories.delete(tx, repository)
+        if is_protected(store.repositories.resource_tags(tx, repository)):
+            raise RepositoryDeletionProtected(at)
+        store.deleted_repositories.bury(tx, repository, on.clock())
         store.counters.bump(tx, store.counters.ACCESS)
     return repository
 

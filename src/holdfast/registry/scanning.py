@@ -16,7 +16,7 @@ from holdfast.model.errors import (
 from holdfast.model.images import ACTIVE
 from holdfast.model.scanning import DESCRIPTIONS, SETTING, Scan, ScanType, Status
 from holdfast.model.work import ScanImage
-from holdfast.registry import events, scan_frequencies
+from holdfast.registry import events, purging, scan_frequencies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -125,24 +125,24 @@ def pushed(on: Backends, tx: Transaction, repository: Repository, image: Image, 
 UNDER_WAY = {Status.PENDING, Status.IN_PROGRESS}
 
 
-def scan(on: Backends, job: Job) -> None:
+def scan(on: Backends, job: Job) -> datetime | None:
     """Scan an image, or say that it was not scanned: nobody may take one for clean that nothing looked at."""
     image_id = job.item.payload["image_id"]
     with on.database.transaction(durable=False) as tx:
         job.step(tx)
         found = store.images.find_by_id(tx, image_id)
         if found is None:
-            return
+            return purging.look_again(on, tx, image_id)
         image = found[0]
         asked = store.scans.find(tx, image_id)
         if asked is None or asked.completed_at is not None or asked.status not in UNDER_WAY:
-            return  # it was done, and its process died before it could say so
+            return None  # it was done, and its process died before it could say so
         is_wanted = image.status == ACTIVE
         status = Status.IN_PROGRESS if is_wanted else Status.IMAGE_ARCHIVED
         if not store.scans.change(tx, image_id, status, DESCRIPTIONS[status], None):
-            return
+            return None
     if not is_wanted:
-        return
+        return None
     outcome = _engine(on, image)
     with on.database.transaction() as tx:
         job.step(tx)
@@ -150,6 +150,8 @@ def scan(on: Backends, job: Job) -> None:
         if found is not None:
             image, repository_id = found
             _end(on, tx, store.repositories.get_by_id(tx, repository_id), image, outcome)
+            return None
+        return purging.look_again(on, tx, image_id)
 
 
 def _engine(_on: Backends, _image: Image) -> str | None:

@@ -54,6 +54,8 @@ _IS_LINKED = Statement(
 )
 _LINK = insertion(repository_blobs)
 _UNLINK = Statement(delete(repository_blobs).where(_in_repository, repository_blobs.c.digest == bindparam("digest")))
+_some = select(repository_blobs.c.digest).where(_in_repository).limit(bindparam("limit"))
+_UNLINK_SOME = Statement(delete(repository_blobs).where(_in_repository, repository_blobs.c.digest.in_(_some)))
 _REFERENCE = Statement(
     select(manifest_references.c.manifest_id)
     .where(manifest_references.c.repository_id == bindparam("repository_id"))
@@ -181,6 +183,11 @@ def is_referenced(tx: Transaction, repository: Repository, digest: str) -> bool:
 def unlink(tx: Transaction, repository: Repository, digest: str) -> bool:
     """Take a blob out of a repository; the bytes stay until a collector proves that nobody needs them."""
     return tx.run(_UNLINK, repository_id=repository.id, digest=digest) == 1
+
+
+def unlink_some(tx: Transaction, repository_id: int, limit: int) -> int:
+    """Take some blobs out of a repository that is going; how many."""
+    return tx.run(_UNLINK_SOME, repository_id=repository_id, limit=limit)
 
 
 def expired_objects(tx: Transaction, now: datetime, limit: int) -> list[str]:

@@ -28,7 +28,11 @@ _the_tag = (tags.c.repository_id == _repository_id, tags.c.name == bindparam("ta
 
 # Annotations may be megabytes, and only lists of referrers show them.
 COLUMNS = [column for column in manifests.c if column is not manifests.c.annotations]
-_BY_ID = Statement(select(*COLUMNS).where(_it))
+_BY_ID = Statement(
+    select(*COLUMNS)
+    .join(repositories, repositories.c.id == manifests.c.repository_id)
+    .where(_it, repositories.c.deleted_at.is_(None))
+)
 _BY_DIGEST = Statement(select(*COLUMNS).where(_here, manifests.c.digest == bindparam("digest")))
 _by_tag = select(*COLUMNS).join(tags, tags.c.manifest_id == manifests.c.id).where(*_the_tag)
 _BY_TAG = Statement(_by_tag)
@@ -74,15 +78,9 @@ _PULLED = Statement(
 )
 _DELETE = Statement(delete(manifests).where(manifests.c.id == bindparam("manifest_id")))
 _DELETE_TAGS = Statement(delete(tags).where(tags.c.manifest_id == bindparam("manifest_id")))
-_DELETE_ALL = Statement(delete(manifests).where(_here))
-# Each by itself: the cascade would look for them once for every manifest.
-_DELETE_ALL_REFERENCES = Statement(
-    delete(manifest_references).where(manifest_references.c.repository_id == _repository_id)
-)
-_DELETE_ALL_BODIES = Statement(
-    delete(manifest_bodies).where(manifest_bodies.c.manifest_id.in_(select(manifests.c.id).where(_here)))
-)
-_DELETE_ALL_TAGS = Statement(delete(tags).where(tags.c.repository_id == _repository_id))
+_SOME = Statement(select(manifests.c.id).where(_here).order_by(manifests.c.id).limit(bindparam("limit")))
+_ERASE_TAGS = Statement(delete(tags).where(tags.c.manifest_id.in_(bindparam("ids", expanding=True))))
+_ERASE = Statement(delete(manifests).where(manifests.c.id.in_(bindparam("ids", expanding=True))))
 _ACTIVE_USER = Statement(
     select(manifests.c.id)
     .join(manifest_references, manifest_references.c.manifest_id == manifests.c.id)
@@ -109,7 +107,7 @@ def get(tx: Transaction, repository: Repository, id_: ImageId) -> Image:
 
 
 def find_by_id(tx: Transaction, image_id: int) -> tuple[Image, int] | None:
-    """An image by its row, and the row of its repository."""
+    """An image by its row, and the row of its repository, unless that was deleted."""
     row = tx.first(_BY_ID, which=image_id)
     if row is None:
         return None
@@ -223,19 +221,20 @@ def pulled(tx: Transaction, image_id: int, now: datetime) -> None:
 
 
 def remove(tx: Transaction, repository: Repository, image: Image) -> None:
-    """Remove an image, its tags and the references by which it held its parts."""
+    """Remove an image, its tags and the references by which it held its parts; `deleted_images.bury` remembers them."""
     tx.run(_DELETE_TAGS, manifest_id=image.id)
     tx.run(_DELETE, manifest_id=image.id)
     count(tx, repository, -1)
     depart(tx, repository)
 
 
-def remove_all(tx: Transaction, repository: Repository) -> None:
-    """Remove every image of a repository."""
-    tx.run(_DELETE_ALL_TAGS, repository_id=repository.id)
-    tx.run(_DELETE_ALL_REFERENCES, repository_id=repository.id)
-    tx.run(_DELETE_ALL_BODIES, repository_id=repository.id)
-    tx.run(_DELETE_ALL, repository_id=repository.id)
+def erase_some(tx: Transaction, repository_id: int, limit: int) -> int:
+    """Remove some images of a repository that was deleted itself; how many went."""
+    chosen = tx.column(_SOME, repository_id=repository_id, limit=limit)
+    if chosen:
+        tx.run(_ERASE_TAGS, ids=chosen)
+        tx.run(_ERASE, ids=chosen)
+    return len(chosen)
 
 
 def image_of(row: Row) -> Image:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.store.statements import Row
 
 
-NOT_READ = {"policy", "image_count", "departures"}
+NOT_READ = {"policy", "image_count", "departures", "deleted_at"}
 # A policy may have ten thousand characters, and only who asks for it needs it.
 _columns = [column for column in repositories.c if column.name not in NOT_READ]
 _HERE = (registries.c.account_id == bindparam("account_id"), registries.c.region == bindparam("region"))
@@ -29,9 +29,9 @@ _FIND = Statement(select(*_columns).join(registries).where(*_HERE, repositories.
 _FIND_BY_ID = Statement(
     select(*_columns, registries.c.account_id, registries.c.region)
     .join(registries)
-    .where(repositories.c.id == bindparam("which"))
+    .where(repositories.c.id == bindparam("which"), repositories.c.deleted_at.is_(None))
 )
-_AFTER = (*_HERE, repositories.c.name > bindparam("after"))
+_AFTER = (*_HERE, repositories.c.name > bindparam("after"), repositories.c.deleted_at.is_(None))
 _PAGE = Statement(
     select(*_columns).join(registries).where(*_AFTER).order_by(repositories.c.name).limit(bindparam("limit"))
 )
@@ -58,7 +58,6 @@ _POLICY = Statement(select(repositories.c.policy).where(repositories.c.id == bin
 _SET_POLICY = Statement(
     update(repositories).where(repositories.c.id == bindparam("which")).values(policy=bindparam("text"))
 )
-_DELETE = Statement(delete_from(repositories).where(repositories.c.id == bindparam("which")))
 _of_repository = repository_tags.c.repository_id == bindparam("which")
 _TAGS = Statement(
     select(repository_tags.c.key, repository_tags.c.value).where(_of_repository).order_by(repository_tags.c.key)
@@ -82,7 +81,7 @@ def get(tx: Transaction, at: RepositoryRef) -> Repository:
 
 
 def find_by_id(tx: Transaction, repository_id: int) -> Repository | None:
-    """A repository by its row."""
+    """A repository by its row; None for a deleted one as well."""
     row = tx.first(_FIND_BY_ID, which=repository_id)
     if row is None:
         return None
@@ -134,6 +133,7 @@ def insert_new(
         policy=None,
         image_count=0,
         departures=0,
+        deleted_at=None,
     )
     return find(tx, at)
 
@@ -158,12 +158,6 @@ def set_policy(tx: Transaction, repository: Repository, text: str | None) -> Non
 def set_scan_on_push(tx: Transaction, repository: Repository, is_on_push: bool) -> None:
     """Say whether images are scanned when they come, where the registry has no rules."""
     tx.run(_SET_SCAN_ON_PUSH, which=repository.id, setting=is_on_push)
-
-
-def delete(tx: Transaction, repository: Repository) -> None:
-    """Remove a repository's row and all that hangs on it."""
-    tx.run(_DELETE, which=repository.id)
-    count(tx, repository.registry_id, -1)
 
 
 def count(tx: Transaction, registry_id: int, more: int) -> int:

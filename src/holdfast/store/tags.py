@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, func, select, update
 
-from holdfast.store import images
+from holdfast.store import images, tag_history
 from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import manifests, tags
 
@@ -45,6 +45,7 @@ def point(
     if holder is None:
         tx.run(_INSERT, repository_id=repository.id, name=tag, manifest_id=image.id, tagged_at=now, is_active=True)
     else:
+        tag_history.end(tx, repository, tag, now)
         tx.run(_MOVE, in_repository=repository.id, tag=tag, to=image.id, now=now)
         images.depart(tx, repository)
         _mark_if_bare(tx, holder)
@@ -52,8 +53,9 @@ def point(
         tx.run(_MARK, which=image.id, tagged=True)
 
 
-def remove(tx: Transaction, repository: Repository, tag: str, holder: Image) -> None:
+def remove(tx: Transaction, repository: Repository, tag: str, holder: Image, now: datetime) -> None:
     """Remove a tag from the image that holds it."""
+    tag_history.end(tx, repository, tag, now)
     tx.run(_DELETE, repository_id=repository.id, tag=tag)
     images.depart(tx, repository)
     _mark_if_bare(tx, holder)

@@ -21,6 +21,7 @@ HANDLERS: dict[str, Handler] = {
     work.SweepUploads.__name__: registry.cleaning.sweep_uploads,
     work.ForgetThePast.__name__: registry.cleaning.forget_the_past,
     work.RewrapKeys.__name__: registry.rewraps.rewrap,
+    work.PurgeDeleted.__name__: registry.purging.purge,
     work.EvaluateLifecycle.__name__: registry.lifecycle.evaluate,
     work.PreviewLifecycle.__name__: registry.lifecycle.preview,
     work.FollowSubject.__name__: registry.referrers.follow_subject,

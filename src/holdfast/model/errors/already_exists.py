@@ -31,6 +31,16 @@ class RepositoryNotEmpty(AlreadyExists):
         )
 
 
+class RepositoryDeletionProtected(AlreadyExists):
+    """A repository that must not be deleted, by force or not."""
+
+    def __init__(self, at: RepositoryRef) -> None:
+        super().__init__(
+            f"The repository with name '{at.name}' in registry with id '{at.registry.account_id}' is protected from "
+            "deletion. Remove its tag 'holdfast:delete-protection' first"
+        )
+
+
 class ImageAlreadyExists(AlreadyExists):
     """The repository has this very image under this very tag."""
 

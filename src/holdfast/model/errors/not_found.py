@@ -172,3 +172,33 @@ class ReplicationBackfillNotFound(NotFound):
             f"The replication backfill with id '{backfill_id}' does not exist "
             f"in the registry with id '{registry.account_id}'"
         )
+
+
+class DeletedRepositoryNotFound(NotFound):
+    """No deleted repository of that name can be restored."""
+
+    def __init__(self, at: RepositoryRef) -> None:
+        super().__init__(
+            f"No deleted repository with name '{at.name}' can be restored in the registry with id "
+            f"'{at.registry.account_id}': there was none, or it was purged"
+        )
+
+
+class DeletedImageNotFound(NotFound):
+    """No deleted image of that digest can be restored."""
+
+    def __init__(self, at: RepositoryRef, digest: str) -> None:
+        super().__init__(
+            f"No deleted image with digest '{digest}' can be restored in the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}': there was none, or it was purged"
+        )
+
+
+class ImageTagHistoryNotFound(NotFound):
+    """It is not known what a tag named then."""
+
+    def __init__(self, at: RepositoryRef, tag: str, then: str) -> None:
+        super().__init__(
+            f"It is not known what the image tag '{tag}' named {then} in the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}'"
+        )

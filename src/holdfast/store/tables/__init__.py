@@ -6,6 +6,7 @@
          │    └── repositories ── repository_tags, lifecycle policies and previews
          │             ├── manifests ── manifest_bodies, manifest_references, scans, replications, signings
          │             │       └── tags
+         │             ├── deleted_images ── deleted_references · tag_history · deleted_repositories
          │             ├── uploads ── upload_parts ─┐
          │             └── repository_blobs         │
          └── blobs ────────────┘  └── objects ──────┘   (an object is bytes under one key of the blob store)
@@ -29,6 +30,12 @@ from holdfast.store.tables.blobs import (
     repository_blobs,
     upload_parts,
     uploads,
+)
+from holdfast.store.tables.deleted import (
+    deleted_images,
+    deleted_references,
+    deleted_repositories,
+    tag_history,
 )
 from holdfast.store.tables.iam import (
     counters,
@@ -93,6 +100,9 @@ __all__ = [
     "cache_rules",
     "counters",
     "creation_templates",
+    "deleted_images",
+    "deleted_references",
+    "deleted_repositories",
     "events",
     "iam_aliases",
     "iam_attachments",
@@ -128,6 +138,7 @@ __all__ = [
     "repository_blobs",
     "repository_tags",
     "secrets",
+    "tag_history",
     "tags",
     "upload_parts",
     "uploads",

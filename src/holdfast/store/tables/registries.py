@@ -106,6 +106,7 @@ repositories = Table(
     Column("policy", Text),
     Column("image_count", Integer, nullable=False, server_default="0"),
     Column("departures", Integer, nullable=False, server_default="0"),  # counts what a count of images rests on
+    Column("deleted_at", Instant),  # null while it lives; a deleted one has a name that nobody can ask for
     UniqueConstraint("registry_id", "name"),
     sqlite_autoincrement=True,  # an id is never given twice: stale references must not find a stranger
 )
