@@ -39,6 +39,7 @@ from tests.aws.furnished import (
     WEST,
     part_of,
 )
+from tests.registry.ground import HOME
 
 Pair = tuple[str, str]  # of an operation and a code
 SUFFIX = "Exception"
@@ -86,7 +87,7 @@ NO_IMAGE = but(imageId={"imageTag": "absent"})
 NO_RULE = but(ecrRepositoryPrefix="absent")
 TOO_MANY = tags(*(f"key-{number}" for number in range(51)))
 FOREIGN_SECRET = but(credentialArn=SECRET.replace("us-east-1", "eu-west-1"))
-KMS = {"encryptionType": "KMS"}
+ABSENT_KEY = {"encryptionType": "KMS", "kmsKey": f"arn:aws:kms:us-east-1:{HOME.account_id}:key/absent"}
 
 SPECIFIC = {
     "BatchGetImage.LimitExceeded": Provocation(patch=(images, "BATCH_BYTES", 1)),
@@ -101,7 +102,7 @@ SPECIFIC = {
     "CreatePullThroughCacheRule.UnableToAccessSecret": FOREIGN_SECRET,
     "CreatePullThroughCacheRule.UnsupportedUpstreamRegistry": but(upstreamRegistryUrl="registry.example"),
     "CreateRepository.InvalidTagParameter": but(tags=tags("aws:mine")),
-    "CreateRepository.Kms": but(encryptionConfiguration=KMS),
+    "CreateRepository.Kms": but(encryptionConfiguration=ABSENT_KEY),
     "CreateRepository.LimitExceeded": full(repositories=4),
     "CreateRepository.RepositoryAlreadyExists": AT_EMPTY,
     "CreateRepository.TooManyTags": but(tags=TOO_MANY),
@@ -132,7 +133,7 @@ SPECIFIC = {
     "GetSigningConfiguration.SigningConfigurationNotFound": UNCONFIGURED,
     "InitiateLayerUpload.Kms": after(
         "UpdateRepositoryCreationTemplate",
-        {"prefix": TEMPLATE["prefix"], "encryptionConfiguration": KMS, "customRoleArn": ROLE},
+        {"prefix": TEMPLATE["prefix"], "encryptionConfiguration": ABSENT_KEY, "customRoleArn": ROLE},
         repositoryName="made/by-push",
     ),
     "ListImageReferrers.UnableToListUpstreamImageReferrers": AT_CACHED,
@@ -209,8 +210,13 @@ NOT_PROVOKED = (
     ),
     (
         "Kms",
-        "CompleteLayerUpload DeleteRepository PutImage UploadLayerPart",
-        "Keys are the registry's own, and always at hand.",
+        "CompleteLayerUpload PutImage UploadLayerPart",
+        "It takes a key that was disabled since its repository was made: tests/test_kms.py.",
+    ),
+    (
+        "Kms",
+        "DeleteRepository",
+        "No key is needed to delete.",
     ),
     ("SecretNotFound", "CreatePullThroughCacheRule UpdatePullThroughCacheRule", "Secrets are not looked up yet."),
     ("UnableToDecryptSecretValue", "CreatePullThroughCacheRule UpdatePullThroughCacheRule", "Nor are they read."),

@@ -5,7 +5,6 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from botocore.exceptions import ClientError
 
 from holdfast.model.names import REPOSITORY_NAME_PATTERN
 from tests.callers import Registry, refusal
@@ -212,15 +211,6 @@ def test_a_repository_with_images_goes_only_by_force(product, name):
     assert answer == ("RepositoryNotEmptyException", f"{where} cannot be deleted because it still contains images")
     assert len(kept) == 1
     assert refusal(ecr.list_images, repositoryName=name)[0] == "RepositoryNotFoundException"
-
-
-def test_a_key_service_that_is_not_there_is_told_with_its_error(product, name):
-    with pytest.raises(ClientError) as caught:
-        product.ecr().create_repository(repositoryName=name, encryptionConfiguration={"encryptionType": "KMS"})
-
-    assert caught.value.response["Error"]["Code"] == "KmsException"
-    assert caught.value.response["kmsError"] == "KMSNotConfiguredException"
-    assert refusal(product.ecr().list_images, repositoryName=name)[0] == "RepositoryNotFoundException"
 
 
 # ---- Names

@@ -509,15 +509,25 @@ def test_a_template_that_needs_a_role_and_names_none_makes_nothing(product, ecr,
     )
 
 
-def test_a_repository_under_a_key_of_the_callers_is_refused_to_a_push_too(ecr, docker):
+def test_a_push_makes_a_repository_under_the_key_of_its_template(ecr, docker):
     create(ecr, "team", encryptionConfiguration={"encryptionType": "KMS"}, customRoleArn=ROLE)
+
+    answer = docker("team/app")("POST", "/blobs/uploads/")
+
+    [made] = ecr.describe_repositories(repositoryNames=["team/app"])["repositories"]
+    assert answer.status == 202
+    assert made["encryptionConfiguration"]["encryptionType"] == "KMS"
+    assert ":key/" in made["encryptionConfiguration"]["kmsKey"]
+
+
+def test_a_key_that_is_not_there_is_told_to_a_push_too(ecr, docker):
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/absent"
+    create(ecr, "team", encryptionConfiguration={"encryptionType": "KMS", "kmsKey": key}, customRoleArn=ROLE)
 
     answer = docker("team/app")("POST", "/blobs/uploads/")
     code, _ = refusal(ecr.initiate_layer_upload, repositoryName="team/app")
 
-    assert answer.status == 503
-    assert "No key service is configured" in answer.message
-    assert code == "KmsException"
+    assert (answer.status, answer.code, code) == (403, "DENIED", "KmsException")
     assert repositories(ecr) == []
 
 

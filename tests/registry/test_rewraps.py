@@ -33,8 +33,8 @@ def pull(on, data):
 
 def counts(on):
     """Objects and secrets by the version that they are under."""
-    versions, untold = registry.kms.status(on)
-    return {0: untold} | {one.number: (one.objects, one.secrets) for one in versions}
+    own = registry.kms.status(on)[0]
+    return {0: own.untold_objects} | {one.number: (one.objects, one.secrets) for one in own.versions}
 
 
 def as_an_older_program_left_it(on):

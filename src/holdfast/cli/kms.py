@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.model.kms import OWN
 
 if TYPE_CHECKING:
     import argparse
@@ -30,10 +31,21 @@ def add(commands: Commands) -> None:
         ("rotate", _rotate, "add a version, under which everything is wrapped from now on"),
         ("rewrap", _rewrap, "bring what is wrapped under older versions under the newest one"),
         ("retire", _retire, "remove an old version under which nothing is wrapped any more"),
+        ("create-key", _create_key, "make a key that repositories may name in encryptionConfiguration"),
+        ("list-keys", _list_keys, "list the keys that repositories may name"),
+        ("disable-key", _disable_key, "let nobody push or pull what lies under a key, from now on"),
+        ("enable-key", _enable_key, "let a disabled key be used again"),
     ):
         action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         if name == "retire":
             action.add_argument("version", metavar="VERSION", type=int)
+        if name in {"disable-key", "enable-key"}:
+            action.add_argument("arn", metavar="ARN")
+        if name == "create-key":
+            action.add_argument("--alias", metavar="alias/NAME", help="another name for it")
+            action.add_argument("--description", default="", help="what the key is for")
+        if name in {"rotate", "retire"}:
+            action.add_argument("--key", metavar="ARN", help="a key that repositories name [the registry's own]")
         if name == "rewrap":
             action.add_argument("--later", action="store_true", help="leave it to background work")
         add_settings(action)
@@ -44,27 +56,33 @@ def _status(settings: Settings, _options: argparse.Namespace) -> int:
     from holdfast import registry
 
     def show() -> None:
-        versions, untold = registry.kms.status(backends(settings))
-        for one in versions:
-            mark = "newest" if one.is_newest else ""
-            print(
-                f"version {one.number:<4}  {one.made_at:%Y-%m-%d %H:%M}  {mark:<6}  "
-                f"{one.objects} objects, {one.secrets} secrets"
-            )
-        if untold:
-            print(f"{untold} objects were made by an older program; `holdfast kms rewrap` looks at them.")
+        for scope in registry.kms.status(backends(settings)):
+            print("The registry's own key" if scope.name == OWN else scope.name)
+            if scope.refusal:
+                print(f"  not to be used: {scope.refusal}")
+            for one in scope.versions:
+                mark = "newest" if one.is_newest else ""
+                what = f"{one.objects} objects" + (f", {one.secrets} secrets" if scope.name == OWN else "")
+                print(f"  version {one.number:<4}  {one.made_at:%Y-%m-%d %H:%M}  {mark:<6}  {what}")
+            if scope.untold_objects:
+                print(f"  {scope.untold_objects} objects of an older program; `holdfast kms rewrap` looks at them")
 
     return refusals_as_text(show)
 
 
-def _rotate(settings: Settings, _options: argparse.Namespace) -> int:
+def _rotate(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
 
     def rotate() -> None:
         on = backends(settings)
-        version = registry.kms.rotate(on)
-        print(f"Version {version} wraps everything from now on; running servers know it already.")
-        print(f"Next: copy {on.keys.file.path} to where its backup is, then holdfast kms rewrap")
+        for scope in registry.kms.scopes_of(on, options.key):
+            version = registry.kms.rotate(on, scope)
+            if scope == OWN and on.keys.file is not None:
+                print(f"Version {version} wraps everything from now on; running servers know it already.")
+                print(f"Next: copy {on.keys.file.path} to where its backup is, then holdfast kms rewrap")
+            else:
+                print(f"{scope}: version {version} wraps everything within five minutes.")
+                print("Next: holdfast kms rewrap")
 
     return refusals_as_text(rotate)
 
@@ -125,8 +143,53 @@ def _retire(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
 
     def retire() -> None:
-        registry.kms.retire(backends(settings), options.version)
-        print(f"Version {options.version} is gone. Backups of the database from before the last rewrap need it:")
-        print("keep the key file of that time with them.")
+        on = backends(settings)
+        for scope in registry.kms.scopes_of(on, options.key):
+            registry.kms.retire(on, options.version, scope)
+        print(f"Version {options.version} is gone. Backups from before the last rewrap need the keys of their time:")
+        print("keep those keys with them.")
 
     return refusals_as_text(retire)
+
+
+def _create_key(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+    from holdfast.model.names import Registry
+
+    def create() -> None:
+        home = Registry(settings.account, settings.region)
+        key = registry.kms_keys.create(backends(settings), home, options.description, options.alias)
+        print(key.arn)
+        sys.stderr.write(
+            "Next: aws ecr create-repository --repository-name NAME "
+            f"--encryption-configuration encryptionType=KMS,kmsKey={options.alias or key.arn}\n"
+        )
+
+    return refusals_as_text(create)
+
+
+def _list_keys(settings: Settings, _options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    for key, aliases in registry.kms_keys.list_all(backends(settings)):
+        state = "enabled " if key.is_enabled else "disabled"
+        print("  ".join((key.arn, state, *aliases, key.description)).rstrip())
+    return 0
+
+
+def _disable_key(settings: Settings, options: argparse.Namespace) -> int:
+    return _change_key(settings, options.arn, is_enabled=False)
+
+
+def _enable_key(settings: Settings, options: argparse.Namespace) -> int:
+    return _change_key(settings, options.arn, is_enabled=True)
+
+
+def _change_key(settings: Settings, arn: str, *, is_enabled: bool) -> int:
+    from holdfast import registry
+
+    def change() -> None:
+        registry.kms_keys.set_enabled(backends(settings), arn, is_enabled=is_enabled)
+        print(f"The key {arn} is {'enabled' if is_enabled else 'disabled; nothing under it is lost'}.")
+
+    return refusals_as_text(change)

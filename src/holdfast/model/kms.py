@@ -8,9 +8,32 @@ wraps.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 OWN = "AES256"  # the key scope of what lies under the registry's own key
+DEFAULT_ALIAS = "alias/aws/ecr"  # the key of those who name none (ECR API, "EncryptionConfiguration")
+ALIAS = re.compile(r"alias/[a-zA-Z0-9/_-]{1,250}", re.ASCII)
+KEY_ARN = re.compile(
+    r"arn:aws[a-z0-9-]*:kms:(?P<region>[a-z0-9-]+):(?P<account>[0-9]{12}):"
+    r"(?P<resource>key/[a-zA-Z0-9-]{1,64}|alias/[a-zA-Z0-9/_-]{1,250})",
+    re.ASCII,
+)
+DESCRIPTION_CHARACTERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class KmsKey:
+    """A key that repositories may name, kept here."""
+
+    arn: str
+    description: str
+    is_enabled: bool
+    created_at: datetime
 
 
 def named_key(scope: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.model import globs
 from holdfast.model.errors import InvalidParameter, InvalidTagParameter, NameInvalid, TooManyTags
+from holdfast.model.kms import OWN
 from holdfast.model.names import Registry, RepositoryRef
 
 if TYPE_CHECKING:
@@ -65,9 +66,14 @@ class Encryption:
     kms_key: str | None = None
 
     @property
+    def is_by_key(self) -> bool:
+        """Whether somebody may take the key away."""
+        return self.type != "AES256"
+
+    @property
     def key_scope(self) -> str:
         """Layers are shared among repositories of one scope only: those sealed under one key."""
-        return f"{self.type}:{self.kms_key}" if self.kms_key else self.type
+        return f"{self.type}:{self.kms_key}" if self.is_by_key else OWN
 
 
 @dataclass(frozen=True, slots=True)

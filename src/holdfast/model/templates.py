@@ -50,7 +50,7 @@ class TemplateSettings:
     @property
     def lacks_role(self) -> bool:
         """Whether it asks for what ECR does only in a role of the caller's, and names none."""
-        return self.custom_role_arn is None and (bool(self.resource_tags) or self.encryption.type != "AES256")
+        return self.custom_role_arn is None and (bool(self.resource_tags) or self.encryption.is_by_key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from holdfast.model.errors import (
     ImageNotFound,
     ImageReferencedByManifestList,
     ImageTagAlreadyExists,
+    Kms,
     LayersNotFound,
     LimitExceeded,
     ReferencedImagesNotFound,
     RepositoryNotFound,
 )
 from holdfast.model.images import ACTIVE, ImageId
-from holdfast.registry import arrivals, quotas
+from holdfast.registry import arrivals, keys, quotas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,6 +58,7 @@ def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]
 
     An archived image is restored by being pushed again.
     """
+    keys.require(on, at)
     now = on.clock()
     tags = list(dict.fromkeys(tags))
     with on.database.transaction() as tx:
@@ -124,6 +126,10 @@ def get(
     on: Backends, at: RepositoryRef, ids: Sequence[ImageId], *, puller: str
 ) -> tuple[list[tuple[ImageId, Image, bytes]], list[Failure]]:
     """Manifests by digest, tag or both; what cannot be had is told one by one."""
+    try:
+        keys.require(on, at)
+    except Kms as refusal:
+        return [], [Failure(id_, "KmsError", refusal.message) for id_ in ids]
     found: list[tuple[ImageId, Image, bytes]] = []
     failures: list[Failure] = []
     total = 0

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.blobs.keys import version_of
-from holdfast.model.errors import Invalid, NotFound
-from holdfast.model.kms import OWN
+from holdfast.model.errors import Invalid, Kms, NotFound
+from holdfast.model.kms import OWN, layers, named_key
+from holdfast.store.wrappings import WrappingKey
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
-# Until then a process may still finish what it began to seal before it knew of the newest version.
+# Until then a process may still finish what it began to seal before it knew of the newest version: it remembers keys
+# for five minutes, and what it wraps is in the database soon after.
 GRACE = timedelta(minutes=10)
 
 
@@ -26,6 +28,15 @@ class NoSuchVersion(NotFound):
 
     def __init__(self, version: int) -> None:
         super().__init__(f"There is no version {version}. `holdfast kms status` shows those there are.")
+
+
+class NoSuchScope(NotFound):
+    """Nothing lies under such a key."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(
+            f"No repository was ever encrypted under '{arn}'. `holdfast kms status` shows the keys in use."
+        )
 
 
 class VersionInUse(Invalid):
@@ -46,46 +57,105 @@ class Version:
     secrets: int
 
 
-def status(on: Backends) -> tuple[list[Version], int]:
-    """The versions of the registry's own key, and how many objects were not looked at yet since an upgrade."""
-    ring, made_at = on.keys.own(), on.keys.file.made_at()
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A key scope with the versions of its key."""
+
+    name: str
+    versions: list[Version]
+    untold_objects: int  # of an older program, which nobody looked at yet
+    refusal: str | None  # why its key cannot be used
+
+
+def status(on: Backends) -> list[Scope]:
+    """Every key scope, the registry's own first."""
+    return [_status(on, scope) for scope in [OWN, *_named_scopes(on)]]
+
+
+def _status(on: Backends, scope: str) -> Scope:
+    refusal = None
+    try:
+        on.keys.rings(scope)
+    except Kms as found:
+        refusal = found.message
+    made_at = _made_at(on, scope)
     with on.database.snapshot() as tx:
-        objects = store.wrappings.objects_by_version(tx, OWN)
-        secrets = _secrets_by_version(tx)
+        objects = store.wrappings.objects_by_version(tx, scope)
+        secrets = _secrets_by_version(tx) if scope == OWN else {}
+    newest = max(made_at)
     versions = [
-        Version(one, made_at[one], one == ring.newest, objects.get(one, 0), secrets.get(one, 0))
-        for one in ring.versions
+        Version(one, made_at[one], one == newest, objects.get(one, 0), secrets.get(one, 0)) for one in sorted(made_at)
     ]
-    return versions, objects.get(0, 0)
+    return Scope(scope, versions, objects.get(0, 0), refusal)
 
 
-def rotate(on: Backends) -> int:
-    """Add a version, under which everything is wrapped from now on; which."""
-    return on.keys.file.rotate(on.clock())
+def scopes_of(on: Backends, arn: str | None) -> list[str]:
+    """The key scopes of a named key; without one, the registry's own."""
+    if arn is None:
+        return [OWN]
+    found = [scope for scope in _named_scopes(on) if named_key(scope) == arn]
+    if not found:
+        raise NoSuchScope(arn)
+    return found
 
 
-def retire(on: Backends, version: int) -> None:
-    """Remove a version under which nothing is wrapped any more."""
-    ring, made_at = on.keys.own(), on.keys.file.made_at()
-    if version not in ring.versions:
+def rotate(on: Backends, scope: str = OWN) -> int:
+    """Add a version, under which everything of a scope is wrapped from now on; which.
+
+    A version in the database is known to other processes when they forget what they remember, after five minutes.
+    """
+    if scope == OWN and on.keys.file is not None:
+        return on.keys.file.rotate(on.clock())
+    version = on.keys.rings(scope, afresh=True)[0].newest + 1
+    made = [on.keys.fresh(scope, layer, version) for layer in range(layers(scope))]
+    with on.database.transaction() as tx:
+        for layer, (sealed, sealed_by) in enumerate(made):
+            key = WrappingKey(scope, layer, version, sealed, sealed_by, on.clock())
+            store.wrappings.add_wrapping_key(tx, key)
+    on.keys.rings(scope, version)
+    return version
+
+
+def retire(on: Backends, version: int, scope: str = OWN) -> None:
+    """Remove a version of a scope's key under which nothing is wrapped any more."""
+    made_at = _made_at(on, scope)
+    newest = max(made_at)
+    if version not in made_at:
         raise NoSuchVersion(version)
-    if version == ring.newest:
+    if version == newest:
         raise VersionInUse(version, "it is the newest one. `holdfast kms rotate` makes another")
-    if on.clock() - made_at[ring.newest] < GRACE:
+    if on.clock() - made_at[newest] < GRACE:
         minutes = GRACE.total_seconds() / 60
-        raise VersionInUse(
-            version, f"the newest one is not {minutes:.0f} minutes old, and pushes may still use the other"
-        )
+        raise VersionInUse(version, f"the newest is not {minutes:.0f} minutes old, and pushes may still use this one")
     with on.database.snapshot() as tx:
-        objects = store.wrappings.objects_by_version(tx, OWN)
-        secrets = _secrets_by_version(tx).get(version, 0)
+        objects = store.wrappings.objects_by_version(tx, scope)
+        secrets = _secrets_by_version(tx).get(version, 0) if scope == OWN else 0
     wrapped = objects.get(version, 0) + objects.get(0, 0)
     if wrapped or secrets:
         raise VersionInUse(
             version, f"{wrapped} objects and {secrets} secrets are wrapped under it. `holdfast kms rewrap` moves them"
         )
     on.database.flush()  # a power cut must not bring back what was wrapped under it
-    on.keys.file.retire(version)
+    if scope == OWN and on.keys.file is not None:
+        on.keys.file.retire(version)
+        return
+    with on.database.transaction() as tx:
+        store.wrappings.remove_wrapping_keys(tx, scope, version)
+
+
+def _named_scopes(on: Backends) -> list[str]:
+    with on.database.snapshot() as tx:
+        found = store.wrappings.wrapping_keys_of_all(tx)
+    return list(dict.fromkeys(key.scope for key in found if key.scope != OWN))
+
+
+def _made_at(on: Backends, scope: str) -> dict[int, datetime]:
+    """When each version of a scope's key was made."""
+    if scope == OWN and on.keys.file is not None:
+        on.keys.own()
+        return on.keys.file.made_at()
+    with on.database.snapshot() as tx:
+        return {key.version: key.made_at for key in store.wrappings.wrapping_keys_of_all(tx) if key.scope == scope}
 
 
 def _secrets_by_version(tx: Transaction) -> dict[int, int]:

@@ -16,7 +16,7 @@ from holdfast.model.errors import (
     LayersNotFound,
     RepositoryNotFound,
 )
-from holdfast.registry import objects
+from holdfast.registry import keys, objects
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -67,6 +67,7 @@ def open_blob(on: Backends, at: RepositoryRef, digest: str) -> SealedReader:
 
 def require_in_image(on: Backends, at: RepositoryRef, digest: str) -> None:
     """Refuse a layer that no image of the repository uses, or archived ones only, as GetDownloadUrlForLayer does."""
+    keys.require(on, at)
     with on.database.snapshot() as tx:
         repository = store.repositories.get(tx, at)
         if store.blobs.find(tx, repository, digest) is None:

@@ -112,7 +112,7 @@ def open_object(on: Backends, key: str, size_bytes: int) -> SealedReader:
     found = on.database.hot.object(key)
     if found is None:
         raise ObjectMissing(key)
-    rings = on.keys.rings(found.key_scope)
+    rings = on.keys.rings(found.key_scope, found.key_version)
     if found.sealed is None:
         return on.blobs.open(key, size_bytes, rings, found.wrapped_key)
     return on.blobs.open_sealed(key, size_bytes, rings, found.sealed, found.wrapped_key)

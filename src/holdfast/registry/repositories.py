@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model.errors import (
-    Kms,
     RepositoryAlreadyExists,
     RepositoryDeletionProtected,
     RepositoryNotEmpty,
@@ -15,14 +15,14 @@ from holdfast.model.errors import (
 )
 from holdfast.model.repositories import check_resource_tags, is_protected
 from holdfast.model.templates import Purpose
-from holdfast.registry import lifecycle, quotas, templates
+from holdfast.registry import kms_keys, lifecycle, quotas, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.repositories import Encryption, Repository, TagMutability
-    from holdfast.model.templates import TemplateSettings
+    from holdfast.model.templates import Template, TemplateSettings
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -39,6 +39,8 @@ def create(
     tags: Mapping[str, str],
 ) -> Repository:
     """Make a repository."""
+    check_resource_tags(tags)
+    encryption = kms_keys.settled(on, at.registry, encryption)
     with on.database.transaction() as tx:
         return _create(on, tx, at, mutability=mutability, scan_on_push=scan_on_push, encryption=encryption, tags=tags)
 
@@ -54,11 +56,6 @@ def _create(
     tags: Mapping[str, str],
 ) -> Repository:
     check_resource_tags(tags)
-    if encryption.type != "AES256":
-        raise Kms(
-            f"No key service is configured for encryption type {encryption.type}; use AES256",
-            "KMSNotConfiguredException",
-        )
     now = on.clock()
     repository = store.repositories.insert_new(
         tx,
@@ -84,32 +81,37 @@ def ensure_for_push(on: Backends, at: RepositoryRef, *, may_create: Callable[[],
     """
     if on.database.hot.has_repository(at):
         return
-    require_for_push(on, at)
+    template = require_for_push(on, at)
     may_create()
-    with on.database.transaction() as tx:
-        template = templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH)
-        if store.repositories.find(tx, at) is not None:
-            return
-        if template is None:
-            raise RepositoryNotFound(at)
+    while template is not None:
         if template.settings.lacks_role:
             log.warning("repository %s is not created: the template '%s' sets tags or KMS but no customRoleArn",
                         at.name, template.prefix)  # fmt: skip
             raise RepositoryNotFound(at)
-        create_by_template(on, tx, at, template.settings)
+        encryption = kms_keys.settled(on, at.registry, template.settings.encryption)
+        with on.database.transaction() as tx:
+            if store.repositories.find(tx, at) is not None:
+                return
+            settled, template = template, templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH)
+            if template == settled:
+                create_by_template(on, tx, at, replace(settled.settings, encryption=encryption))
+                return
+    raise RepositoryNotFound(at)
 
 
-def require_for_push(on: Backends, at: RepositoryRef) -> None:
-    """Refuse with `RepositoryNotFound` what `ensure_for_push` would not make."""
+def require_for_push(on: Backends, at: RepositoryRef) -> Template | None:
+    """Refuse with `RepositoryNotFound` what `ensure_for_push` would not make; the template by which it would."""
     if on.database.hot.has_repository(at):
-        return
+        return None
     with on.database.snapshot() as tx:
-        if templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH) is None:
-            raise RepositoryNotFound(at)
+        template = templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH)
+    if template is None:
+        raise RepositoryNotFound(at)
+    return template
 
 
 def create_by_template(on: Backends, tx: Transaction, at: RepositoryRef, settings: TemplateSettings) -> Repository:
-    """Make a repository that gets what a template says, in the transaction of what needs it."""
+    """Make a repository that gets what a template says, in the transaction of what needs it; its key is settled."""
     repository = _create(
         on,
         tx,

@@ -19,7 +19,6 @@ from holdfast.model.errors import Kms
 from holdfast.model.kms import OWN
 from holdfast.model.work import RewrapKeys
 from holdfast.registry.accounts import key_context
-from holdfast.registry.keys import wrapping_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +78,7 @@ def run(on: Backends, note: Callable[[Transaction, Tally], None], rest: Callable
         for scope, found in rings.items():
             counts = store.wrappings.objects_by_version(tx, scope)
             tally.total += sum(count for version, count in counts.items() if version < found[0].newest)
+    _wrapping_keys(on, tally)
     _secrets(on, tally, note)
     for scope, found in rings.items():
         _objects(on, scope, found, tally, note, rest)
@@ -126,18 +126,26 @@ def _objects(
         rest()
 
 
+def _wrapping_keys(on: Backends, tally: Tally) -> None:
+    """The wrapping keys of every scope, each by its master key."""
+    with on.database.snapshot() as tx:
+        keys = store.wrappings.wrapping_keys_of_all(tx)
+    for key in keys:
+        if key.scope in tally.refused or (not key.sealed_by and version_of(key.sealed) == on.keys.own().newest):
+            continue
+        renewed = on.keys.resealed(key.scope, key.layer, key.version, key.sealed, key.sealed_by)
+        with on.database.transaction() as tx:
+            store.wrappings.renew_wrapping_key(tx, key, *renewed)
+
+
 def _secrets(on: Backends, tally: Tally, note: Callable[[Transaction, Tally], None]) -> None:
-    """Access keys, secrets of the installation, and the wrapping keys that the registry's own key seals."""
+    """Secrets of the installation, and access keys."""
     ring, after = on.keys.own(), ""
     with on.database.transaction() as tx:
         note(tx, tally)
         for name, version, sealed in store.wrappings.all_secrets(tx):
             if version_of(sealed) != ring.newest:
                 store.wrappings.renew_secret(tx, name, version, _again(ring, sealed, name))
-        for key in store.wrappings.wrapping_keys_of_all(tx):
-            if not key.sealed_by and version_of(key.sealed) != ring.newest:
-                context = wrapping_context(key.scope, key.layer, key.version)
-                store.wrappings.renew_wrapping_key(tx, key, _again(ring, key.sealed, context), "")
     is_more = True
     while is_more:
         with on.database.transaction() as tx:

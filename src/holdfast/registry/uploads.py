@@ -93,6 +93,7 @@ def complete(
     on: Backends, at: RepositoryRef, upload: Upload, wanted: Sequence[str], last: PartWriter | None = None
 ) -> Blob:
     """Make an upload, with its last bytes, a blob of one of the wanted digests. Raises `DigestInvalid`."""
+    on.keys.rings(upload.key_scope)
     parts = upload.parts
     if last is not None and last.size_bytes:
         parts = (*parts, last.close())
@@ -124,6 +125,7 @@ def complete_whole(on: Backends, at: RepositoryRef, writer: PartWriter, digest: 
 
 def mount(on: Backends, at: RepositoryRef, source: RepositoryRef, digest: str) -> bool:
     """Let a repository hold a blob that another one of its registry holds; False if that cannot be."""
+    keys.require(on, at)
     with on.database.transaction() as tx:
         target = store.repositories.get(tx, at)
         origin = store.repositories.find(tx, source)

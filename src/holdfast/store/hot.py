@@ -78,6 +78,15 @@ class StoredObject(NamedTuple):
     wrapped_key: bytes | None  # None if only the object itself has it
 
 
+class SealedKey(NamedTuple):
+    """A wrapping key of a scope."""
+
+    layer: int  # 0 is the innermost
+    version: int
+    sealed: bytes
+    sealed_by: str  # a key of a key service; empty if the registry's own
+
+
 class HotReads:
     """One read-only connection; used by one thread."""
 
@@ -110,9 +119,9 @@ class HotReads:
         ).fetchone()
         return row
 
-    def wrapping_keys(self, scope: str) -> list[tuple[int, int, bytes, str]]:
-        """Layer, version, sealed bytes and sealing key of every wrapping key of a scope."""
-        return self._execute(_WRAPPING_KEYS, (scope,)).fetchall()
+    def wrapping_keys(self, scope: str) -> list[SealedKey]:
+        """Every wrapping key of a scope."""
+        return [SealedKey(*row) for row in self._execute(_WRAPPING_KEYS, (scope,)).fetchall()]
 
     def is_kms_key_enabled(self, arn: str) -> bool | None:
         """Whether a named key may be used; None if there is none of that name."""

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 @operation(
     on=the_repository,
     facts=lambda request: [tags_told(request.get("tags", []))],
-    lacks="KMS keys: encryptionType must be AES256",
 )
 def create_repository(call: Call, request: Shape) -> Shape:
     """Make a repository."""
