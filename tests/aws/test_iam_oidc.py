@@ -1,5 +1,7 @@
 """Providers of identities, as AWS's own client sees them."""
 
+import json
+
 import pytest
 
 from tests.callers import refusal
@@ -200,3 +202,24 @@ def test_providers_are_tagged(account):
     assert (twice[0], full[0]) == ("InvalidInput", "LimitExceeded")
     assert [*first["Tags"], *second["Tags"]] == [*TOO_MANY_TAGS[2:], *TAGS]
     assert (first["IsTruncated"], second["IsTruncated"]) == (True, False)
+
+
+def test_a_role_does_not_trust_all_of_github(account):
+    federated = {"Federated": a_provider(account)}
+    statement = {"Effect": "Allow", "Principal": federated, "Action": "sts:AssumeRoleWithWebIdentity"}
+    key = "token.actions.githubusercontent.com"
+    open_to_all = json.dumps(
+        {"Version": "2012-10-17", "Statement": {**statement, "Condition": {"StringEquals": {f"{key}:aud": "x"}}}}
+    )
+    of_acme = json.dumps(
+        {"Version": "2012-10-17", "Statement": {**statement, "Condition": {"StringLike": {f"{key}:sub": "repo:a/*"}}}}
+    )
+
+    code, message = refusal(account.iam.create_role, RoleName="ci", AssumeRolePolicyDocument=open_to_all)
+    account.iam.create_role(RoleName="ci", AssumeRolePolicyDocument=of_acme)
+
+    assert code == "MalformedPolicyDocument"
+    assert message.endswith(f"{key}:sub or {key}:job_workflow_ref which is not scoped to all.")
+    update = account.iam.update_assume_role_policy
+    assert refusal(update, RoleName="ci", PolicyDocument=open_to_all) == (code, message)
+    assert account.iam.get_role(RoleName="ci")["Role"]["AssumeRolePolicyDocument"] == json.loads(of_acme)

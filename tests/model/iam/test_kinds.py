@@ -26,6 +26,7 @@ ALPHANUMERIC = (
 )
 LIKE_IDENTITY = [iam.Kind.IDENTITY, iam.Kind.BOUNDARY, iam.Kind.SESSION, iam.Kind.GUARDRAIL]
 PROVIDER = f"arn:aws:iam::{HOME}:oidc-provider/token.actions.githubusercontent.com"
+OF_ACME = {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:acme/*"}}
 
 
 def refusal_of(text, kind=iam.Kind.IDENTITY):
@@ -147,8 +148,8 @@ def test_a_refusal_repeats_no_more_than_a_door_can_write():
         trust(Principal="*"),
         trust(Principal={"AWS": [HOME, ROOT, ROLE, "AROADBQP57FF2AEXAMPLE", "*"]}),
         trust(Principal={"Service": ["codebuild.amazonaws.com", "ecs-tasks.amazonaws.com"]}),
-        trust(Principal={"Federated": PROVIDER}, Action="sts:AssumeRoleWithWebIdentity"),
-        trust(Principal={"Federated": "cognito-identity.amazonaws.com"}, Action=["STS:assumerolewithwebidentity"]),
+        trust(Principal={"Federated": PROVIDER}, Action="sts:AssumeRoleWithWebIdentity", Condition=OF_ACME),
+        trust(Principal={"Federated": "www.amazon.com"}, Action=["STS:assumerolewithwebidentity"]),
         trust(Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity", "sts:AssumeRoleWithSAML"]),
         trust(Sid="a", Effect="Deny", Condition={"StringEquals": {"sts:ExternalId": "x"}}),
         json.dumps(json.loads(trust()) | {"Version": "2008-10-17", "Id": "an id"}),

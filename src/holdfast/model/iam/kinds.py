@@ -17,7 +17,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from holdfast.model.errors import InvalidParameter, MalformedPolicyDocument
-from holdfast.model.iam import conditions, documents
+from holdfast.model.iam import conditions, documents, shared_providers
 from holdfast.model.iam.documents import SYNTAX, WITH_VARIABLES
 from holdfast.model.iam.principals import is_aws_principal
 
@@ -139,6 +139,7 @@ def _check_trust(document: Document) -> None:
         for kind, principal in statement.principals.listed:
             if kind not in _PRINCIPALS or not _PRINCIPALS[kind](principal):
                 raise invalid_principal(kind, principal)
+    shared_providers.check(document)
 
 
 def _check_endpoint(document: Document) -> None:
