@@ -15,6 +15,8 @@ import pytest
 
 from tests.accounts import Account
 from tests.callers import Aws, Http, Registry
+from tests.clouds import Azurite
+from tests.seaweed import SeaweedFS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,6 +161,22 @@ def strict_product(tmp_path_factory):
     running = Product(tmp_path_factory.mktemp("strict") / "data", "--profile", "ecr-strict")
     yield running
     assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory):
+    """A real S3 server; whoever uses it is of the xdist group "object stores", so that one is started."""
+    server = SeaweedFS(tmp_path_factory.mktemp("seaweed") / "data")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory):
+    """An emulator of Azure, where it is installed."""
+    server = Azurite(tmp_path_factory.mktemp("azurite"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture

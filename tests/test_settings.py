@@ -58,7 +58,23 @@ BAD = {
     "listen": ["", ",", "5000", "127.0.0.1", ":5000", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1"],
     "tls": ["on", "/no/such/folder"],
     "database": ["mysql://x", "sqlite:", "x.db"],
-    "blobs": ["ftp://x", "/x"],
+    "blobs": [
+        "ftp://x",
+        "/x",
+        "s3:/x",
+        "s3://",
+        "s3://X",
+        "s3://bucket/../x",
+        "s3://bucket/a b",
+        "s3://bucket#x",
+        "s3://bucket?zone=a",
+        "s3://bucket?region=a&region=b",
+        "s3://bucket?endpoint=ftp://x",
+        "s3://bucket?endpoint",
+        "s3://bucket?timeout=0",
+        "gs://bucket?region=us",
+        "az://container?account=A",
+    ],
     "account": ["", "12345678901", "1234567890123", "12345678901x", "123456789012\n"],
     "region": ["", "x", "EU-WEST-1", "a" * 26, "eu west", "eu-west-1\n"],
     "workers": ["", "-1", "257", "two", "1.5", " 1"],
@@ -178,6 +194,21 @@ def test_a_secret_is_never_shown():
 def test_half_a_root_key_is_refused(lonely):
     with pytest.raises(BadSetting, match="must be set together"):
         read({}, {lonely: PAIR[lonely]})
+
+
+def test_a_password_in_an_address_is_not_shown():
+    with pytest.raises(BadSetting) as fault:
+        read({"blobs": "s3://me:secret@bucket/x"}, {})
+
+    assert "'s3://…@bucket/x': credentials do not belong into it" in str(fault.value)
+
+
+def test_bytes_are_kept_in_the_folder_that_an_address_names(start, name, tmp_path):
+    running = start("--blobs", f"file://{tmp_path}/elsewhere")
+
+    running.registry(name).push_blob(bytes(100_000))
+
+    assert len(list((tmp_path / "elsewhere").glob("??/*"))) == 1
 
 
 @pytest.mark.parametrize("text", ["short", "x" * 33, "with space in it", "AKIAAAAAAAAAAAAAAAA/"])

@@ -16,10 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast import aws, oci, registry
-from holdfast.blobs import FileStore, KeyFile, KeyFileFault, SealedStore
+from holdfast.blobs import (
+    FileStore,
+    KeyFile,
+    KeyFileFault,
+    ObjectMissing,
+    OutOfSpace,
+    SealedStore,
+    StoreUnavailable,
+)
 from holdfast.blobs.secret_files import write_secret_file
 from holdfast.http import Response, certificates, metrics, processes
 from holdfast.http.server import Server
+from holdfast.model import object_stores
 from holdfast.model.names import Registry
 from holdfast.model.quotas import ANY
 from holdfast.outbound import Fetcher
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from holdfast.blobs.remote import RemoteStore
     from holdfast.http import Answer, Request
     from holdfast.settings import Settings
 
@@ -112,6 +122,11 @@ def open_backends(settings: Settings) -> registry.Backends:
     unknown = set(settings.throttle).difference({ANY}, *(service.OPERATIONS for service in services))
     if unknown:
         raise BadSetting(f"--throttle: there is no operation '{min(unknown)}'; docs/reference/operations.md lists them")
+    limits = registry.Limits(
+        lifecycle_interval=timedelta(seconds=settings.lifecycle_interval),
+        deleted_lifetime=timedelta(days=settings.keep_deleted),
+    )
+    limits = registry.quotas.with_quotas(limits, settings.quotas)
     data = settings.data.absolute()
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -119,22 +134,18 @@ def open_backends(settings: Settings) -> registry.Backends:
         keys_path = data / "keys" / "local.json"
         # Data without its keys must not get new ones: the old bytes would be lost without a word.
         keys = KeyFile(keys_path) if database_path.exists() else KeyFile.create(keys_path, now())
-        blobs = FileStore(Path(settings.blobs.removeprefix("file:///") or data / "objects"))
+        blobs = _open_blobs(settings, limits.layer_bytes)
     except KeyFileFault as fault:
         raise BadSetting(str(fault)) from None
     except OSError as fault:
         raise BadSetting(f"--data {settings.data}: {fault.strerror}: {fault.filename}") from None
-    limits = registry.Limits(
-        lifecycle_interval=timedelta(seconds=settings.lifecycle_interval),
-        deleted_lifetime=timedelta(days=settings.keep_deleted),
-    )
     database = Database(database_path)
     return registry.Backends(
         database=database,
         blobs=SealedStore(blobs),
         keys=registry.keys.Keys(database, keys),
         clock=now,
-        limits=registry.quotas.with_quotas(limits, settings.quotas),
+        limits=limits,
         profile=settings.profile,
         home=Registry(settings.account, settings.region),
         public_repositories=settings.public_repositories,
@@ -148,6 +159,50 @@ def open_backends(settings: Settings) -> registry.Backends:
             keep=timedelta(days=settings.audit_days),
         ),
     )
+
+
+def _open_blobs(settings: Settings, layer_bytes: int) -> FileStore | RemoteStore:
+    """The store that a setting names; an object store is asked when it is first needed."""
+    if not settings.has_remote_blobs:
+        return FileStore(Path(settings.blobs.removeprefix("file://") or settings.data.absolute() / "objects"))
+    from holdfast.blobs.remote import RemoteStore, part_bytes
+
+    return RemoteStore(object_stores.parse(settings.blobs), part_bytes=part_bytes(layer_bytes))
+
+
+def _try_blobs(settings: Settings) -> None:
+    """Write, read and delete something in an object store. Raises `BadSetting`."""
+    store = _open_blobs(settings, 0)
+    if isinstance(store, FileStore):
+        return
+    try:
+        store.probe(os.urandom(16).hex())
+    except (StoreUnavailable, ObjectMissing, OutOfSpace) as fault:
+        raise BadSetting(f"--blobs: {fault}") from None
+
+
+def _try_blobs_apart(settings: Settings) -> None:
+    """The same in a process of its own: the library's threads would not survive the forks to come."""
+    if not settings.has_remote_blobs:
+        return
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 70
+        try:
+            _try_blobs(settings)
+            status = 0
+        except BadSetting as fault:
+            os.write(writing, str(fault).encode()[:4000])
+            status = 2
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        found = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        raise BadSetting(found or "--blobs: trying the store failed")
 
 
 def open_existing(settings: Settings) -> registry.Backends:
@@ -229,6 +284,7 @@ def serve(settings: Settings) -> int:
     # What may be refused is tried before anything is made: an address in use leaves no half-made folder behind.
     given = _given_certificate(settings)
     sockets = [_listen(address, workers) for address in settings.listen]
+    _try_blobs_apart(settings)
     on = open_backends(settings)
     credentials = prepare(settings, on)
     own = _own_certificate(settings) if given is None else given
@@ -294,6 +350,7 @@ def work(settings: Settings) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    _try_blobs(settings)
     runner = Runner(on)
     runner.is_stopping = stop.is_set
     log.info("working in the background on %s", settings.data)
@@ -411,5 +468,5 @@ def check(settings: Settings) -> list[tuple[str, str | None]]:
         registry.objects.probe(on)
         results.append(("blobs", None))
     except Exception as fault:  # noqa: BLE001 - likewise
-        results.append(("blobs", str(fault) or type(fault).__name__))
+        results.append(("blobs", str(fault.__cause__ or fault) or type(fault).__name__))
     return results

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.model import object_stores
 from holdfast.model.names import ACCOUNT_ID, REGION
 from holdfast.model.profiles import Profile
 from holdfast.model.quotas import ECR_RATES, QUOTAS
@@ -127,6 +128,11 @@ class Settings:
         if bool(self.root_access_key_id) != (self.root_secret_access_key is not None):
             raise BadSetting("HOLDFAST_ROOT_ACCESS_KEY_ID and HOLDFAST_ROOT_SECRET_ACCESS_KEY must be set together")
 
+    @property
+    def has_remote_blobs(self) -> bool:
+        """Whether bytes are kept in an object store."""
+        return bool(self.blobs) and not self.blobs.startswith("file:///")
+
     def encrypts(self, address: Listen) -> bool:
         """Whether an address is served by TLS."""
         if self.tls == "":
@@ -168,6 +174,12 @@ def _scheme(*schemes: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _blobs(text: str) -> str:
+    if text and not text.startswith("file:///"):
+        object_stores.parse(text)
+    return text
 
 
 def _match(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
@@ -258,6 +270,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+USERINFO = re.compile(r"//[^/?#]*@")  # of a URL; it may hold a password
 KEY_ID = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
 
 CHOICES = (
@@ -269,7 +282,8 @@ CHOICES = (
     Choice("tls_names", "", _names, "further host names for the certificate of --tls auto, with commas", "NAMES"),
     Choice("insecure_http", "false", _switch, "allow plain HTTP on addresses other than loopback", "", switch=True),
     Choice("database", "", _scheme("sqlite:///"), "where facts are kept [SQLite inside DIR]", "URL"),
-    Choice("blobs", "", _scheme("file:///"), "where bytes are kept [files inside DIR]", "URL"),
+    Choice("blobs", "", _blobs, "where bytes are kept: file:///DIR, s3://BUCKET/PREFIX, gs://… or az://… "
+           "[files inside DIR]", "URL"),
     Choice("account", "000000000000", _match(ACCOUNT_ID, "12 digits"), "default account", "ID"),
     Choice("region", "us-east-1", _match(REGION, "a region name"), "default region; every other is served too", "NAME"),
     Choice("workers", "0", _number(0, 256), "worker processes; 0 is one a processor", "N"),
@@ -324,6 +338,6 @@ def read(flags: Mapping[str, str | None], environment: Mapping[str, str] = os.en
         try:
             values[choice.name] = choice.parse(text)
         except ValueError as fault:
-            shown = "" if not choice.flag else f" {text!r}"
+            shown = "" if not choice.flag else f" {USERINFO.sub('//…@', text)!r}"
             raise BadSetting(f"{source}{shown}: {fault}") from None
     return Settings(**values)

@@ -52,6 +52,7 @@ WORDS: dict[type[Refusal], tuple[int, str]] = {
     errors.SessionTokenInvalid: (400, "UnrecognizedClientException"),
     errors.SizeInvalid: (400, "InvalidLayerPartException"),
     errors.StorageFull: (503, "ServiceUnavailableException"),
+    errors.StorageUnavailable: (503, "ServiceUnavailableException"),
     errors.TagInvalid: (400, "InvalidParameterException"),
     errors.TokenExpired: (400, "ExpiredTokenException"),
     errors.Unauthenticated: (400, "UnrecognizedClientException"),

@@ -2,7 +2,15 @@
 
 from holdfast.blobs.data_keys import DataKeys
 from holdfast.blobs.files import FileStore
-from holdfast.blobs.interface import BlobStore, ObjectDamaged, ObjectMissing, ObjectReader, ObjectWriter, OutOfSpace
+from holdfast.blobs.interface import (
+    BlobStore,
+    ObjectDamaged,
+    ObjectMissing,
+    ObjectReader,
+    ObjectWriter,
+    OutOfSpace,
+    StoreUnavailable,
+)
 from holdfast.blobs.key_file import KeyFile, KeyFileFault
 from holdfast.blobs.keys import KeyRing
 from holdfast.blobs.sealed import SealedReader, SealedWriter
@@ -23,4 +31,5 @@ __all__ = [
     "SealedReader",
     "SealedStore",
     "SealedWriter",
+    "StoreUnavailable",
 ]

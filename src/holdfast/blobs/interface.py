@@ -21,14 +21,18 @@ class OutOfSpace(Exception):
     """The store has no room for more bytes."""
 
 
+class StoreUnavailable(Exception):
+    """The store does not answer, or not with what was asked; it may be asked again."""
+
+
 class ObjectWriter(Protocol):
     """An object being written; nobody sees it before `close` returns."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append bytes. Raises `OutOfSpace`."""
+        """Append bytes. Raises `OutOfSpace` and `StoreUnavailable`; then the object can only be discarded."""
 
     def close(self) -> None:
-        """Make the object durable and visible. Raises `OutOfSpace`."""
+        """Make the object durable and visible. Raises `OutOfSpace` and `StoreUnavailable`."""
 
     def discard(self) -> None:
         """Forget what was written; harmless after `close`."""
@@ -42,7 +46,7 @@ class ObjectReader(Protocol):
         """How many bytes the object has."""
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        """Fill a buffer from an offset; fewer bytes than asked only at the end."""
+        """Fill a buffer from an offset; fewer bytes than asked only at the end. Raises `StoreUnavailable`."""
 
     def close(self) -> None:
         """Release the handle."""
@@ -52,10 +56,10 @@ class BlobStore(Protocol):
     """A place for bytes."""
 
     def create(self, key: str) -> ObjectWriter:
-        """Begin an object under a key that was never used."""
+        """Begin an object under a key that was never used. Raises `OutOfSpace` and `StoreUnavailable`."""
 
     def open(self, key: str) -> ObjectReader:
-        """Open an object. Raises `ObjectMissing`."""
+        """Open an object. Raises `ObjectMissing` and `StoreUnavailable`."""
 
     def delete(self, key: str) -> None:
-        """Remove an object; an absent one is no fault."""
+        """Remove an object, finished or not; an absent one is no fault. Raises `StoreUnavailable`."""

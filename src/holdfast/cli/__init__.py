@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(
             level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
         )
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for library in ("alembic", "botocore"):
+            logging.getLogger(library).setLevel(logging.WARNING)
         status: int = options.run(settings, options)
     except BadSetting as fault:
         sys.stderr.write(f"holdfast: {fault}\n")

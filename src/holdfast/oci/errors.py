@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from holdfast.http import Request
     from holdfast.model.errors import Refusal
 
+RETRY_SECONDS = "5"
 API_VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
 
 # distribution-spec, "Error Codes"; where it leaves the status open, that of the ECR service.
@@ -76,6 +77,8 @@ def refuse(request: Request, refusal: Refusal, *, strict: bool) -> Response:
         return _challenge(request, refusal, code)
     message = "Requested image not found" if isinstance(refusal, errors.ImageNotFound) else refusal.message
     response = error(request, status, code, message)
+    if status == 503:
+        response.headers.append(("Retry-After", RETRY_SECONDS))
     if isinstance(refusal, errors.RangeInvalid):
         received = refusal.details.get("received")
         if isinstance(received, Upload):

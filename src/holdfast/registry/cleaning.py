@@ -37,7 +37,8 @@ def sweep(on: Backends) -> int:
     gone = 0
     for key in keys:
         try:
-            objects.drop(on, key)
+            if not objects.drop(on, key):
+                break  # the store is away, and each of the others would wait for it
             gone += 1
         except Exception:
             log.exception("the object %s cannot be removed; the others are, and it is tried again", key)

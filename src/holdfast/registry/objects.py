@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.blobs import DataKeys, ObjectDamaged, ObjectMissing, OutOfSpace
-from holdfast.model.errors import BytesDamaged, LayerTooLarge, StorageFull
+from holdfast.blobs import DataKeys, ObjectDamaged, ObjectMissing, OutOfSpace, StoreUnavailable
+from holdfast.model.errors import BytesDamaged, LayerTooLarge, StorageFull, StorageUnavailable
 from holdfast.model.kms import OWN, Seal, Sealed
 from holdfast.model.uploads import SMALL_BYTES, Part
 
@@ -45,7 +46,7 @@ class PartWriter:
         self.size_bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Take more bytes. Raises `LayerTooLarge` and `StorageFull`."""
+        """Take more bytes. Raises `LayerTooLarge`, `StorageFull` and `StorageUnavailable`."""
         limit = self._on.limits.layer_bytes
         self.size_bytes += len(data)
         if self._first_byte + self.size_bytes > limit:
@@ -53,7 +54,7 @@ class PartWriter:
         if self._writer is None and self.size_bytes <= SMALL_BYTES:
             self._small.append(data)
             return
-        with _space(self.discard):
+        with _store_faults(self.discard):
             if self._writer is None:
                 self._writer = self._begin()
                 for piece in self._small:
@@ -80,42 +81,41 @@ class PartWriter:
             data_keys, data = self._data_keys(), b"".join(self._small)
             sealed = Sealed(self._on.blobs.seal(self._key, data_keys, data, self._sha256.update), self._seal(data_keys))
         else:
-            with _space(self.discard):
+            with _store_faults(self.discard):
                 self._writer.close()
         return Part(self._first_byte, self.size_bytes, self._key, self._sha256.hexdigest(), sealed)
 
     def discard(self) -> None:
         """Forget the bytes, written or half-written, unless something holds them."""
-        if self._writer is not None:
-            self._writer.discard()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.discard()
             drop(self._on, self._key)
         self._small.clear()
 
 
-class _space:  # noqa: N801 - reads as a statement
-    """Turn a full store into a refusal, and leave nothing behind."""
-
-    def __init__(self, give_up: Callable[[], None]) -> None:
-        self._give_up = give_up
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
-        if isinstance(fault, OutOfSpace):
-            self._give_up()
-            raise StorageFull from fault
+@contextmanager
+def _store_faults(give_up: Callable[[], None] | None = None) -> Iterator[None]:
+    """Turn what keeps a store from its work into a refusal, and leave nothing behind."""
+    try:
+        yield
+    except (OutOfSpace, StoreUnavailable) as fault:
+        log.warning("the blob store: %s", fault)
+        if give_up is not None:
+            give_up()
+        raise (StorageFull if isinstance(fault, OutOfSpace) else StorageUnavailable) from fault
 
 
 def open_object(on: Backends, key: str, size_bytes: int) -> SealedReader:
-    """The plaintext of an object of a known size. Raises `ObjectMissing` and `ObjectDamaged`."""
+    """The plaintext of an object of a known size. Raises `ObjectMissing`, `ObjectDamaged`, `StorageUnavailable`."""
     found = on.database.hot.object(key)
     if found is None:
         raise ObjectMissing(key)
     rings = on.keys.rings(found.key_scope, found.key_version)
-    if found.sealed is None:
+    if found.sealed is not None:
+        return on.blobs.open_sealed(key, size_bytes, rings, found.sealed, found.wrapped_key)
+    with _store_faults():
         return on.blobs.open(key, size_bytes, rings, found.wrapped_key)
-    return on.blobs.open_sealed(key, size_bytes, rings, found.sealed, found.wrapped_key)
 
 
 def is_sound(on: Backends, blob: Blob) -> bool:
@@ -123,7 +123,7 @@ def is_sound(on: Backends, blob: Blob) -> bool:
     try:
         for _ in read(on, Part(0, blob.size_bytes, blob.object_key, "")):
             pass
-    except (BytesDamaged, ObjectDamaged):
+    except (BytesDamaged, ObjectDamaged, ObjectMissing):
         log.critical("blob %s: the object %s is missing or damaged", blob.digest, blob.object_key)
         return False
     return True
@@ -142,24 +142,31 @@ def read(on: Backends, part: Part) -> Iterator[memoryview]:
     try:
         position = 0
         while position < part.size_bytes:
-            view = reader.read(position)
+            with _store_faults():
+                view = reader.read(position)
             yield view
             position += len(view)
     finally:
         reader.close()
 
 
-def drop(on: Backends, key: str) -> None:
+def drop(on: Backends, key: str) -> bool:
     """Delete an object that nothing holds: decide, delete the bytes, forget. A crash in between is swept up later.
 
+    So are bytes that the store cannot delete now, for which the answer is False.
     The decision is on disk before the bytes go: else a power cut could bring back an upload whose bytes are gone.
     """
     with on.database.transaction() as tx:
         doomed = store.blobs.doom_object(tx, key)
     if doomed:
-        on.blobs.delete(key)
+        try:
+            on.blobs.delete(key)
+        except StoreUnavailable as fault:
+            log.warning("the object %s is removed later: %s", key, fault)
+            return False
         with on.database.transaction(durable=False) as tx:
             store.blobs.forget_object(tx, key)
+    return True
 
 
 def probe(on: Backends) -> None:

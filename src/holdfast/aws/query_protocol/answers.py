@@ -38,6 +38,7 @@ WORDS_QUERY: dict[type[Refusal], tuple[int, str]] = {
     errors.RequestTooLarge: (413, "RequestEntityTooLarge"),
     errors.SessionTokenExpired: (403, "ExpiredToken"),
     errors.StorageFull: (503, "ServiceUnavailable"),
+    errors.StorageUnavailable: (503, "ServiceUnavailable"),
     errors.Throttling: (400, "Throttling"),
     errors.TokenExpired: (403, "ExpiredToken"),
     errors.UnrecognizedClient: (403, "InvalidClientTokenId"),

@@ -41,6 +41,13 @@ class StorageFull(Unavailable):
         super().__init__("The registry has no space left for this upload. Ask its operator to add storage, then retry.")
 
 
+class StorageUnavailable(Unavailable):
+    """The store of the bytes does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("The registry cannot reach its storage now. Try again; its log tells the operator why.")
+
+
 class BytesDamaged(Unavailable):
     """Kept bytes that are missing or do not prove themselves; they are never served."""
 
