@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -65,7 +64,7 @@ class Job:
         """
         if self.is_stopping():
             raise WorkInterrupted
-        self.stepped_at = time.monotonic()
+        self.stepped_at = self.on.monotonic()
         if not store.work.hold(tx, self.item, self.on.clock() + LEASE, progress):
             raise LeaseLost
         if store.work.is_cancelled(tx, self.item):
@@ -73,7 +72,7 @@ class Job:
 
     def rest(self) -> None:
         """Leave requests as much time as the last step took: there is one writer at a time, and they wait for it."""
-        time.sleep(min(time.monotonic() - self.stepped_at, LONGEST_REST))
+        self.on.sleep(min(self.on.monotonic() - self.stepped_at, LONGEST_REST))
 
     def hold(self) -> bool:
         """Lengthen the lease between steps; False if the work is no longer ours."""

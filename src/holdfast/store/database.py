@@ -18,7 +18,8 @@ from holdfast.model.errors import StorageFull
 from holdfast.store.hot import HotReads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from holdfast.store.statements import Row, Statement
@@ -64,14 +65,23 @@ class Transaction:
 
 
 class Database:
-    """An open database. Cheap to make; each thread connects on first use, so a process may fork after making one."""
+    """An open database. Cheap to make; each thread connects on first use, so a process may fork after making one.
 
-    def __init__(self, path: Path) -> None:
+    `turn` is held by one writer at a time, and `sync` makes an open file durable; a simulation brings its own.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        turn: AbstractContextManager[None] | None = None,
+        sync: Callable[[int], None] = os.fdatasync,
+    ) -> None:
         self._path = path
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self._turn = _Turn(path)
-        self._log = _WriteAheadLog(path)
+        self._turn = turn or _Turn(path)
+        self._log = _WriteAheadLog(path, sync)
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[Transaction]:
@@ -88,7 +98,7 @@ class Database:
                 raise StorageFull from fault
             raise
         if durable:
-            self._log.flush()
+            self.flush()
 
     def flush(self) -> None:
         """Return when everything that was committed is on disk."""
@@ -189,7 +199,8 @@ class _WriteAheadLog:
     that it is there to stay.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sync: Callable[[int], None]) -> None:
+        self._sync = sync
         self._path = f"{path}-wal"
         self._folder = path.parent
         self._flushing = threading.Lock()
@@ -209,7 +220,7 @@ class _WriteAheadLog:
             # Without a log there is nothing to do: SQLite flushed all of it when the last connection closed.
             try:
                 with suppress(FileNotFoundError):
-                    os.fdatasync(self._open())
+                    self._sync(self._open())
             except OSError:
                 # The system reports a failed write once and then forgets it: nothing that follows can be trusted.
                 log.critical("the log of the database cannot be flushed; this process ends at once", exc_info=True)

@@ -15,9 +15,11 @@ from holdfast.registry.work import LEASE, Job, LeaseLost, WorkCancelled, WorkInt
 from holdfast.worker.handlers import HANDLERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from holdfast.registry import Backends
+    from holdfast.worker.handlers import Handler
 
 log = logging.getLogger(__name__)
 
@@ -29,20 +31,27 @@ LOOK_SECONDS = 60.0  # between two looks whether what recurs is there
 class Runner:
     """Runs what is due; one a process."""
 
-    def __init__(self, on: Backends) -> None:
+    def __init__(
+        self,
+        on: Backends,
+        handlers: Mapping[str, Handler] = HANDLERS,
+        beating_for: Callable[[Job], AbstractContextManager[None]] | None = None,
+    ) -> None:
         self.is_stopping: Callable[[], bool] = lambda: False
         self._on = on
+        self._handlers = handlers
         self._looked_at = -1e9
-        self._heart = _Heart()
+        self._beating_for = beating_for or _Heart().beating_for
 
     def tick(self) -> None:
         """Do what is due now; a fault is logged and the work is tried again later."""
-        until = time.monotonic() + TURN_SECONDS
+        monotonic = self._on.monotonic
+        until = monotonic() + TURN_SECONDS
         try:
-            if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            if monotonic() - self._looked_at > LOOK_SECONDS:
                 registry.work.begin_recurring(self._on)
-                self._looked_at = time.monotonic()
-            while time.monotonic() < until and not self.is_stopping():
+                self._looked_at = monotonic()
+            while monotonic() < until and not self.is_stopping():
                 job = registry.work.claim(self._on, _owner(), self.is_stopping)
                 if job is None:
                     break
@@ -51,9 +60,9 @@ class Runner:
             log.exception("background work failed; it will be tried again")
 
     def _run(self, job: Job) -> None:
-        with self._heart.beating_for(job):
+        with self._beating_for(job):
             try:
-                again_at = HANDLERS[job.item.kind](job.on, job)
+                again_at = self._handlers[job.item.kind](job.on, job)
             except WorkCancelled:
                 log.info("work %d (%s %s) was cancelled", job.item.id, job.item.kind, job.item.key)
                 registry.work.stop(job)
