@@ -1,4 +1,4 @@
-"""The command line: serve · worker · check · account · audit · explain · kms · lifecycle · deleted · work · events."""
+"""The command line: serve, worker and check; what operators look at and steer; and selftest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from holdfast import __version__
-from holdfast.cli import account, audit, deleted, events, explain, kms, lifecycle, work
+from holdfast.cli import account, audit, deleted, events, explain, kms, lifecycle, selftest, work
 from holdfast.cli.ground import add_settings
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         add_settings(command)
         command.set_defaults(run=run)
-    for group in (account, audit, explain, kms, lifecycle, deleted, work, events):
+    for group in (account, audit, explain, kms, lifecycle, deleted, work, events, selftest):
         group.add(commands)
     return parser
 

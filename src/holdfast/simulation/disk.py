@@ -1,0 +1,131 @@
+"""A blob store that fails, delays, tears what is written and forgets what was not made durable; at command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from holdfast.blobs import ObjectMissing, OutOfSpace
+from holdfast.simulation.history import Violation
+
+if TYPE_CHECKING:
+    from holdfast.simulation.machine import Machine
+
+
+@dataclass(slots=True)
+class File:
+    """An object, finished or not."""
+
+    data: bytearray = field(default_factory=bytearray)
+    is_finished: bool = False
+
+
+class Disk:
+    """Every object of the simulated machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.files: dict[str, File] = {}
+        self.leaving: dict[str, File] = {}  # deleted, but a power cut may bring them back
+        self._used: set[str] = set()
+
+    def create(self, key: str) -> Writer:
+        """Begin an object."""
+        self.machine.point("create")
+        if key in self._used:
+            raise Violation(f"the key {key} is used for a second object")
+        self.machine.may_break("create", self._fault())
+        self._used.add(key)
+        file = self.files[key] = File()
+        return Writer(self, key, file)
+
+    def open(self, key: str) -> Reader:
+        """Open an object."""
+        self.machine.point("open")
+        self.machine.may_break("open", OSError("simulated fault"))
+        file = self.files.get(key)
+        if file is None or not file.is_finished:
+            raise ObjectMissing(key)
+        return Reader(self, file)
+
+    def delete(self, key: str) -> None:
+        """Remove an object, finished or not."""
+        self.machine.point("delete")
+        self.machine.may_break("delete", OSError("simulated fault"))
+        file = self.files.pop(key, None)
+        if file is not None:
+            self.leaving[key] = file
+        self.machine.point("deleted")
+        self.machine.may_break("deleted", OSError("simulated fault"))
+        self.leaving.pop(key, None)
+
+    def lose_power(self) -> None:
+        """Keep what was made durable; of the rest, what chance leaves."""
+        chance = self.machine.chance
+        for key, file in [*self.leaving.items()]:
+            if chance.random() < 0.5:
+                self.files[key] = file
+        self.leaving.clear()
+        for key, file in [*self.files.items()]:
+            if not file.is_finished and chance.random() < 0.5:
+                del self.files[key]
+            elif not file.is_finished:
+                del file.data[chance.randint(0, len(file.data)) :]
+
+    def _fault(self) -> Exception:
+        return self.machine.chance.choice([OSError("simulated fault"), OutOfSpace("simulated full disk")])
+
+
+class Writer:
+    """An object being written."""
+
+    def __init__(self, disk: Disk, key: str, file: File) -> None:
+        self._disk = disk
+        self._key = key
+        self._file = file
+        self._is_closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append bytes; half of them, when the disk is full."""
+        machine = self._disk.machine
+        machine.point("write")
+        self._file.data += memoryview(data)[: len(data) // 2]
+        machine.may_break("write", OutOfSpace("simulated full disk"))
+        self._file.data += memoryview(data)[len(data) // 2 :]
+
+    def close(self) -> None:
+        """Make the object durable and visible."""
+        machine = self._disk.machine
+        machine.point("close")
+        machine.may_break("close", OSError("simulated fault"))
+        if self._disk.files.get(self._key) is not self._file:
+            raise OSError("the object was deleted while it was written")
+        self._file.is_finished = self._is_closed = True
+        machine.point("closed")
+        machine.may_break("closed", OSError("simulated fault"))
+
+    def discard(self) -> None:
+        """Forget what was written, unless it was finished."""
+        self._disk.machine.point("discard")
+        if not self._is_closed and self._disk.files.get(self._key) is self._file:
+            del self._disk.files[self._key]
+
+
+class Reader:
+    """An open object: its bytes stay readable when it is deleted meanwhile."""
+
+    def __init__(self, disk: Disk, file: File) -> None:
+        self._disk = disk
+        self._data = memoryview(bytes(file.data))
+        self.size_bytes = len(self._data)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill a buffer from an offset."""
+        self._disk.machine.point("read")
+        self._disk.machine.may_break("read", OSError("simulated fault"))
+        piece = self._data[offset : offset + len(buffer)]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        """Nothing is held."""

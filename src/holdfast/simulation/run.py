@@ -1,0 +1,223 @@
+"""One seed: set up, let everybody act, let the dust settle, look at everything, delete everything, and judge."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from holdfast import registry
+from holdfast.simulation import errands
+from holdfast.simulation.client import Client
+from holdfast.simulation.ground import folder, ground
+from holdfast.simulation.history import Violation
+from holdfast.simulation.machine import Machine
+from holdfast.simulation.people import Crowd, Person
+from holdfast.simulation.registers import becomes
+from holdfast.simulation.things import BLOBS, MOVING, REPOSITORIES, TAGS, THINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from holdfast.simulation.history import History
+    from holdfast.simulation.nodes import Node
+
+PEOPLE = 4
+REST = timedelta(seconds=1)  # between two ticks of a process's background work, at most
+BOOT = timedelta(seconds=2)  # until a process that died begins anew, at most
+UNTIL_ALL_IS_OLD = timedelta(days=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a seed."""
+
+    seed: int
+    steps: int
+    history: History
+    violation: Violation | None
+    switches: int
+
+
+def run(seed: int, steps: int) -> Outcome:
+    """Run one seed."""
+    with folder() as path:
+        machine = Machine(seed, ground(), path)
+        violation = None
+        try:
+            with _listening(machine):
+                _Run(machine, steps).all()
+        except Violation as found:
+            violation = found
+        finally:
+            machine.close()
+    return Outcome(seed, steps, machine.history, violation, machine.scheduler.switches)
+
+
+def shortened(outcome: Outcome) -> Outcome:
+    """A run of the same seed with as few steps as are needed to see it fail: what happens up to there is the same."""
+    enough, too_few = outcome, 0
+    while enough.steps - too_few > 1:
+        half = run(outcome.seed, (enough.steps + too_few) // 2)
+        if half.violation is None:
+            too_few = half.steps
+        else:
+            enough = half
+    return enough
+
+
+class _Run:
+    """What happens in a run, in its order."""
+
+    def __init__(self, machine: Machine, steps: int) -> None:
+        self._machine = machine
+        self._crowd = Crowd(steps)
+        self._login = ground().login
+        self._people_left = PEOPLE
+        self._auditor = Client(machine, "auditor", self._login)
+
+    def all(self) -> None:
+        """From the first request to the verdict."""
+        machine, scheduler = self._machine, self._machine.scheduler
+        with machine.history.deed("operator", "create the repositories") as deed:
+            deed.is_known = deed.is_kept = True
+            for name in REPOSITORIES:
+                deed.mark(("repository", name), becomes(True))
+        with machine.quiet():
+            for node in machine.nodes:
+                node.boot()
+            self._furnish()
+        for number in range(1, PEOPLE + 1):
+            person = Person(Client(machine, f"client-{number}", self._login), self._crowd)
+            scheduler.add(f"client-{number}", partial(self._live, person))
+        for node in machine.nodes:
+            scheduler.add(f"{node.name}'s work", partial(self._work, node))
+        scheduler.add("operator", self._operate)
+        scheduler.when_idle = self._idle
+        scheduler.run()
+        with machine.quiet():
+            self._audit()
+            machine.history.judge()
+            self._delete_everything()
+
+    def _furnish(self) -> None:
+        """Begin with some images, so that there is something to lose."""
+        first = Person(self._auditor, Crowd(0))
+        one, two, _, _, index = THINGS.values()
+        for repository in REPOSITORIES:
+            first.push(repository, one, ["v1"])
+            first.push(repository, two, [])
+        first.push(MOVING, index, ["v2"])
+
+    def _live(self, person: Person) -> None:
+        person.live()
+        self._people_left -= 1
+        if not self._people_left:
+            self._machine.is_closing = True
+
+    def _idle(self) -> bool:
+        self._machine.now += timedelta(milliseconds=100)
+        return True
+
+    def _work(self, node: Node) -> None:
+        """The background of a process, every now and then."""
+        machine = self._machine
+        is_last = False
+        while not is_last:
+            next_at = machine.now + machine.chance.random() * REST
+            machine.scheduler.wait(partial(self._is_due, node, next_at))
+            is_last = machine.is_closing
+
+            def tick() -> None:
+                node.runner.tick()
+                try:
+                    registry.pulls.record(node.on)
+                except Exception:
+                    if not machine.scheduler.current.faults:
+                        raise
+
+            machine.run_on(node, tick)
+
+    def _is_due(self, node: Node, at: datetime) -> bool:
+        return node.is_up and self._machine.is_past(at)
+
+    def _operate(self) -> None:
+        """Begin again whatever died; then look whether what was acknowledged is there."""
+        machine = self._machine
+        while True:
+            machine.scheduler.wait(lambda: machine.is_closing or not all(node.is_up for node in machine.nodes))
+            down = [node for node in machine.nodes if not node.is_up]
+            if not down:
+                return
+            begin_at = machine.now + machine.chance.random() * BOOT
+            machine.scheduler.wait(partial(machine.is_past, begin_at))
+            for node in down:
+                machine.scheduler.wait(lambda: True)
+                machine.run_on(node, partial(self._boot, node))
+            if any(node.is_up for node in machine.nodes):
+                with machine.quiet():
+                    self._audit()
+
+    def _boot(self, node: Node) -> None:
+        try:
+            node.boot()
+        except Exception:
+            if not self._machine.scheduler.current.faults:
+                raise
+        else:
+            self._machine.history.incident(f"{node.name} runs again")
+
+    def _audit(self) -> None:
+        """Read everything that there may be."""
+        for repository in REPOSITORIES:
+            for reference in (*TAGS, *THINGS):
+                errands.images.get(self._auditor, repository, reference)
+            for digest in BLOBS:
+                errands.blobs.get(self._auditor, repository, digest)
+
+    def _delete_everything(self) -> None:
+        """When all is deleted and time has passed, nothing is left: neither rows nor objects."""
+        machine = self._machine
+        for repository in REPOSITORIES:
+            errands.repositories.delete(self._auditor, repository, force=True)
+        for _ in range(3):
+            machine.now += UNTIL_ALL_IS_OLD
+            for node in machine.nodes:
+                node.runner.tick()
+        left = machine.left_over()
+        if left:
+            raise Violation(f"everything was deleted, and yet there are {', '.join(left)}")
+
+
+class _Listener(logging.Handler):
+    """Hears what the program takes for a failure; without a fault that was put in its way it must not fail."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(logging.ERROR)
+        self._machine = machine
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A line of the log."""
+        if not self._machine.scheduler.current.faults:
+            what = record.getMessage()
+            if record.exc_info and record.exc_info[1] is not None:
+                what += f": {record.exc_info[1]!r}"
+            self._machine.complaints.append(what)
+
+
+@contextmanager
+def _listening(machine: Machine) -> Iterator[None]:
+    """Hear the program's log, and keep it from the terminal."""
+    logger, listener = logging.getLogger("holdfast"), _Listener(machine)
+    before = logger.propagate
+    logger.addHandler(listener)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(listener)
+        logger.propagate = before

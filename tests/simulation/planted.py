@@ -1,0 +1,102 @@
+"""Faults that somebody might build into the registry; each as a block in which it is there."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from unittest import mock
+
+from sqlalchemy import bindparam, update
+
+from holdfast import store
+from holdfast.model.errors import ImageTagAlreadyExists
+from holdfast.model.images import ImageId
+from holdfast.registry import images, objects
+from holdfast.store.statements import Statement
+from holdfast.store.tables import EPOCH
+from holdfast.store.tables import objects as objects_table
+
+
+@contextmanager
+def an_acknowledgement_before_the_flush():
+    """A commit is told before it is on disk."""
+    with mock.patch.object(store.Database, "flush"):
+        yield
+
+
+@contextmanager
+def a_sweep_that_does_not_look_again():
+    """What was to be swept a moment ago is swept, whatever holds it now."""
+    doom = update(objects_table).where(objects_table.c.key == bindparam("object_key")).values(expires_at=EPOCH)
+    with mock.patch.object(store.blobs, "_DOOM", Statement(doom)):
+        yield
+
+
+@contextmanager
+def a_tag_that_moves_outside_the_transaction():
+    """Who holds a tag is asked first, and the tag is moved later."""
+    keep = images.put
+
+    def put(on, at, manifest, tags=()):
+        result = keep(on, at, manifest)
+        with on.database.snapshot() as tx:
+            repository = store.repositories.get(tx, at)
+            holders = {tag: store.images.find(tx, repository, tag=tag) for tag in tags}
+        with on.database.transaction() as tx:
+            image = store.images.get(tx, repository, ImageId(manifest.digest))
+            for tag, holder in holders.items():
+                if holder is not None and holder.id == image.id:
+                    continue
+                if holder is not None and not repository.mutability.may_move(tag):
+                    raise ImageTagAlreadyExists(at, tag)
+                store.tags.point(tx, repository, tag, image, on.clock(), holder=holder)
+        return result
+
+    with mock.patch.object(images, "put", put):
+        yield
+
+
+@contextmanager
+def a_manifest_whose_parts_nobody_looks_for():
+    """An image is kept although a blob of it is not there."""
+    with mock.patch.object(images, "_require_parts", return_value=0):
+        yield
+
+
+@contextmanager
+def a_blob_that_goes_although_an_image_needs_it():
+    """A blob is deleted whoever refers to it."""
+    with mock.patch.object(store.blobs, "is_referenced", return_value=False):
+        yield
+
+
+@contextmanager
+def bytes_that_nobody_announced():
+    """The key of an object is on disk after its bytes."""
+    begin = objects.PartWriter._begin
+
+    def hasty(self):
+        unhurried, self._on = self._on, replace(self._on, database=_Hasty(self._on.database))
+        try:
+            return begin(self)
+        finally:
+            self._on = unhurried
+
+    with mock.patch.object(objects.PartWriter, "_begin", hasty):
+        yield
+
+
+class _Hasty:
+    def __init__(self, database):
+        self.hot = database.hot
+        self.transaction = lambda: database.transaction(durable=False)
+
+
+FAULTS = [
+    an_acknowledgement_before_the_flush,
+    a_sweep_that_does_not_look_again,
+    a_tag_that_moves_outside_the_transaction,
+    a_manifest_whose_parts_nobody_looks_for,
+    a_blob_that_goes_although_an_image_needs_it,
+    bytes_that_nobody_announced,
+]
