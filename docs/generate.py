@@ -104,6 +104,10 @@ def settings() -> list[str]:
         "A bucket fills for two seconds, so short bursts may be twice as fast.",
         "All workers of a node share the buckets.",
         "",
+        "`AssumeRoleWithWebIdentity` takes no signature, so it has rates of its own, `--web-identity-rate`.",
+        "An address counts with every call, a network of IPv6 (/64) as one; a provider with proven tokens only.",
+        "Behind a proxy all clients have its address unless `--trusted-proxies` names its network.",
+        "",
         *_table(("Operation", "Calls a second"), [(f"`{name}`", f"{rate:g}") for name, rate in ECR_RATES.items()]),
     ]
 

@@ -40,7 +40,7 @@ from holdfast.worker import Runner
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from holdfast.blobs.remote import RemoteStore
     from holdfast.http import Answer, Request
@@ -149,7 +149,8 @@ def open_backends(settings: Settings) -> registry.Backends:
         profile=settings.profile,
         home=Registry(settings.account, settings.region),
         public_repositories=settings.public_repositories,
-        throttle=registry.throttle.Throttle(settings.throttle, time.monotonic) if settings.throttle else None,
+        throttle=_throttle(settings.throttle),
+        web_identity_throttle=_throttle(settings.web_identity_rate),
         fetcher=Fetcher(settings.oidc_allow, settings.oidc_ca_file),
         audit=registry.audit.Audit(
             data / "audit",
@@ -203,6 +204,10 @@ def _try_blobs_apart(settings: Settings) -> None:
     _, status = os.waitpid(child, 0)
     if status != 0:
         raise BadSetting(found or "--blobs: trying the store failed")
+
+
+def _throttle(rates: Mapping[str, float]) -> registry.throttle.Throttle | None:
+    return registry.throttle.Throttle(rates, time.monotonic) if rates else None
 
 
 def open_existing(settings: Settings) -> registry.Backends:

@@ -103,6 +103,7 @@ class Settings:
     signature_window: int
     quotas: Mapping[str, int]
     throttle: Mapping[str, float]
+    web_identity_rate: Mapping[str, float]
     lifecycle_interval: int
     keep_deleted: int
     background: bool
@@ -227,6 +228,18 @@ def _quotas(text: str) -> dict[str, int]:
 def _throttle(text: str) -> Mapping[str, float]:
     if text in {"off", "ecr"}:
         return ECR_RATES if text == "ecr" else {}
+    return _rates(text)
+
+
+def _web_identity_rate(text: str) -> Mapping[str, float]:
+    rates = {} if text == "off" else _rates(text)
+    unknown = set(rates) - {"address", "provider"}
+    if unknown:
+        raise ValueError(f"there is no '{min(unknown)}'; there are address and provider, such as {WEB_IDENTITY_RATE}")
+    return rates
+
+
+def _rates(text: str) -> dict[str, float]:
     rates: dict[str, float] = {}
     for name, number in _pairs(text or "="):
         try:
@@ -271,6 +284,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 USERINFO = re.compile(r"//[^/?#]*@")  # of a URL; it may hold a password
+WEB_IDENTITY_RATE = "address=20,provider=100"
 KEY_ID = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
 
 CHOICES = (
@@ -294,6 +308,9 @@ CHOICES = (
     Choice("quotas", "", _quotas, "quotas other than ECR's, with commas", "NAME=NUMBER"),
     Choice("throttle", "off", _throttle, "calls a second of an account in a region: off, ecr (its rates), or "
            "OPERATION=RATE with commas; * is every other operation", "off|ecr|…"),
+    Choice("web_identity_rate", WEB_IDENTITY_RATE, _web_identity_rate, "calls a second of AssumeRoleWithWebIdentity, "
+           "which needs no key: from one address, and with tokens of one provider of an account; or off",
+           "address=N,provider=N|off"),
     Choice("lifecycle_interval", "3600", _number(1, 86400), "seconds between two evaluations of a lifecycle policy",
            "SECONDS"),
     Choice("keep_deleted", "7", _number(0, 3650), "days in which deleted images, tags and repositories can be "

@@ -19,6 +19,7 @@ from holdfast.model import errors
 from holdfast.outbound import Fetcher
 from holdfast.registry import identity_providers
 from holdfast.registry.iam.assuming import Wish
+from holdfast.registry.throttle import BURST_SECONDS, Throttle
 from tests.issuer import Authority, Issuer, part
 from tests.registry.ground import HOME
 
@@ -80,10 +81,10 @@ def a_role(on, issuer, condition=None, *, actions=(ASSUME,), name="ci", account=
     return registry.iam.roles.create(on, account, name, document, **members)
 
 
-def assume(on, token, arn=f"arn:aws:iam::{HOME.account_id}:role/ci", **wish):
+def assume(on, token, arn=f"arn:aws:iam::{HOME.account_id}:role/ci", peer="192.0.2.1", **wish):
     """Become a role; the session that began, and what is told of the token."""
     wish = Wish(**{"name": "run-1", "region": "eu-west-1"} | wish)
-    assumed, identity = registry.iam.assuming.assume_with_web_identity(on, arn, token, wish, Asking())
+    assumed, identity = registry.iam.assuming.assume_with_web_identity(on, arn, token, wish, Asking(peer=peer))
     return registry.iam.sessions.find(on, assumed.credentials.access_key_id), identity
 
 
@@ -873,3 +874,54 @@ def test_a_refusal_begins_no_session(on, clock, issuer, trusted):
 
     with on.database.snapshot() as tx:
         assert store.secrets.find_all(tx, "session-key") == {}
+
+
+# ---- How often
+
+
+def count(on, token, peer):
+    """How often an address may come with a token at once, if it is right or not."""
+    for times in range(100):
+        try:
+            assume(on, token, peer=peer)
+        except errors.InvalidIdentityToken:
+            pass
+        except errors.Throttling:
+            return times
+    return None
+
+
+@pytest.mark.parametrize(
+    ("mine", "others"),
+    [
+        ("192.0.2.1", ["192.0.2.2", "::ffff:192.0.2.3"]),
+        ("::ffff:192.0.2.1", ["192.0.2.2"]),
+        ("2001:db8::1", ["2001:db8:0:1::1", "192.0.2.2"]),
+        ("fe80::1%eth0", ["192.0.2.2"]),
+        ("a socket", ["192.0.2.2"]),
+    ],
+)
+def test_an_address_comes_only_so_often_whatever_its_tokens_are(on, mine, others):
+    on = replace(on, web_identity_throttle=Throttle({"address": 2}, lambda: 0.0))
+
+    assert count(on, "nope", mine) == 2 * BURST_SECONDS
+    for other in others:
+        assert count(on, "nope", other) == 2 * BURST_SECONDS
+    assert count(on, "nope", mine) == 0
+
+
+def test_the_addresses_of_one_network_of_ipv6_are_one_client(on):
+    on = replace(on, web_identity_throttle=Throttle({"address": 2}, lambda: 0.0))
+
+    assert [count(on, "nope", f"2001:db8::{n}") for n in (1, 2)] == [2 * BURST_SECONDS, 0]
+
+
+def test_only_proven_tokens_count_against_their_provider(on, clock, issuer, trusted):
+    a_role(on, issuer)
+    on = replace(on, web_identity_throttle=Throttle({"provider": 2}, lambda: 0.0))
+    right = issuer.token(issuer.claims(clock()))
+    forged = f"{right.rpartition('.')[0]}.{'A' * 342}"
+
+    assert count(on, forged, "192.0.2.1") is None
+    assert count(on, right, "192.0.2.1") == 2 * BURST_SECONDS
+    assert count(on, right, "192.0.2.2") == 0

@@ -62,6 +62,14 @@ def tag_keys(prefix: str, tags: Iterable[tuple[str, str]]) -> dict[str, str | tu
     return told
 
 
+def neighbourhood(peer: str) -> str:
+    """The addresses that one client may have: its own of IPv4, all of its network of IPv6."""
+    plain = _plain_address(peer)
+    if plain is None or ":" not in plain:
+        return plain or peer
+    return str(ipaddress.IPv6Network((plain.partition("%")[0], 64), strict=False))
+
+
 def _plain_address(peer: str) -> str | None:
     """An address; one of IPv4 in the clothes of IPv6 is one of IPv4. None for what is no address."""
     try:

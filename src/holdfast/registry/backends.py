@@ -99,5 +99,6 @@ class Backends:
     identity_providers: IdentityProviders = field(default_factory=IdentityProviders)
     fetcher: Fetcher = field(default_factory=Fetcher)
     throttle: Throttle | None = None
+    web_identity_throttle: Throttle | None = None
     home: Registry = HOME  # of whoever does not say which one he means
     public_repositories: bool = False  # whether a repository policy may let in who has no credentials

@@ -1,4 +1,4 @@
-"""Token buckets: how often an account may call each operation in a region. Off unless the operator wants it.
+"""Token buckets: how often an account may call each operation in a region, or an address may come with tokens.
 
 The buckets lie in memory that all workers of a node share. A node lets through what the rates say; several nodes let
 through as many times as much.
@@ -38,13 +38,13 @@ class Throttle:
         Path(path).unlink()
         self._lock = threading.Lock()  # for the file's lock is the process's, not the thread's
 
-    def take(self, account_id: str, region: str, operation: str) -> None:
-        """Take a token, or refuse with `Throttling`."""
+    def take(self, who: str, where: str, operation: str) -> None:
+        """Take a token of an operation's bucket, such as an account has in a region; or refuse with `Throttling`."""
         rate = self._rates.get(operation, self._rates.get(ANY))
         if rate is None:
             return
         name = operation if operation in self._rates else ANY
-        key = int.from_bytes(hashlib.blake2b(f"{account_id}/{region}/{name}".encode(), digest_size=8).digest()) | 1
+        key = int.from_bytes(hashlib.blake2b(f"{who}/{where}/{name}".encode(), digest_size=8).digest()) | 1
         capacity = max(rate * BURST_SECONDS, 1.0)
         with self._lock:
             fcntl.lockf(self._file, fcntl.LOCK_EX)

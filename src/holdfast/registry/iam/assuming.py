@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model.circumstances import tag_keys
+from holdfast.model.circumstances import neighbourhood, tag_keys
 from holdfast.model.errors import StsAccessDenied, Validation
 from holdfast.model.iam_roles import DEFAULT_SESSION_SECONDS
 from holdfast.model.iam_session_limits import SessionPolicies, SessionTags
@@ -118,9 +118,14 @@ def assume_with_web_identity(
     on: Backends, role_arn: str, token: str, wish: Wish, request: Circumstances
 ) -> tuple[Assumed, WebIdentity]:
     """Become a role with the token of an identity provider that the role's account trusts."""
+    throttle = on.web_identity_throttle
+    if throttle is not None:
+        throttle.take(neighbourhood(request.peer), "", "address")
     with on.database.snapshot() as tx:
         place = trust.find_role(tx, role_arn)
     identity = web_identity.verify(on, place.account_id, token)
+    if throttle is not None:  # only now, or forged tokens would use up what is the provider's
+        throttle.take(place.account_id, identity.provider_arn, "provider")
     wish = Wish(
         wish.name,
         wish.region,
