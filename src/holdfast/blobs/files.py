@@ -21,6 +21,8 @@ from holdfast.blobs.interface import ObjectMissing, OutOfSpace
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from holdfast.blobs.system import System
+
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 WRITE_BACK_BYTES = 8 * 1024 * 1024
 
@@ -28,31 +30,38 @@ WRITE_BACK_BYTES = 8 * 1024 * 1024
 class FileStore:
     """A folder of objects."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, system: System = os) -> None:
+        self._folder = os.path.abspath(folder)
+        self._system = system
+        self._durable: set[str] = set()  # folders that a power cut leaves, as far as this process knows
+        _make_folder(system, self._folder)
 
     def create(self, key: str) -> FileWriter:
         """Begin an object."""
-        return FileWriter(self._path(key))
+        path = self._path(key)
+        folder = os.path.dirname(path)
+        if folder not in self._durable:  # whoever made it may have died before it was durable
+            with _space_errors():
+                _make_folder(self._system, folder)
+            self._durable.add(folder)
+        return FileWriter(path, self._system)
 
     def open(self, key: str) -> FileReader:
         """Open an object."""
         try:
-            return FileReader(os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC))
+            return FileReader(self._system.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC), self._system)
         except FileNotFoundError:
             raise ObjectMissing(key) from None
 
     def delete(self, key: str) -> None:
         """Remove an object, finished or not."""
         path = self._path(key)
-        is_gone = False
         for name in (path, f"{path}.partial"):
             with suppress(FileNotFoundError):
-                os.unlink(name)
-                is_gone = True
-        if is_gone:
-            _fsync_folder(os.path.dirname(path))  # it must not come back when nobody knows of it any more
+                self._system.unlink(name)
+        # It must not come back when nobody knows of it any more; nor if it was somebody else who removed it, and died.
+        with suppress(FileNotFoundError):
+            _fsync_folder(self._system, os.path.dirname(path))
 
     def _path(self, key: str) -> str:
         if not key.isalnum():  # keys are ours, but a path is built from one
@@ -63,17 +72,14 @@ class FileStore:
 class FileWriter:
     """A file being written under a provisional name."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, system: System) -> None:
+        self._system = system
         self._path = path
         self._partial = f"{path}.partial"
         self._folder = os.path.dirname(path)
         self._written = self._flushed = 0
         with _space_errors():
-            try:
-                self._fd: int | None = _open_new(self._partial)
-            except FileNotFoundError:
-                _make_folder(self._folder)
-                self._fd = _open_new(self._partial)
+            self._fd: int | None = _open_new(system, self._partial)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes."""
@@ -81,7 +87,7 @@ class FileWriter:
         view = memoryview(data)
         with _space_errors():
             while view:
-                written = os.write(self._fd, view)
+                written = self._system.write(self._fd, view)
                 self._written += written
                 view = view[written:]
         if self._written - self._flushed >= WRITE_BACK_BYTES:
@@ -92,33 +98,34 @@ class FileWriter:
         """Make the file durable under its final name."""
         assert self._fd is not None, "a closed object is immutable"
         with _space_errors():
-            os.fsync(self._fd)
-            os.close(self._fd)
+            self._system.fsync(self._fd)
+            self._system.close(self._fd)
             self._fd = None
-            os.rename(self._partial, self._path)
-            _fsync_folder(self._folder)
+            self._system.rename(self._partial, self._path)
+            _fsync_folder(self._system, self._folder)
 
     def discard(self) -> None:
         """Close and remove the provisional file."""
         if self._fd is not None:
-            os.close(self._fd)
+            self._system.close(self._fd)
             self._fd = None
             with suppress(FileNotFoundError):
-                os.unlink(self._partial)
+                self._system.unlink(self._partial)
 
 
 class FileReader:
     """An open file."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, system: System) -> None:
+        self._system = system
         self._fd = fd
-        self.size_bytes = os.fstat(fd).st_size
+        self.size_bytes = system.fstat(fd).st_size
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill a buffer from an offset."""
         filled = 0
         while filled < len(buffer):
-            count = os.preadv(self._fd, [buffer[filled:]], offset + filled)
+            count = self._system.preadv(self._fd, [buffer[filled:]], offset + filled)
             if count == 0:
                 break
             filled += count
@@ -127,7 +134,7 @@ class FileReader:
     def close(self) -> None:
         """Release the file."""
         if self._fd >= 0:
-            os.close(self._fd)
+            self._system.close(self._fd)
             self._fd = -1
 
     def __del__(self) -> None:
@@ -158,19 +165,28 @@ def _start_writing_back(fd: int, offset: int, size: int) -> None:
         _LIBC.sync_file_range(fd, ctypes.c_int64(offset), ctypes.c_int64(size), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))
 
 
-def _open_new(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def _open_new(system: System, path: str) -> int:
+    return system.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
-def _make_folder(folder: str) -> None:
-    with suppress(FileExistsError):
-        os.mkdir(folder, 0o700)
-    _fsync_folder(os.path.dirname(folder))
-
-
-def _fsync_folder(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _make_folder(system: System, folder: str) -> None:
+    """Let a folder be there, durably; and those above it."""
+    above = os.path.dirname(folder)
     try:
-        os.fsync(fd)
+        system.mkdir(folder, 0o700)
+    except FileNotFoundError:
+        _make_folder(system, above)
+        system.mkdir(folder, 0o700)
+    except FileExistsError:
+        with suppress(PermissionError):  # where we may not look, we did not make it
+            _fsync_folder(system, above)
+        return
+    _fsync_folder(system, above)
+
+
+def _fsync_folder(system: System, folder: str) -> None:
+    fd = system.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        system.fsync(fd)
     finally:
-        os.close(fd)
+        system.close(fd)

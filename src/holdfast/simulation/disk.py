@@ -9,6 +9,8 @@ from holdfast.blobs import ObjectMissing, OutOfSpace
 from holdfast.simulation.history import Violation
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from holdfast.simulation.machine import Machine
 
 
@@ -34,7 +36,7 @@ class Disk:
         self.machine.point("create")
         if key in self._used:
             raise Violation(f"the key {key} is used for a second object")
-        self.machine.may_break("create", self._fault())
+        self.machine.may_break("create", self.machine.store_fault())
         self._used.add(key)
         file = self.files[key] = File()
         return Writer(self, key, file)
@@ -42,22 +44,29 @@ class Disk:
     def open(self, key: str) -> Reader:
         """Open an object."""
         self.machine.point("open")
-        self.machine.may_break("open", OSError("simulated fault"))
+        self.machine.may_break("open", self.machine.store_fault())
         file = self.files.get(key)
         if file is None or not file.is_finished:
             raise ObjectMissing(key)
         return Reader(self, file)
 
+    def address(self, _key: str, _lifetime: timedelta) -> None:
+        """Nobody else serves what is here."""
+
     def delete(self, key: str) -> None:
         """Remove an object, finished or not."""
         self.machine.point("delete")
-        self.machine.may_break("delete", OSError("simulated fault"))
+        self.machine.may_break("delete", self.machine.store_fault())
         file = self.files.pop(key, None)
         if file is not None:
             self.leaving[key] = file
         self.machine.point("deleted")
-        self.machine.may_break("deleted", OSError("simulated fault"))
+        self.machine.may_break("deleted", self.machine.store_fault())
         self.leaving.pop(key, None)
+
+    def objects(self) -> dict[str, bool]:
+        """Every key under which there are bytes, and whether they are a finished object."""
+        return {key: file.is_finished for key, file in self.files.items()}
 
     def lose_power(self) -> None:
         """Keep what was made durable; of the rest, what chance leaves."""
@@ -71,9 +80,6 @@ class Disk:
                 del self.files[key]
             elif not file.is_finished:
                 del file.data[chance.randint(0, len(file.data)) :]
-
-    def _fault(self) -> Exception:
-        return self.machine.chance.choice([OSError("simulated fault"), OutOfSpace("simulated full disk")])
 
 
 class Writer:
@@ -97,12 +103,12 @@ class Writer:
         """Make the object durable and visible."""
         machine = self._disk.machine
         machine.point("close")
-        machine.may_break("close", OSError("simulated fault"))
+        machine.may_break("close", machine.store_fault())
         if self._disk.files.get(self._key) is not self._file:
             raise OSError("the object was deleted while it was written")
         self._file.is_finished = self._is_closed = True
         machine.point("closed")
-        machine.may_break("closed", OSError("simulated fault"))
+        machine.may_break("closed", machine.store_fault())
 
     def discard(self) -> None:
         """Forget what was written, unless it was finished."""
@@ -122,7 +128,7 @@ class Reader:
     def read_into(self, offset: int, buffer: memoryview) -> int:
         """Fill a buffer from an offset."""
         self._disk.machine.point("read")
-        self._disk.machine.may_break("read", OSError("simulated fault"))
+        self._disk.machine.may_break("read", self._disk.machine.store_fault())
         piece = self._data[offset : offset + len(buffer)]
         buffer[: len(piece)] = piece
         return len(piece)

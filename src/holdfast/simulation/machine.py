@@ -13,11 +13,14 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast import store
+from holdfast.blobs import BlobStore, FileStore, StoreUnavailable
 from holdfast.simulation.disk import Disk
 from holdfast.simulation.facts import SimulatedDatabase
+from holdfast.simulation.filesystem import Filesystem
 from holdfast.simulation.ground import START
 from holdfast.simulation.history import History, Violation
 from holdfast.simulation.nodes import Node
@@ -26,7 +29,6 @@ from holdfast.simulation.schedule import Killed, Scheduler
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from holdfast.simulation.ground import Ground
 
@@ -66,7 +68,7 @@ class Machine:
         self.weather = Weather.drawn(self.chance)
         self.scheduler = Scheduler(self.chance, self.weather.eagerness)
         self.history = History()
-        self.disk = Disk(self)
+        self.disk: Disk | Filesystem = Disk(self) if self.chance.random() < 0.5 else Filesystem(self)
         self.now = START
         self.is_quiet = False  # while nobody but an auditor acts
         self.is_closing = False  # no misfortunes any more: what runs comes to its end
@@ -107,6 +109,10 @@ class Machine:
         """Whether a moment has come, or nobody waits for anything any more."""
         return self.is_closing or self.now >= at
 
+    def blob_store(self) -> BlobStore:
+        """The place for bytes, as a process that begins opens it."""
+        return FileStore(Path("/objects"), self.disk) if isinstance(self.disk, Filesystem) else self.disk
+
     # ---- Switches and misfortunes
 
     def point(self, _what: str) -> None:
@@ -120,6 +126,10 @@ class Machine:
         if not self.is_closing:
             self._try_luck()
         self.scheduler.switch()
+
+    def store_fault(self) -> Exception:
+        """What a blob store raises on a bad day."""
+        return self.chance.choice([StoreUnavailable("simulated fault"), OSError("simulated fault")])
 
     def may_break(self, what: str, fault: Exception) -> None:
         """Raise a fault, if chance wills."""
@@ -195,7 +205,8 @@ class Machine:
         with self.quiet(), self.auditor.snapshot() as tx:
             broken = store.invariants.broken(tx)
             needed = store.invariants.needed_objects(tx)
-        missing = [key for key in needed if key not in self.disk.files or not self.disk.files[key].is_finished]
+        objects = self.disk.objects()
+        missing = [key for key in needed if not objects.get(key)]
         if missing:
             broken.append(f"the bytes of {missing[0]} are needed and gone")
         if broken:
@@ -206,7 +217,7 @@ class Machine:
         with self.auditor.snapshot() as tx:
             left = store.invariants.left_over(tx)
             needed = store.invariants.needed_objects(tx)
-        stray = self.disk.files.keys() - set(needed)
+        stray = self.disk.objects().keys() - set(needed)
         if stray:
             left.append(f"{len(stray)} objects on the disk that nobody knows of")
         return left

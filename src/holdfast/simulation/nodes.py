@@ -55,7 +55,7 @@ class Node:
         self._database = SimulatedDatabase(machine, machine.database_path)
         self.on = Backends(
             self._database,
-            SealedStore(machine.disk),
+            SealedStore(machine.blob_store()),
             registry.keys.Keys(self._database, KeyFile(machine.key_file)),
             machine.clock,
             new_id=machine.new_id,
