@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import random
 import threading
+import urllib.request
 
 import pytest
 
@@ -191,3 +192,96 @@ def test_a_store_that_cannot_be_used_stops_the_start_with_one_line(seaweed, spoi
     assert told in answer.stderr
     assert answer.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- Layers that the store seals
+
+
+@pytest.fixture
+def redirecting(start, seaweed, prefix):
+    """A product that leaves encryption to the store, and sends clients there."""
+    url = seaweed.url(prefix, sse="none")  # this server has no key to encrypt with
+    return start("--blobs", url, "--seal", "store", "--blob-redirect", "on", **seaweed.environment)
+
+
+def fetch(address: str, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(address, headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.status, answer.read()
+
+
+def test_a_client_is_sent_to_the_store(redirecting, name):
+    data, target = content(), redirecting.registry(name)
+    digest = target.push_blob(data)
+
+    answer = target("GET", f"/blobs/{digest}", range="bytes=5-9")
+
+    assert (answer.status, answer.headers["docker-content-digest"]) == (307, digest)
+    assert fetch(answer.headers["location"]) == (200, data)
+    assert fetch(answer.headers["location"], Range="bytes=5-9") == (206, data[5:10])
+    assert "a-secret-of-the-tests" not in answer.headers["location"]
+    head = target("HEAD", f"/blobs/{digest}")
+    assert (head.status, head.headers["content-length"]) == (200, str(LAYER))
+
+
+def test_what_the_store_cannot_give_comes_from_here(redirecting, name):
+    """A small layer lies in the database, and what lies under a named key is sealed by us."""
+    small, large, target = content(1000), content(), redirecting.registry(name)
+    redirecting.ecr().create_repository(repositoryName=f"{name}/kms", encryptionConfiguration={"encryptionType": "KMS"})
+    under_key = Registry(redirecting.http(), f"{name}/kms")
+
+    assert target("GET", f"/blobs/{target.push_blob(small)}").body == small
+    assert under_key("GET", f"/blobs/{under_key.push_blob(large)}").body == large
+
+
+def test_a_changed_setting_leaves_every_layer_readable(redirecting, name, seaweed, prefix):
+    plain, sealed, target = content(), content(LAYER + 1), redirecting.registry(name)
+    digest = target.push_blob(plain)
+    flags = redirecting.flags
+
+    for again in (flags[:2], flags):
+        redirecting.stop()
+        redirecting.flags = again
+        redirecting.start()
+        target = Registry(redirecting.http(), name)
+        other = target.push_blob(sealed)  # sealed by us, the first time
+
+        answers = [target("GET", f"/blobs/{one}") for one in (digest, other)]
+
+        assert [answer.status for answer in answers] == [307 if again == flags else 200, 200]
+        assert answers[1].body == sealed
+        assert (answers[0].body or fetch(answers[0].headers["location"])[1]) == plain
+    assert len(objects(seaweed, prefix)) == 2
+
+
+def test_a_changed_layer_that_the_store_sealed_is_cut_short(redirecting, name, seaweed, prefix):
+    data, target = content(), redirecting.registry(name)
+    digest = target.push_blob(data)
+    (key,) = objects(seaweed, prefix)
+    seaweed.s3().put_object(Bucket=BUCKET, Key=key, Body=data[:100] + bytes([data[100] ^ 1]) + data[101:])
+    redirecting.stop()
+    redirecting.flags = redirecting.flags[:4]
+    redirecting.start()
+    target = Registry(redirecting.http(), name)
+
+    with pytest.raises(http.client.IncompleteRead):
+        target("GET", f"/blobs/{digest}")
+
+    seaweed.s3().put_object(Bucket=BUCKET, Key=key, Body=data[:-1])
+    assert Registry(redirecting.http(), name)("GET", f"/blobs/{digest}").status == 500
+
+
+def test_a_layer_of_ecr_comes_from_the_store(start, seaweed, prefix, name):
+    product = start(
+        "--blobs", seaweed.url(prefix, sse="none"), "--seal", "store", "--blob-redirect", "on",
+        "--profile", "ecr-strict", **seaweed.environment,
+    )  # fmt: skip
+    data, target = content(), product.registry(name)
+    digest = target.push_blob(data)
+
+    first = target("GET", f"/blobs/{digest}")
+
+    assert first.status == 307
+    second = target.http("GET", first.headers["location"])
+    assert second.status == 307
+    assert fetch(second.headers["location"]) == (200, data)

@@ -32,6 +32,8 @@ VALUES = {
     "insecure_http": (False, "true", True),
     "database": ("", "sqlite:///x.db", "sqlite:///x.db"),
     "blobs": ("", "file:///x", "file:///x"),
+    "seal": ("holdfast", "HOLDFAST", "holdfast"),
+    "blob_redirect": (False, "OFF", False),
     "account": ("000000000000", "111122223333", "111122223333"),
     "region": ("us-east-1", "eu-central-1", "eu-central-1"),
     "workers": (0, "3", 3),
@@ -76,6 +78,8 @@ BAD = {
         "gs://bucket?region=us",
         "az://container?account=A",
     ],
+    "seal": ["", "nobody", "s3"],
+    "blob_redirect": ["", "true", "s3"],
     "account": ["", "12345678901", "1234567890123", "12345678901x", "123456789012\n"],
     "region": ["", "x", "EU-WEST-1", "a" * 26, "eu west", "eu-west-1\n"],
     "workers": ["", "-1", "257", "two", "1.5", " 1"],
@@ -196,6 +200,20 @@ def test_a_secret_is_never_shown():
 def test_half_a_root_key_is_refused(lonely):
     with pytest.raises(BadSetting, match="must be set together"):
         read({}, {lonely: PAIR[lonely]})
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        ({"seal": "store"}, "--seal store needs --blobs"),
+        ({"seal": "store", "blobs": "file:///x"}, "--seal store needs --blobs"),
+        ({"blob_redirect": "on"}, "--blob-redirect on needs --seal store"),
+        ({"blob_redirect": "on", "blobs": "s3://bucket"}, "--blob-redirect on needs --seal store"),
+    ],
+)
+def test_what_the_store_does_not_seal_is_not_redirected_to(flags, told):
+    with pytest.raises(BadSetting, match=told):
+        read(flags, {})
 
 
 def test_a_password_in_an_address_is_not_shown():

@@ -11,6 +11,7 @@ import re
 import shlex
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,6 +152,8 @@ def open_backends(settings: Settings) -> registry.Backends:
         public_repositories=settings.public_repositories,
         throttle=_throttle(settings.throttle),
         web_identity_throttle=_throttle(settings.web_identity_rate),
+        seals_layers=settings.seal == "holdfast",
+        redirects_blobs=settings.blob_redirect,
         fetcher=Fetcher(settings.oidc_allow, settings.oidc_ca_file),
         audit=registry.audit.Audit(
             data / "audit",
@@ -168,7 +171,10 @@ def _open_blobs(settings: Settings, layer_bytes: int) -> FileStore | RemoteStore
         return FileStore(Path(settings.blobs.removeprefix("file://") or settings.data.absolute() / "objects"))
     from holdfast.blobs.remote import RemoteStore, part_bytes
 
-    return RemoteStore(object_stores.parse(settings.blobs), part_bytes=part_bytes(layer_bytes))
+    place = object_stores.parse(settings.blobs)
+    if settings.seal == "store" and place.scheme == "s3":  # the other clouds encrypt whatever they keep
+        place = replace(place, options={"sse": "AES256", **place.options})
+    return RemoteStore(place, part_bytes=part_bytes(layer_bytes))
 
 
 def _try_blobs(settings: Settings) -> None:

@@ -96,6 +96,8 @@ class Settings:
     insecure_http: bool
     database: str
     blobs: str
+    seal: str
+    blob_redirect: bool
     account: str
     region: str
     workers: int
@@ -126,6 +128,10 @@ class Settings:
                     f"--listen {address} with --tls off would send passwords and images in the clear to a network: "
                     "use --tls auto or a folder with tls.crt and tls.key, or say --insecure-http if a proxy encrypts"
                 )
+        if self.seal == "store" and not self.has_remote_blobs:
+            raise BadSetting("--seal store needs --blobs with an object store: files are sealed by nobody but Holdfast")
+        if self.blob_redirect and self.seal != "store":
+            raise BadSetting("--blob-redirect on needs --seal store: clients cannot open what Holdfast has sealed")
         if bool(self.root_access_key_id) != (self.root_secret_access_key is not None):
             raise BadSetting("HOLDFAST_ROOT_ACCESS_KEY_ID and HOLDFAST_ROOT_SECRET_ACCESS_KEY must be set together")
 
@@ -298,6 +304,10 @@ CHOICES = (
     Choice("database", "", _scheme("sqlite:///"), "where facts are kept [SQLite inside DIR]", "URL"),
     Choice("blobs", "", _blobs, "where bytes are kept: file:///DIR, s3://BUCKET/PREFIX, gs://… or az://… "
            "[files inside DIR]", "URL"),
+    Choice("seal", "holdfast", _one_of("holdfast", "store"), "who encrypts layers: holdfast, under its keys, or the "
+           "object store", "holdfast|store"),
+    Choice("blob_redirect", "off", lambda text: _one_of("on", "off")(text) == "on",
+           "send clients to the object store for layers, by signed addresses; needs --seal store", "on|off"),
     Choice("account", "000000000000", _match(ACCOUNT_ID, "12 digits"), "default account", "ID"),
     Choice("region", "us-east-1", _match(REGION, "a region name"), "default region; every other is served too", "NAME"),
     Choice("workers", "0", _number(0, 256), "worker processes; 0 is one a processor", "N"),

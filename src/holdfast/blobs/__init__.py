@@ -1,6 +1,6 @@
 """Where bytes are kept, and how they are sealed."""
 
-from holdfast.blobs.data_keys import DataKeys
+from holdfast.blobs.data_keys import NO_KEYS, DataKeys
 from holdfast.blobs.files import FileStore
 from holdfast.blobs.interface import (
     BlobStore,
@@ -13,10 +13,12 @@ from holdfast.blobs.interface import (
 )
 from holdfast.blobs.key_file import KeyFile, KeyFileFault
 from holdfast.blobs.keys import KeyRing
+from holdfast.blobs.plain import PlainReader, PlainWriter
 from holdfast.blobs.sealed import SealedReader, SealedWriter
 from holdfast.blobs.sealed_store import SealedStore
 
 __all__ = [
+    "NO_KEYS",
     "BlobStore",
     "DataKeys",
     "FileStore",
@@ -28,6 +30,8 @@ __all__ = [
     "ObjectReader",
     "ObjectWriter",
     "OutOfSpace",
+    "PlainReader",
+    "PlainWriter",
     "SealedReader",
     "SealedStore",
     "SealedWriter",

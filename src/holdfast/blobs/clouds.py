@@ -53,7 +53,7 @@ def _s3(place: Place, client: ClientConfig, retry: RetryConfig) -> S3Store:
     }
     if place.options.get("checksum", "sha256") != "none":
         config["checksum_algorithm"] = "sha256"  # one digest serves this and the signature
-    if "sse" in place.options:
+    if place.options.get("sse", "none") != "none":
         config["server_side_encryption"] = place.options["sse"]
     if "sse_key" in place.options:
         config["sse_kms_key_id"] = place.options["sse_key"]

@@ -30,6 +30,9 @@ class DataKeys:
         return cls(keys, wrapped, version_of(wrapped))
 
 
+NO_KEYS = DataKeys((), b"", 0)  # of an object that the store seals itself
+
+
 def rewrap(key: str, wrapped: bytes, rings: Sequence[KeyRing]) -> bytes:
     """Wrap the data keys of an object under the newest key of each ring. Raises `WrongKey`."""
     layers = zip(rings, split(wrapped), strict=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from holdfast.blobs.interface import ObjectMissing, OutOfSpace
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     from holdfast.blobs.system import System
@@ -52,6 +53,9 @@ class FileStore:
             return FileReader(self._system.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC), self._system)
         except FileNotFoundError:
             raise ObjectMissing(key) from None
+
+    def address(self, _key: str, _lifetime: timedelta) -> None:
+        """A folder is served by nobody but us."""
 
     def delete(self, key: str) -> None:
         """Remove an object, finished or not."""

@@ -6,7 +6,10 @@ fresh one. A store is never asked what it holds: the database knows.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class ObjectMissing(Exception):
@@ -60,6 +63,9 @@ class BlobStore(Protocol):
 
     def open(self, key: str) -> ObjectReader:
         """Open an object. Raises `ObjectMissing` and `StoreUnavailable`."""
+
+    def address(self, key: str, lifetime: timedelta) -> str | None:
+        """A URL by which anybody may read the object for a while; None if the store has none."""
 
     def delete(self, key: str) -> None:
         """Remove an object, finished or not; an absent one is no fault. Raises `StoreUnavailable`."""

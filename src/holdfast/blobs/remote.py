@@ -25,6 +25,7 @@ from holdfast.blobs.interface import ObjectMissing, OutOfSpace, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import timedelta
 
     from holdfast.model.object_stores import Place
 
@@ -86,6 +87,11 @@ class RemoteStore:
         if len(head) != min(size, FIRST_BYTES):
             raise StoreUnavailable(f"of the object {key} came {len(head)} bytes, which are too few")
         return RemoteReader(Window(self._ahead, key, size, head), size)
+
+    def address(self, key: str, lifetime: timedelta) -> str | None:
+        """A URL by which anybody may read the object for a while. Raises `StoreUnavailable`."""
+        with _faults(key):
+            return obstore.sign(self._reading, "GET", key, lifetime)
 
     def delete(self, key: str) -> None:
         """Remove an object; an absent one is no fault. Raises `StoreUnavailable`."""

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from holdfast.blobs.data_keys import split
 from holdfast.blobs.interface import ObjectDamaged
 from holdfast.blobs.memory import MemoryReader, MemoryWriter
+from holdfast.blobs.plain import PlainReader, PlainWriter
 from holdfast.blobs.sealed import HEADER_BYTES, TAG_BYTES, SealedReader, SealedWriter, head_of, last_segment, wrapped_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from holdfast.blobs.data_keys import DataKeys
     from holdfast.blobs.interface import BlobStore, ObjectReader, ObjectWriter
@@ -28,8 +30,10 @@ class SealedStore:
 
     def create(
         self, key: str, data_keys: DataKeys, watch: Callable[[memoryview], object] | None = None
-    ) -> SealedWriter:
-        """Begin an object; `watch` is shown its plaintext, segment by segment."""
+    ) -> SealedWriter | PlainWriter:
+        """Begin an object; `watch` is shown its plaintext as it is written. Without data keys it lies as it came."""
+        if not data_keys.keys:
+            return PlainWriter(self._store.create(key), watch)
         return _layered(self._store.create(key), key, data_keys, watch)
 
     def seal(self, key: str, data_keys: DataKeys, data: bytes, watch: Callable[[memoryview], object]) -> bytes:
@@ -46,11 +50,21 @@ class SealedStore:
         """Open what `seal` made. Raises `ObjectDamaged`."""
         return _opened(MemoryReader(sealed), key, size_bytes, rings, wrapped)
 
-    def open(self, key: str, size_bytes: int, rings: Sequence[KeyRing], wrapped: bytes | None = None) -> SealedReader:
+    def open(
+        self,
+        key: str,
+        size_bytes: int,
+        rings: Sequence[KeyRing],
+        wrapped: bytes | None = None,
+        digest: str | None = None,
+    ) -> SealedReader | PlainReader:
         """Open an object of a known plaintext size, by its wrapped data keys if they are known.
 
-        Raises `ObjectMissing` and `ObjectDamaged`.
+        One that lies as it came, under no keys, is held against its digest. Raises `ObjectMissing`, `ObjectDamaged`
+        and `StoreUnavailable`.
         """
+        if not rings:
+            return PlainReader(self._store.open(key), key, size_bytes, digest)
         return _opened(self._store.open(key), key, size_bytes, rings, wrapped)
 
     def wrapped_in_header(self, key: str, sealed: bytes | None = None) -> bytes:
@@ -62,6 +76,10 @@ class SealedStore:
             raise ObjectDamaged(key) from None
         finally:
             source.close()
+
+    def address(self, key: str, lifetime: timedelta) -> str | None:
+        """A URL by which anybody may read what lies under a key, sealed or not, for a while."""
+        return self._store.address(key, lifetime)
 
     def delete(self, key: str) -> None:
         """Remove an object; an absent one is no fault."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+STORE = "STORE"  # that of an object which the blob store seals itself: none of our keys
 OWN = "AES256"  # the key scope of what lies under the registry's own key
 DEFAULT_ALIAS = "alias/aws/ecr"  # the key of those who name none (ECR API, "EncryptionConfiguration")
 ALIAS = re.compile(r"alias/[a-zA-Z0-9/_-]{1,250}", re.ASCII)

@@ -91,7 +91,7 @@ OPTIONS: dict[str, dict[str, Callable[[str], bool]]] = {
         "profile": _matches(r"[^\s&]{1,128}"),
         "addressing": _one_of("path", "virtual"),
         "checksum": _one_of("sha256", "none"),
-        "sse": _one_of("AES256", "aws:kms", "aws:kms:dsse"),
+        "sse": _one_of("none", "AES256", "aws:kms", "aws:kms:dsse"),
         "sse_key": _matches(r"[A-Za-z0-9:/_-]{1,2048}"),
         **_ALL,
     },

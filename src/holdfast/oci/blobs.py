@@ -35,7 +35,7 @@ def stat(call: Call) -> Response:
 
 
 def pull(call: Call) -> Response:
-    """Serve a blob, or a range of it; ECR instead says where it is."""
+    """Serve a blob, or a range of it; or say where it is, as ECR does."""
     _check(call)
     if call.is_strict:
         registry.layers.size(call.on, call.at, call.reference)
@@ -79,6 +79,9 @@ def _serve(on: Backends, request: Request, at: RepositoryRef, digest: str) -> Re
     if wanted is not None and matches(wanted, etag):
         registry.layers.size(on, at, digest)
         return Response(304, headers)
+    address = registry.layers.address(on, at, digest)
+    if address is not None:
+        return Response(307, [("Location", address), ("Docker-Content-Digest", digest), API_VERSION])
     body = registry.layers.open_blob(on, at, digest)
     size = body.size_bytes
     span = _range(request, size, etag)

@@ -100,5 +100,7 @@ class Backends:
     fetcher: Fetcher = field(default_factory=Fetcher)
     throttle: Throttle | None = None
     web_identity_throttle: Throttle | None = None
+    seals_layers: bool = True  # under our keys; else the store seals those that no named key is asked for
+    redirects_blobs: bool = False  # to the store, for those that it seals
     home: Registry = HOME  # of whoever does not say which one he means
     public_repositories: bool = False  # whether a repository policy may let in who has no credentials

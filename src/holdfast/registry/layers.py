@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.blobs import ObjectDamaged, ObjectMissing, SealedReader
+from holdfast.blobs import ObjectDamaged, ObjectMissing
 from holdfast.model.errors import (
     BlobNotFound,
     BytesDamaged,
@@ -21,6 +21,7 @@ from holdfast.registry import keys, objects
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from holdfast.blobs import PlainReader, SealedReader
     from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
 
@@ -55,14 +56,22 @@ def describe(on: Backends, at: RepositoryRef, digests: Collection[str]) -> dict[
     }
 
 
-def open_blob(on: Backends, at: RepositoryRef, digest: str) -> SealedReader:
+def open_blob(on: Backends, at: RepositoryRef, digest: str) -> SealedReader | PlainReader:
     """The bytes of a blob; damaged ones are never served."""
     size_bytes, key = _find(on, at, digest)
     try:
-        return objects.open_object(on, key, size_bytes)
+        return objects.open_object(on, key, size_bytes, digest)
     except (ObjectMissing, ObjectDamaged):
         log.critical("blob %s of %s: the object %s is missing or damaged", digest, at.name, key)
         raise BytesDamaged(digest) from None
+
+
+def address(on: Backends, at: RepositoryRef, digest: str) -> str | None:
+    """Where in the store anybody may read a blob for a while; None if it has to come from here."""
+    if not on.redirects_blobs:
+        return None
+    _, key = _find(on, at, digest)
+    return objects.address(on, key)
 
 
 def require_in_image(on: Backends, at: RepositoryRef, digest: str) -> None:

@@ -16,15 +16,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.blobs import DataKeys, ObjectDamaged, ObjectMissing, OutOfSpace, StoreUnavailable
+from holdfast.blobs import NO_KEYS, DataKeys, ObjectDamaged, ObjectMissing, OutOfSpace, StoreUnavailable
 from holdfast.model.errors import BytesDamaged, LayerTooLarge, StorageFull, StorageUnavailable
-from holdfast.model.kms import OWN, Seal, Sealed
+from holdfast.model.kms import OWN, STORE, Seal, Sealed
 from holdfast.model.uploads import SMALL_BYTES, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from holdfast.blobs import SealedReader, SealedWriter
+    from holdfast.blobs import PlainReader, PlainWriter, SealedReader, SealedWriter
     from holdfast.model.images import Blob
     from holdfast.registry.backends import Backends
 
@@ -42,7 +42,7 @@ class PartWriter:
         self._sha256 = hashlib.sha256()
         self._key = on.random_bytes(16).hex()
         self._small: list[bytes] = []
-        self._writer: SealedWriter | None = None
+        self._writer: SealedWriter | PlainWriter | None = None
         self.size_bytes = 0
 
     def write(self, data: bytes) -> None:
@@ -61,8 +61,10 @@ class PartWriter:
                     self._writer.write(piece)
             self._writer.write(data)
 
-    def _begin(self) -> SealedWriter:
-        data_keys, expires_at = self._data_keys(), self._on.clock() + 3 * self._on.limits.upload_lifetime
+    def _begin(self) -> SealedWriter | PlainWriter:
+        is_sealed = self._on.seals_layers or self.key_scope != OWN
+        data_keys = self._data_keys() if is_sealed else NO_KEYS
+        expires_at = self._on.clock() + 3 * self._on.limits.upload_lifetime
         with self._on.database.transaction() as tx:  # on disk before the first byte is, or a power cut would hide it
             store.blobs.announce_object(tx, self._key, self._seal(data_keys), expires_at)
         return self._on.blobs.create(self._key, data_keys, self._sha256.update)
@@ -72,7 +74,7 @@ class PartWriter:
         return DataKeys.fresh(self._key, self._on.keys.rings(self.key_scope))
 
     def _seal(self, data_keys: DataKeys) -> Seal:
-        return Seal(self.key_scope, data_keys.version, data_keys.wrapped)
+        return Seal(self.key_scope if data_keys.keys else STORE, data_keys.version, data_keys.wrapped)
 
     def close(self) -> Part:
         """Make the bytes durable; or, if they are few, ready to be."""
@@ -106,22 +108,31 @@ def _store_faults(give_up: Callable[[], None] | None = None) -> Iterator[None]:
         raise (StorageFull if isinstance(fault, OutOfSpace) else StorageUnavailable) from fault
 
 
-def open_object(on: Backends, key: str, size_bytes: int) -> SealedReader:
+def open_object(on: Backends, key: str, size_bytes: int, digest: str | None = None) -> SealedReader | PlainReader:
     """The plaintext of an object of a known size. Raises `ObjectMissing`, `ObjectDamaged`, `StorageUnavailable`."""
     found = on.database.hot.object(key)
     if found is None:
         raise ObjectMissing(key)
-    rings = on.keys.rings(found.key_scope, found.key_version)
+    rings = on.keys.rings(found.key_scope, found.key_version) if found.key_scope != STORE else ()
     if found.sealed is not None:
         return on.blobs.open_sealed(key, size_bytes, rings, found.sealed, found.wrapped_key)
     with _store_faults():
-        return on.blobs.open(key, size_bytes, rings, found.wrapped_key)
+        return on.blobs.open(key, size_bytes, rings, found.wrapped_key, digest)
+
+
+def address(on: Backends, key: str) -> str | None:
+    """Where anybody may read an object for a while; None if it lies under our keys, or in the database."""
+    found = on.database.hot.object(key)
+    if found is None or found.key_scope != STORE:
+        return None
+    with _store_faults():
+        return on.blobs.address(key, on.limits.layer_url_lifetime)
 
 
 def is_sound(on: Backends, blob: Blob) -> bool:
     """Whether every byte of a blob's object proves itself."""
     try:
-        for _ in read(on, Part(0, blob.size_bytes, blob.object_key, "")):
+        for _ in read(on, Part(0, blob.size_bytes, blob.object_key, ""), blob.digest):
             pass
     except (BytesDamaged, ObjectDamaged, ObjectMissing):
         log.critical("blob %s: the object %s is missing or damaged", blob.digest, blob.object_key)
@@ -129,11 +140,11 @@ def is_sound(on: Backends, blob: Blob) -> bool:
     return True
 
 
-def read(on: Backends, part: Part) -> Iterator[memoryview]:
+def read(on: Backends, part: Part, digest: str | None = None) -> Iterator[memoryview]:
     """The plaintext of a part, segment by segment."""
     try:
         if part.sealed is None:
-            reader = open_object(on, part.object_key, part.size_bytes)
+            reader = open_object(on, part.object_key, part.size_bytes, digest)
         else:
             rings = on.keys.rings(part.sealed.seal.scope)
             reader = on.blobs.open_sealed(part.object_key, part.size_bytes, rings, part.sealed.data)
