@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, update
 from holdfast import store
 from holdfast.model.errors import ImageTagAlreadyExists
 from holdfast.model.images import ImageId
-from holdfast.registry import images, objects
+from holdfast.registry import access, images, objects
 from holdfast.store.statements import Statement
 from holdfast.store.tables import EPOCH
 from holdfast.store.tables import objects as objects_table
@@ -71,6 +71,13 @@ def a_blob_that_goes_although_an_image_needs_it():
 
 
 @contextmanager
+def a_memory_of_access_that_nobody_empties():
+    """What was decided once is decided for ever."""
+    with mock.patch.object(access.Access, "_fresh", lambda self, _on: self._memory):
+        yield
+
+
+@contextmanager
 def bytes_that_nobody_announced():
     """The key of an object is on disk after its bytes."""
     begin = objects.PartWriter._begin
@@ -98,5 +105,6 @@ FAULTS = [
     a_tag_that_moves_outside_the_transaction,
     a_manifest_whose_parts_nobody_looks_for,
     a_blob_that_goes_although_an_image_needs_it,
+    a_memory_of_access_that_nobody_empties,
     bytes_that_nobody_announced,
 ]

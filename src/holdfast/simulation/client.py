@@ -74,11 +74,12 @@ class Client:
         pieces: Sequence[bytes] = (),
         *,
         headers: Sequence[tuple[str, str]] = (),
+        login: str | None = None,
         hangs_up: bool = False,
     ) -> tuple[Deed, Reply]:
         """Send a request; `hangs_up` stops before its last piece is sent."""
         length = ("content-length", str(sum(map(len, pieces))))
-        every = [("authorization", self._login), ("host", "registry"), length, *headers]
+        every = [("authorization", login or self._login), ("host", "registry"), length, *headers]
         node = self.node()
         with self.machine.history.deed(self.name, f"{what} on {node.name}") as deed:
             request = Request(method, path, query, every, peer="127.0.0.1", is_secure=False)

@@ -17,7 +17,7 @@ from holdfast.blobs import FileStore, KeyFile, SealedStore
 from holdfast.model.callers import Caller
 from holdfast.model.repositories import Encryption, Mutability, TagMutability
 from holdfast.registry import Backends
-from holdfast.simulation.things import FIXED, HOME, REPOSITORIES
+from holdfast.simulation.things import FIXED, GUEST, HOME, REPOSITORIES
 from holdfast.store import Database
 from holdfast.store.migrations import migrate
 
@@ -30,11 +30,13 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A database and a key file, and a login that the registry in them accepts."""
+    """A database and a key file, and logins that the registry in them accepts."""
 
     database: bytes
     keys: bytes
-    login: str
+    login: str  # of the account's root
+    guest: str  # of a user who may do what policies of repositories say
+    guest_key: str
 
 
 @cache
@@ -49,13 +51,19 @@ def ground() -> Ground:
         on = Backends(database, blobs, keys, lambda: START, random_bytes=chance.randbytes)
         on = replace(on, limits=replace(on.limits, token_lifetime=timedelta(days=10_000)))
         registry.accounts.create(on, HOME.account_id)
-        key, _ = registry.accounts.create_key(on, HOME.account_id)
-        password, _ = registry.accounts.Tokens(on).issue(Caller(HOME.account_id, key.id), HOME)
+        root, _ = registry.accounts.create_key(on, HOME.account_id)
+        registry.iam.users.create(on, HOME.account_id, GUEST)
+        _, guest, _ = registry.iam.access_keys.create(on, HOME.account_id, GUEST)
         for name in REPOSITORIES:
             create(on, name)
+        login, guest_login = _login(on, root.id), _login(on, guest.id)
         database.close()
-        login = base64.b64encode(f"AWS:{password}".encode()).decode()
-        return Ground((path / "holdfast.db").read_bytes(), file.path.read_bytes(), f"Basic {login}")
+        return Ground((path / "holdfast.db").read_bytes(), file.path.read_bytes(), login, guest_login, guest.id)
+
+
+def _login(on: Backends, key_id: str) -> str:
+    password, _ = registry.accounts.Tokens(on).issue(Caller(HOME.account_id, key_id), HOME)
+    return "Basic " + base64.b64encode(f"AWS:{password}".encode()).decode()
 
 
 def create(on: Backends, name: str) -> None:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from holdfast.simulation.registers import Step, Value
 
 Key = tuple[str, ...]  # of a register: ("tag", repository, tag), ("image", repository, digest), …
-ABSENT: dict[str, Value] = {
+FIRST: dict[str, Value] = {  # by the first part of a key: what is there before anything was done
     "tag": (None,),
     "image": (False,),
     "blob": (False,),
     "repository": (False,),
-}  # by the first part of a key
+    "grant": (False,),
+    "key": (True,),
+}
 
 
 class Violation(BaseException):  # no handler of the program may take it for its own
@@ -93,7 +95,7 @@ class History:
                 events.setdefault(key, []).append((event, deed))
         cuts = [incident.moment for incident in self.incidents if incident.is_cut]
         for key, seen in events.items():
-            fault = registers.unexplained([event for event, _ in seen], cuts, ABSENT[key[0]])
+            fault = registers.unexplained([event for event, _ in seen], cuts, FIRST[key[0]])
             if fault is not None:
                 [deed] = [deed for event, deed in seen if event is fault]
                 told = f"what {deed.who} was told at {deed.ended}: {deed.what}: {deed.outcome}"

@@ -54,6 +54,8 @@ class Person:
             (self._set_policy, 3),
             (self._remake_repository, 3),
             (self._restore, 6),
+            (self._set_access, 4),
+            (self._come_in, 6),
         ]
         self._habits = [habit for habit, _ in habits]
         self._weights = [weight * self._chance.choice([0, 1, 1, 3]) + 0.1 for _, weight in habits]
@@ -154,6 +156,20 @@ class Person:
                 errands.images.restore_tag(self._step(), repository, self._chance.choice(TAGS))
             case _:
                 errands.images.restore(self._step(), repository, self._thing().digest)
+
+    def _set_access(self) -> None:
+        match self._chance.randrange(6):
+            case 0:
+                errands.access.set_key_active(self._step(), is_active=False)
+            case 1:
+                errands.access.set_key_active(self._step(), is_active=True)
+            case 2 | 3:
+                errands.access.keep_out(self._step(), self._repository())
+            case _:
+                errands.access.let_in(self._step(), self._repository())
+
+    def _come_in(self) -> None:
+        errands.access.come_in(self._step(), self._repository())
 
     def _mount(self) -> None:
         repository, source = self._chance.sample(list(REPOSITORIES), 2)

@@ -178,6 +178,7 @@ class _Run:
                 errands.images.get(self._auditor, repository, reference)
             for digest in BLOBS:
                 errands.blobs.get(self._auditor, repository, digest)
+            errands.access.come_in(self._auditor, repository)
 
     def _delete_everything(self) -> None:
         """When all is deleted and time has passed, nothing is left: neither rows nor objects."""

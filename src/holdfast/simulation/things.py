@@ -14,6 +14,7 @@ from holdfast.model.uploads import SMALL_BYTES
 HOME = Registry("000000000000", "us-east-1")
 MOVING, FIXED = "team/moving", "team/fixed"  # repositories; tags of the second one never move
 REPOSITORIES = {name: RepositoryRef(HOME, name) for name in (MOVING, FIXED)}
+GUEST = "guest"  # a user
 TAGS = ("v1", "v2")
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"

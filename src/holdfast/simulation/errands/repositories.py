@@ -13,6 +13,7 @@ from holdfast.model.errors import (
     RepositoryNotFound,
 )
 from holdfast.simulation import ground
+from holdfast.simulation.errands.access import grant_of
 from holdfast.simulation.errands.marks import blob_of, image_of, tag_of
 from holdfast.simulation.registers import becomes, comes_back, is_buried, sees
 from holdfast.simulation.things import BLOBS, REPOSITORIES, TAGS, THINGS
@@ -73,6 +74,7 @@ def _mark_all(deed: Deed, repository: str, of_tags: Step, of_others: Step) -> No
         deed.mark(image_of(repository, digest), of_others)
     for digest in BLOBS:
         deed.mark(blob_of(repository, digest), of_others)
+    deed.mark(grant_of(repository), of_others)
 
 
 def put_policy(client: Client, repository: str) -> None:
