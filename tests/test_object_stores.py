@@ -59,7 +59,7 @@ def test_layers_are_pushed_and_pulled(served, name, seaweed, prefix):
     for first, last in ((0, 0), (5, 70_000), (LAYER // 2, LAYER - 1)):
         answer = target("GET", f"/blobs/{digest}", range=f"bytes={first}-{last}")
         assert (answer.status, answer.body) == (206, data[first : last + 1])
-    served.stop()
+    assert served.stop() == 0
     served.start()
     assert Registry(served.http(), name)("GET", f"/blobs/{digest}").body == data
 

@@ -17,6 +17,7 @@ from tests.interop import (
     with_buildah,
     with_containerd,
     with_iam,
+    with_object_store,
     with_podman,
     with_skopeo,
     with_what_it_prints,
@@ -36,6 +37,7 @@ CHECKS = [
     *with_podman.CHECKS,
     *with_buildah.CHECKS,
     *with_containerd.CHECKS,
+    *with_object_store.CHECKS,
     *with_what_it_prints.CHECKS,
 ]
 
