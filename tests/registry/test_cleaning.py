@@ -6,9 +6,10 @@ import pytest
 
 from holdfast import registry
 from holdfast.model.errors import BytesDamaged, DigestInvalid, RangeInvalid, UploadNotFound
+from holdfast.model.names import RepositoryRef
 from holdfast.model.uploads import SMALL_BYTES
 from tests import builders
-from tests.registry.ground import AT
+from tests.registry.ground import AT, HOME, create, push_blob
 
 SMALL = b"small"
 LARGE = bytes(SMALL_BYTES + 1)
@@ -168,3 +169,23 @@ def test_one_object_that_cannot_be_removed_does_not_keep_the_others(on, clock, t
     registry.cleaning.sweep(on)
 
     assert files(tmp_path) == [stubborn]
+
+
+def test_a_layer_is_acknowledged_although_its_repository_went_a_moment_later(on, monkeypatch):
+    other = RepositoryRef(HOME, "another/one")
+    create(on, other)
+    push_blob(on, other, LARGE)
+    writer = registry.uploads.receive_whole(on, AT)
+    writer.write(LARGE)
+    look = on.database.snapshot
+
+    def delete_first():
+        monkeypatch.setattr(on.database, "snapshot", look)
+        registry.repositories.delete(on, AT)
+        return look()
+
+    monkeypatch.setattr(on.database, "snapshot", delete_first)  # what is there already is looked at after the commit
+    registry.uploads.complete_whole(on, AT, writer, builders.digest(LARGE))
+
+    registry.undelete.restore_repository(on, AT)
+    assert registry.layers.size(on, AT, builders.digest(LARGE)) == len(LARGE)

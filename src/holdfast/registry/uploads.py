@@ -159,25 +159,26 @@ def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, 
             if upload is not None and not store.uploads.end(tx, upload, on.clock()):
                 raise UploadNotFound(at, upload.id)
             is_kept = store.blobs.keep(tx, repository, blob, on.clock())
-        if is_kept or _healed(on, at, blob):
+        if is_kept or _healed(on, repository, blob):
             superfluous.discard(blob.object_key)
     finally:
         for key in superfluous:
             objects.drop(on, key)
 
 
-def _healed(on: Backends, at: RepositoryRef, blob: Blob) -> bool:
+def _healed(on: Backends, repository: Repository, blob: Blob) -> bool:
     """Let new bytes replace those that the registry had for their digest, if those are damaged.
 
     The old ones are read to their end before the new ones are thrown away. That costs something only when a client
     sends what is there already, which clients ask before they do.
     """
     with on.database.snapshot() as tx:
-        known = store.blobs.find_in_scope(tx, store.repositories.get(tx, at), blob.digest)
+        known = store.blobs.find_in_scope(tx, repository, blob.digest)
     if known is None or objects.is_sound(on, known):
         return False
     with on.database.transaction() as tx:
-        repository = store.repositories.get(tx, at)
+        if store.repositories.find_by_id(tx, repository.id) is None:
+            return False  # it went since, and what it held went with it
         return store.blobs.keep(tx, repository, blob, on.clock(), instead_of=known.object_key)
 
 
