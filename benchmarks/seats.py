@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from servers import Distribution, Holdfast, Moto, Nginx, Server
+from stores import DistributionOnS3, HoldfastOnS3
 
 LIMIT, PEER, CANDIDATE, STUB = "limit", "peer", "candidate", "stub"
 
@@ -32,13 +33,14 @@ class Contender:
         return self.kind(self.program, self.title, directory)
 
 
-def taken(*, stand_in: bool) -> dict[str, Contender]:
+def taken(*, stand_in: bool, on_s3: bool = False) -> dict[str, Contender]:
     """Fill the seats that can be filled; ABSENCES says why another stays empty."""
     peer = os.environ.get("PEER_REGISTRY", "docker-registry")
-    candidate = (Distribution, "docker-registry", "stand-in") if stand_in else (Holdfast, "holdfast", "Holdfast")
+    ours, theirs = (HoldfastOnS3, DistributionOnS3) if on_s3 else (Holdfast, Distribution)
+    candidate = (theirs, "docker-registry", "stand-in") if stand_in else (ours, "holdfast", "Holdfast")
     seats = {
         LIMIT: _contender(Nginx, "nginx", "nginx", "-v"),
-        PEER: _contender(Distribution, peer, "distribution"),
+        PEER: _contender(theirs, peer, "distribution"),
         CANDIDATE: _contender(*candidate),
         STUB: _contender(Moto, "moto_server", "moto"),
     }

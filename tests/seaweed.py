@@ -20,6 +20,7 @@ class SeaweedFS:
     """One server with a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         folder.mkdir(parents=True)
         config = folder / "s3.json"
         account = {"name": "holdfast", "credentials": [{"accessKey": KEY_ID, "secretKey": SECRET}]}
