@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.model.key_urls import AwsKmsAt
 from holdfast.model.profiles import Profile
 from holdfast.settings import CHOICES, BadSetting, Listen, Secret, read
 from tests.callers import Aws, refusal
@@ -34,6 +35,11 @@ VALUES = {
     "blobs": ("", "file:///x", "file:///x"),
     "seal": ("holdfast", "HOLDFAST", "holdfast"),
     "blob_redirect": (False, "OFF", False),
+    "keys": (
+        None,
+        "aws-kms://alias/x?region=eu-west-1&remember=5",
+        AwsKmsAt("alias/x", "eu-west-1", None, 5),
+    ),
     "account": ("000000000000", "111122223333", "111122223333"),
     "region": ("us-east-1", "eu-central-1", "eu-central-1"),
     "workers": (0, "3", 3),
@@ -60,6 +66,7 @@ VALUES = {
 BAD = {
     "listen": ["", ",", "5000", "127.0.0.1", ":5000", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1"],
     "tls": ["on", "/no/such/folder"],
+    "keys": ["kms", "aws-kms://alias/x", "vault://host/key"],
     "database": ["mysql://x", "sqlite:", "x.db"],
     "blobs": [
         "ftp://x",

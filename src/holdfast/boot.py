@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast import aws, oci, registry
+from holdfast import aws, oci, outbound, registry
 from holdfast.blobs import (
     FileStore,
     KeyFile,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from holdfast.blobs.remote import RemoteStore
     from holdfast.http import Answer, Request
+    from holdfast.outbound import KeyService
     from holdfast.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -132,19 +133,17 @@ def open_backends(settings: Settings) -> registry.Backends:
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         database_path = _database_path(settings)
-        keys_path = data / "keys" / "local.json"
-        # Data without its keys must not get new ones: the old bytes would be lost without a word.
-        keys = KeyFile(keys_path) if database_path.exists() else KeyFile.create(keys_path, now())
+        database = Database(database_path)
+        keys = _open_keys(settings, database)
         blobs = _open_blobs(settings, limits.layer_bytes)
     except KeyFileFault as fault:
         raise BadSetting(str(fault)) from None
     except OSError as fault:
         raise BadSetting(f"--data {settings.data}: {fault.strerror}: {fault.filename}") from None
-    database = Database(database_path)
     return registry.Backends(
         database=database,
         blobs=SealedStore(blobs),
-        keys=registry.keys.Keys(database, keys),
+        keys=keys,
         clock=now,
         limits=limits,
         profile=settings.profile,
@@ -216,6 +215,37 @@ def _throttle(rates: Mapping[str, float]) -> registry.throttle.Throttle | None:
     return registry.throttle.Throttle(rates, time.monotonic) if rates else None
 
 
+def _open_keys(settings: Settings, database: Database) -> registry.keys.Keys:
+    """The registry's own key: in its file, or in the key service that the operator names."""
+    if settings.keys is not None:
+        return registry.keys.Keys(database, None, open_key_service(settings), lifetime=settings.keys.remember_seconds)
+    # Data without its keys must not get new ones: the old bytes would be lost without a word.
+    path = key_file_path(settings)
+    return registry.keys.Keys(database, KeyFile(path) if holds_data(settings) else KeyFile.create(path, now()))
+
+
+def open_key_service(settings: Settings) -> KeyService:
+    """The key service of the settings; a client of it, which has asked nothing yet."""
+    assert settings.keys is not None
+    try:
+        return outbound.open_service(settings.keys, os.environ)
+    except outbound.KeyServiceDown as fault:
+        raise BadSetting(f"--keys: {fault}") from None
+
+
+def key_file_path(settings: Settings) -> Path:
+    """Where the key file is, if the registry's own key lies in one."""
+    return settings.data.absolute() / "keys" / "local.json"
+
+
+def _require_keys(on: registry.Backends, *, may_make: bool = False) -> None:
+    """Prove that the registry's own key is at hand, and is the one that its data lies under."""
+    try:
+        registry.kms.require_own(on, may_make=may_make)
+    except registry.kms.KeysElsewhere as fault:
+        raise BadSetting(f"--keys: {fault}") from None
+
+
 def open_existing(settings: Settings) -> registry.Backends:
     """Open a registry that was served before: a mistyped folder must not become a new one."""
     if not holds_data(settings):
@@ -223,6 +253,7 @@ def open_existing(settings: Settings) -> registry.Backends:
     on = open_backends(settings)
     if not is_current(on.database):
         raise BadSetting("The database has another schema: run `holdfast migrate` first")
+    _require_keys(on)
     return on
 
 
@@ -233,6 +264,7 @@ def prepare(settings: Settings, on: registry.Backends) -> Path:
             log.info("database migrated: %s", step)
     except SchemaTooNew as fault:
         raise BadSetting(str(fault)) from None
+    _require_keys(on, may_make=True)
     registry.rewraps.want_backfill(on)
     path = credentials_path(settings)
     if settings.root_secret_access_key is not None:
@@ -306,6 +338,7 @@ def serve(settings: Settings) -> int:
     on.database.close()  # each worker opens its own
     metrics.prepare(settings.data.absolute() / "metrics")
     _raise_file_limit()
+    _leave_no_core()
 
     def close_listeners(keep: int | None = None) -> None:
         """A socket listens until its last copy is closed, so nobody keeps one that he does not serve."""
@@ -344,6 +377,7 @@ def serve(settings: Settings) -> int:
 
 def _write_notes(on: registry.Backends) -> None:
     """Write down what requests noted; what cannot be is kept for the next time."""
+    on.keys.refresh()
     records = (registry.pulls.record, registry.iam.key_uses.record, registry.refusals.record, registry.audit.record)
     for record in records:
         try:
@@ -357,6 +391,7 @@ def work(settings: Settings) -> int:
     import signal
     import threading
 
+    _leave_no_core()
     on = open_existing(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -415,6 +450,13 @@ def _raise_file_limit() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _leave_no_core() -> None:
+    """Keys lie in memory in the clear, and a core dump would write them to a disk."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _announce(settings: Settings, addresses: list[tuple[tuple[str, int], bool]], credentials: Path) -> None:

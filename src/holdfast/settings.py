@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.model import object_stores
+from holdfast.model import key_urls, object_stores
 from holdfast.model.names import ACCOUNT_ID, REGION
 from holdfast.model.profiles import Profile
 from holdfast.model.quotas import ECR_RATES, QUOTAS
@@ -18,6 +18,7 @@ from holdfast.model.quotas import ECR_RATES, QUOTAS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+KeysAt = key_urls.AwsKmsAt | key_urls.VaultAt | None
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -98,6 +99,7 @@ class Settings:
     blobs: str
     seal: str
     blob_redirect: bool
+    keys: KeysAt
     account: str
     region: str
     workers: int
@@ -308,6 +310,8 @@ CHOICES = (
            "object store", "holdfast|store"),
     Choice("blob_redirect", "off", lambda text: _one_of("on", "off")(text) == "on",
            "send clients to the object store for layers, by signed addresses; needs --seal store", "on|off"),
+    Choice("keys", "local", key_urls.parse, "who keeps the key that wraps all others: local (a file inside DIR), "
+           "aws-kms://KEY or vault://HOST/MOUNT/KEY", "local|URL"),
     Choice("account", "000000000000", _match(ACCOUNT_ID, "12 digits"), "default account", "ID"),
     Choice("region", "us-east-1", _match(REGION, "a region name"), "default region; every other is served too", "NAME"),
     Choice("workers", "0", _number(0, 256), "worker processes; 0 is one a processor", "N"),

@@ -64,6 +64,16 @@ class KeyFile:
         except UnknownKey:
             return self.ring().unwrap(wrapped, context)
 
+    @staticmethod
+    def write(path: Path, keys: dict[int, bytes], made_at: dict[int, datetime]) -> None:
+        """Make a file of keys that lay elsewhere, in place of one that is there."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_secret_file(path, _text(keys, made_at))
+
+    def secrets(self) -> dict[int, bytes]:
+        """The keys themselves: for whoever puts them elsewhere."""
+        return self._load()[0]
+
     def made_at(self) -> dict[int, datetime]:
         """When each version was made; the epoch if the file does not tell."""
         return self._load()[1]

@@ -31,6 +31,7 @@ def add(commands: Commands) -> None:
         ("rotate", _rotate, "add a version, under which everything is wrapped from now on"),
         ("rewrap", _rewrap, "bring what is wrapped under older versions under the newest one"),
         ("retire", _retire, "remove an old version under which nothing is wrapped any more"),
+        ("move", _move, "put the registry's own key into a key service, or into a key file"),
         ("create-key", _create_key, "make a key that repositories may name in encryptionConfiguration"),
         ("list-keys", _list_keys, "list the keys that repositories may name"),
         ("disable-key", _disable_key, "let nobody push or pull what lies under a key, from now on"),
@@ -39,6 +40,8 @@ def add(commands: Commands) -> None:
         action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         if name == "retire":
             action.add_argument("version", metavar="VERSION", type=int)
+        if name == "move":
+            action.add_argument("to", metavar="local|URL", help="as --keys would say it")
         if name in {"disable-key", "enable-key"}:
             action.add_argument("arn", metavar="ARN")
         if name == "create-key":
@@ -193,3 +196,25 @@ def _change_key(settings: Settings, arn: str, *, is_enabled: bool) -> int:
         print(f"The key {arn} is {'enabled' if is_enabled else 'disabled; nothing under it is lost'}.")
 
     return refusals_as_text(change)
+
+
+def _move(settings: Settings, options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from holdfast import boot, registry
+    from holdfast.model import key_urls
+    from holdfast.settings import BadSetting
+
+    try:
+        target = replace(settings, keys=key_urls.parse(options.to))
+    except ValueError as fault:
+        raise BadSetting(f"{options.to}: {fault}") from None
+    service = None if target.keys is None else boot.open_key_service(target)
+    try:
+        registry.kms.move(backends(settings), service, boot.key_file_path(settings))
+    except registry.kms.KeysElsewhere as fault:
+        raise BadSetting(str(fault)) from None
+    print(f"The registry's own keys are in {options.to} now. Restart every server with --keys {options.to}")
+    if service is not None:
+        print(f"Then keep a copy of {boot.key_file_path(settings)} in a safe place, and remove it here.")
+    return 0

@@ -2,5 +2,6 @@
 
 from holdfast.outbound.fetch import Fetched, Fetcher, Network, Unreachable
 from holdfast.outbound.key_service import KeyRefused, KeyService, KeyServiceDown
+from holdfast.outbound.key_services import open_service
 
-__all__ = ["Fetched", "Fetcher", "KeyRefused", "KeyService", "KeyServiceDown", "Network", "Unreachable"]
+__all__ = ["Fetched", "Fetcher", "KeyRefused", "KeyService", "KeyServiceDown", "Network", "Unreachable", "open_service"]

@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from holdfast.blobs import KeyFileFault
@@ -41,6 +42,7 @@ T = TypeVar("T")
 Rings = tuple[KeyRing, ...]  # of each layer, the innermost first
 LIFETIME_SECONDS = 300.0
 AHEAD_SECONDS = 60.0  # before the end of that, when background work asks again
+AGAIN_SECONDS = 10.0  # between two of its tries
 FAULT_SECONDS = 2.0  # for which a refusal is remembered, so that a crowd does not ask the same
 REMEMBERED_SCOPES = 1024
 
@@ -95,7 +97,7 @@ class Keys:
 
     def refresh(self) -> None:
         """Ask for the registry's own keys again before they are forgotten, so that no request has to wait."""
-        if self.file is None and self._memory.is_old(OWN):
+        if self.file is None and self._memory.is_due(OWN):
             try:
                 self.rings(OWN, afresh=True)
             except KeysUnavailable:
@@ -117,7 +119,8 @@ class Keys:
         if not key:
             return self.wrap(os.urandom(KEY_BYTES), wrapping_context(scope, layer, version)), ""
         service, context = self._service_of(key), encryption_context(scope, layer, version)
-        return _asked(scope, lambda: service.generate(key, context)[1]), key
+        arn = _asked(scope, lambda: service.describe(key))  # an alias may name another key tomorrow
+        return _asked(scope, lambda: service.generate(arn, context)[1]), arn
 
     def master_key(self, scope: str, layer: int) -> str:
         """The key of a key service that seals a layer of a scope; empty if the registry's own does."""
@@ -130,11 +133,18 @@ class Keys:
         key, context = self.master_key(scope, layer), encryption_context(scope, layer, version)
         if key and sealed_by:
             service = self._service_of(key)
-            return _asked(scope, lambda: service.reencrypt(sealed_by, sealed, key, context)), key
+            arn = _asked(scope, lambda: service.describe(key))
+            return _asked(scope, lambda: service.reencrypt(sealed_by, sealed, arn, context)), arn
         if sealed_by:
             return sealed, sealed_by
         context_ = wrapping_context(scope, layer, version)
         return self.wrap(self.unwrap(sealed, context_), context_), ""
+
+    def own_secrets(self) -> dict[int, bytes]:
+        """Every version of the registry's own key, in the clear: for whoever puts them elsewhere."""
+        if self.file is not None:
+            return self.file.secrets()
+        return {row.version: self._open(OWN, row) for row in self._database.hot.wrapping_keys(OWN)}
 
     # ---- Where keys come from
 
@@ -157,6 +167,8 @@ class Keys:
         if not rows:
             log.critical("there are no wrapping keys of %s in the database", scope)
             raise KeysUnavailable
+        for key in {row.sealed_by for row in rows if row.sealed_by}:
+            _asked(scope, partial(self._service_of(key).describe, key))  # emulators open what is under disabled keys
         layers: dict[int, dict[int, bytes]] = {}
         for row in rows:
             layers.setdefault(row.layer, {})[row.version] = self._open(scope, row)
@@ -206,6 +218,7 @@ class _Memory:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, _Remembered] = OrderedDict()
         self._asking: dict[str, threading.Lock] = {}
+        self._tried_at = 0.0
 
     def find(self, scope: str, version: int) -> Rings | None:
         """The keys of a scope; None if they have to be asked for. A refusal that is fresh is raised again."""
@@ -221,10 +234,13 @@ class _Memory:
         is_good = age < self._lifetime and (not version or version in known.rings[0].versions)
         return known.rings if is_good else None
 
-    def is_old(self, scope: str) -> bool:
-        """Whether keys are soon forgotten."""
-        known = self._known.get(scope)
-        return known is not None and self._monotonic() - known.at > self._lifetime - AHEAD_SECONDS
+    def is_due(self, scope: str) -> bool:
+        """Whether keys are soon forgotten, and it was not tried just now to have them again."""
+        known, now = self._known.get(scope), self._monotonic()
+        if known is None or now - known.at <= self._lifetime - AHEAD_SECONDS or now - self._tried_at < AGAIN_SECONDS:
+            return False
+        self._tried_at = now
+        return True
 
     def ask_once(self, scope: str, ask: Callable[[], Rings]) -> Rings:
         """Ask, unless another thread does so since this one came: then take what it was told."""
@@ -241,7 +257,10 @@ class _Memory:
             try:
                 rings = ask()
             except (Kms, KeysUnavailable) as fault:
-                self._remember(scope, _Remembered(None, fault, self._monotonic()))
+                is_outage = isinstance(fault, KeysUnavailable)
+                is_good = known is not None and known.rings is not None and came - known.at < self._lifetime
+                if not (is_outage and is_good):  # an outage does not end what is remembered
+                    self._remember(scope, _Remembered(None, fault, self._monotonic()))
                 raise
             self._remember(scope, _Remembered(rings, None, self._monotonic()))
             return rings

@@ -7,14 +7,20 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
+from holdfast.blobs import KeyFile
 from holdfast.blobs.keys import version_of
-from holdfast.model.errors import Invalid, Kms, NotFound
+from holdfast.model.errors import Invalid, KeysUnavailable, Kms, NotFound
 from holdfast.model.kms import OWN, layers, named_key
+from holdfast.outbound import KeyRefused, KeyServiceDown
+from holdfast.registry import kms_keys
+from holdfast.registry.keys import encryption_context
 from holdfast.store.wrappings import WrappingKey
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
+    from holdfast.outbound import KeyService
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -44,6 +50,10 @@ class VersionInUse(Invalid):
 
     def __init__(self, version: int, why: str) -> None:
         super().__init__(f"Version {version} stays: {why}.")
+
+
+class KeysElsewhere(Exception):
+    """The registry's own key is not where the settings say, or cannot be asked for; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,7 @@ def rotate(on: Backends, scope: str = OWN) -> int:
     A version in the database is known to other processes when they forget what they remember, after five minutes.
     """
     if scope == OWN and on.keys.file is not None:
+        require_own(on, may_make=False)
         return on.keys.file.rotate(on.clock())
     version = on.keys.rings(scope, afresh=True)[0].newest + 1
     made = [on.keys.fresh(scope, layer, version) for layer in range(layers(scope))]
@@ -141,6 +152,56 @@ def retire(on: Backends, version: int, scope: str = OWN) -> None:
         return
     with on.database.transaction() as tx:
         store.wrappings.remove_wrapping_keys(tx, scope, version)
+
+
+def require_own(on: Backends, *, may_make: bool) -> None:
+    """Prove that the registry's own key is at hand; raise `KeysElsewhere` in one line if not.
+
+    A key service gives a registry that holds nothing its first key.
+    """
+    sealed_by = {row.sealed_by for row in on.database.hot.wrapping_keys(OWN)}
+    if on.keys.service is None:
+        if sealed_by:
+            raise KeysElsewhere(f"the registry's keys were moved to {min(sealed_by)}; name the service that has it")
+        return
+    try:
+        if not sealed_by:
+            with on.database.snapshot() as tx:
+                is_empty = not store.accounts.list_all(tx)
+            if not (is_empty and may_make):
+                raise KeysElsewhere("the registry's keys are in its key file; `holdfast kms move URL` moves them")
+            kms_keys.begin(on, OWN)
+        for key in sealed_by or {on.keys.service.own_key}:
+            on.keys.service.describe(key)
+        on.keys.own()
+    except (KeyRefused, KeyServiceDown) as fault:
+        raise KeysElsewhere(str(fault)) from None
+    except KeysUnavailable:
+        raise KeysElsewhere("the registry's keys cannot be opened; the log says why") from None
+
+
+def move(on: Backends, service: KeyService | None, path: Path) -> None:
+    """Put the registry's own keys, all versions, under a key of a key service, or into a key file.
+
+    The keys stay the same, so nothing that they wrap changes. The old place is left to the operator.
+    """
+    keys = on.keys.own_secrets()
+    if service is None:
+        KeyFile.write(path, keys, _made_at(on, OWN))
+        with on.database.transaction() as tx:
+            for version in keys:
+                store.wrappings.remove_wrapping_keys(tx, OWN, version)
+        return
+    try:
+        arn = service.describe(service.own_key)
+        sealed = {one: service.encrypt(arn, key, encryption_context(OWN, 0, one)) for one, key in keys.items()}
+    except (KeyRefused, KeyServiceDown) as fault:
+        raise KeysElsewhere(str(fault)) from None
+    made_at = _made_at(on, OWN)
+    with on.database.transaction() as tx:
+        for version, one in sealed.items():
+            store.wrappings.remove_wrapping_keys(tx, OWN, version)
+            store.wrappings.add_wrapping_key(tx, WrappingKey(OWN, 0, version, one, arn, made_at[version]))
 
 
 def _named_scopes(on: Backends) -> list[str]:

@@ -38,7 +38,7 @@ def settled(on: Backends, registry: Registry, encryption: Encryption) -> Encrypt
     else:
         arn = _find(on, registry, encryption.kms_key)
     settled_ = Encryption(encryption.type, arn)
-    _begin(on, settled_.key_scope)
+    begin(on, settled_.key_scope)
     return settled_
 
 
@@ -48,6 +48,8 @@ def create(on: Backends, registry: Registry, description: str = "", alias: str |
         raise Invalid("An alias is alias/ and up to 250 letters, digits, /, _ and -; alias/aws/ is reserved.")
     if len(description) > kms.DESCRIPTION_CHARACTERS:
         raise Invalid(f"A description has up to {kms.DESCRIPTION_CHARACTERS} characters.")
+    if on.keys.names_are_asked_for:
+        raise Invalid("Keys that repositories name are those of AWS KMS here: make one there.")
     with on.database.transaction() as tx:
         if alias is not None and store.kms_keys.find_alias(tx, registry, alias) is not None:
             raise AlreadyExists(f"The alias '{alias}' names another key already.")
@@ -112,7 +114,7 @@ def _default(on: Backends, registry: Registry) -> str:
         return _create(on, tx, registry, words, DEFAULT_ALIAS).arn
 
 
-def _begin(on: Backends, scope: str) -> None:
+def begin(on: Backends, scope: str) -> None:
     """Let a key scope have its first wrapping keys; they are proved to be usable either way."""
     with on.database.snapshot() as tx:
         is_there = store.wrappings.has_scope(tx, scope)
