@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+REFUSALS = {"refused": 500, "forbidden": 403, "unknown": 404}
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
@@ -18,6 +19,7 @@ class Faults:
 
     refused       an answer 500, and the store never hears of it
     forbidden     likewise 403
+    unknown       likewise 404
     lost          the store does it, and the connection ends without an answer
     cut           the answer ends in the middle of its body
     short         the answer is half as long, and says so
@@ -71,8 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         self.faults.seen.append((self.command, self.path))
         fault = self.faults.spoil(self.command, self.path)
-        if fault in {"refused", "forbidden"}:
-            self.answer(500 if fault == "refused" else 403, [], b"<Error><Code>Spoiled</Code></Error>")
+        if fault in REFUSALS:
+            self.answer(REFUSALS[fault], [], b"<Error><Code>Spoiled</Code></Error>")
             return
         status, headers, data = self.ask(body)
         half = len(data) // 2

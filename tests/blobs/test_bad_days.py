@@ -83,6 +83,16 @@ def test_a_part_that_fails_once_is_sent_again(store, faults, key, fault):
     assert read(store, key) == data
 
 
+def test_a_completion_whose_answer_is_lost_is_one(store, faults, key):
+    data, answers = content(2 * PART + 1), iter(["lost", "unknown"])
+    faults.spoil = lambda method, path: next(answers) if (method, "uploadId" in path) == ("POST", True) else None
+
+    write(store, key, data)
+
+    assert list(answers) == []
+    assert read(store, key) == data
+
+
 def write_parts(writer, count: int) -> None:
     for _ in range(count):
         writer.write(content(PART))
@@ -95,6 +105,7 @@ def write_parts(writer, count: int) -> None:
         ("refused", "POST", "uploads"),
         ("refused", "PUT", "partNumber=2"),
         ("refused", "POST", "uploadId"),
+        ("unknown", "POST", "uploadId"),
         ("forbidden", "PUT", "partNumber=2"),
         ("stalled", "PUT", "partNumber=2"),
         ("stalled", "POST", "uploadId"),

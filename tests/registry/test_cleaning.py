@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast import registry
+from holdfast.blobs import FileStore, StoreUnavailable
 from holdfast.model.errors import BytesDamaged, DigestInvalid, RangeInvalid, UploadNotFound
 from holdfast.model.names import RepositoryRef
 from holdfast.model.uploads import SMALL_BYTES
@@ -42,6 +43,26 @@ def test_an_upload_that_nobody_continues_expires_with_its_bytes(on, clock, tmp_p
     with pytest.raises(UploadNotFound):
         registry.uploads.get(on, AT, upload_id)
     assert files(tmp_path) == []
+
+
+def test_what_the_store_cannot_delete_now_is_deleted_later(on, clock, tmp_path, monkeypatch):
+    upload_id = registry.uploads.begin(on, AT)
+    append(on, upload_id, LARGE)
+    asked = []
+
+    def away(key):
+        asked.append(key)
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileStore, "delete", lambda _self, key: away(key))
+        registry.uploads.cancel(on, AT, upload_id)
+        assert registry.cleaning.sweep(on) == 0
+
+    assert len(files(tmp_path)) == 1
+    sweep(on)
+    assert files(tmp_path) == []
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("data", [SMALL, LARGE])

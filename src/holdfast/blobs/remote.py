@@ -24,7 +24,7 @@ from holdfast.blobs.ahead import ReadAhead, Window
 from holdfast.blobs.interface import ObjectMissing, OutOfSpace, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import timedelta
 
     from holdfast.model.object_stores import Place
@@ -77,7 +77,7 @@ class RemoteStore:
         except BaseException:
             self._free.release()
             raise
-        return RemoteWriter(file, key, self._free)
+        return RemoteWriter(file, key, self._free, self._size)
 
     def open(self, key: str) -> RemoteReader:
         """Open an object; its beginning is read along. Raises `ObjectMissing` and `StoreUnavailable`."""
@@ -116,6 +116,12 @@ class RemoteStore:
         if found != data:
             raise StoreUnavailable("an object was read that is not what was written")
 
+    def _size(self, key: str) -> int:
+        """How many bytes an object has; -1 if there is none."""
+        with suppress(ObjectMissing), _faults(key):
+            return obstore.head(self._reading, key)["size"]
+        return -1
+
     def _fetch(self, key: str, start: int, end: int) -> memoryview:
         with _faults(key):
             data = memoryview(obstore.get_range(self._reading, key, start=start, end=end))
@@ -127,21 +133,28 @@ class RemoteStore:
 class RemoteWriter:
     """An object on its way to the store."""
 
-    def __init__(self, file: Any, key: str, free: threading.BoundedSemaphore) -> None:
+    def __init__(self, file: Any, key: str, free: threading.BoundedSemaphore, size_of: Callable[[str], int]) -> None:
         self._file: Any | None = file
         self._key = key
         self._free = free
+        self._size_of = size_of
+        self._written = 0
         self._is_broken = False  # after a fault the library's writer would go on, without what it could not write
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes; waits for the store when too much is under way. Raises `OutOfSpace`, `StoreUnavailable`."""
         with self._whole() as file:
-            file.write(bytes(data))  # a copy is kept until its part is sent; the caller's buffer is used again
+            self._written += file.write(bytes(data))  # a copy, kept until its part is sent: buffers are used again
 
     def close(self) -> None:
         """Complete the object: from now on it is there, and durable. Raises `OutOfSpace` and `StoreUnavailable`."""
-        with self._whole() as file:
-            file.close()
+        try:
+            with self._whole() as file:
+                file.close()
+        except ObjectMissing:
+            # A completion whose answer was lost is asked for again, and then no such upload is found.
+            if self._size_of(self._key) != self._written:
+                raise StoreUnavailable(f"the store lost parts of the object {self._key}") from None
         self._release()
 
     def discard(self) -> None:
