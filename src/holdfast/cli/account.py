@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from holdfast.cli import guardrails
 from holdfast.cli.ground import add_settings, backends, refusals_as_text
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def add(commands: Commands) -> None:
             action.add_argument("--description", default="", help="what the key is for")
         add_settings(action)
         action.set_defaults(run=run)
+    guardrails.add_to(actions)
 
 
 def _create_account(settings: Settings, options: argparse.Namespace) -> int:

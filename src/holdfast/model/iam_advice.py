@@ -14,7 +14,7 @@ REMOVE_DENY = "A Deny wins over every Allow; change or remove the statement, or 
 LIMITS = {
     "boundary": "Allow it in the permissions boundary as well",
     "session": "Allow it in the session policy with which the session was begun, and begin a new one",
-    "guardrail": "Allow it in the service control policy",
+    "guardrail": "Allow it in the guardrails of the account, which `holdfast account list-guardrails` shows",
     "endpoint": "Allow it in the policy of the endpoint",
 }
 

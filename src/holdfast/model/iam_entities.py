@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from holdfast.model.errors import InvalidInput, LimitExceeded, Validation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
 ID_BYTES = 11  # of chance, of which 85 bits are used
@@ -83,6 +83,8 @@ class LoginProfile:
     password_hash: str = field(repr=False)
     must_change: bool
     created_at: datetime
+    changed_at: datetime | None = None
+    previous_hashes: Sequence[str] | None = field(default=None, repr=False)
 
 
 def arn(account_id: str, kind: str, path: str, name: str) -> str:

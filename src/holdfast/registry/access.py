@@ -12,6 +12,7 @@ every worker.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast import store
@@ -90,6 +91,7 @@ class Known:
     session: tuple[CompiledPolicy, ...] | None
     context: Context
     keys: frozenset[str]
+    guardrails: tuple[tuple[CompiledPolicy, ...], ...] = ()  # level by level
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +243,13 @@ class Access:
         if caller.kind == "federated-user" and caller.entity_id is None:  # the account's root is behind it
             identity = (self._compile(EVERYTHING, "the root of the account"),)
         boundary = self._compile(found.boundary[1], found.boundary[0]) if found and found.boundary else None
-        policies = (*identity, *((boundary,) if boundary else ()), *(limits or ()))
+        levels = tuple(
+            tuple(self._compile(one.document, one.arn) for one in level)
+            for level in store.guardrails.for_account(tx, account)
+        )
+        policies = (*identity, *((boundary,) if boundary else ()), *(limits or ()), *chain.from_iterable(levels))
         keys = frozenset().union(*(policy.keys_used for policy in policies))
-        return Known(principal, identity, boundary, limits, context, keys)
+        return Known(principal, identity, boundary, limits, context, keys, levels)
 
     @staticmethod
     def _principal(caller: Caller, session_name: str, entity_arn: str | None, context: Context) -> Principal:
@@ -325,7 +331,7 @@ def _evaluate(
     asked = _asked(on, caller, known, action, place, request, facts)
     if known is None:  # gone since he was authenticated
         return Decision("implicit_deny", asked, (), ("identity",))
-    policies = Policies(known.identity, known.boundary, known.session, place.resource, place.registry)
+    policies = Policies(known.identity, known.boundary, known.session, place.resource, place.registry, known.guardrails)
     return iam.evaluate(asked, policies, public=on.public_repositories)
 
 

@@ -38,7 +38,15 @@ def insert_new(tx: Transaction, user: User, password_hash: str, *, must_change: 
     """Give a user a password; False if he has one."""
     if find(tx, user) is not None:
         return False
-    tx.run(_INSERT, user_id=user.id, password_hash=password_hash, must_change=must_change, created_at=now)
+    tx.run(
+        _INSERT,
+        user_id=user.id,
+        password_hash=password_hash,
+        must_change=must_change,
+        created_at=now,
+        changed_at=now,
+        previous_hashes=[],
+    )
     return True
 
 

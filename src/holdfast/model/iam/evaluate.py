@@ -119,7 +119,8 @@ class Decision:
         kind, statement = self.found[0]
         name = "the role trust policy" if is_trust and kind == "resource" else _NAMES[kind]
         arn = statement.source
-        is_told = kind in _OF_THE_CALLER and arn.startswith("arn:") and account_of(arn) == self._account
+        is_own = arn.startswith("arn:aws:organizations:") or account_of(arn) == self._account
+        is_told = kind in _OF_THE_CALLER and arn.startswith("arn:") and is_own
         return f"with an explicit deny in {name}" + (f": {arn}" if is_told else "")
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -77,11 +77,15 @@ def of_entity(
         if found is None:
             raise NoSuchEntity(source.kind, source.name)
         principal, context = _caller(on, tx, wish.caller_arn or found.arn, found)
+        levels = store.guardrails.for_account(tx, found.account_id)
     policies = [kept(_id(grant), grant.document) for grant in found.grants if not _is_excluded(grant, exclusions)]
     boundary = None
     if found.boundary is not None and not any(one.type == "permission-boundary" for one in exclusions):
         boundary = kept(iam_policies.read_arn(found.boundary[0]).name, found.boundary[1])
-    return _answers(_scene(wish, principal, context, policies, boundary), wish, first, limit)
+    scene = _scene(wish, principal, context, policies, boundary)
+    if scene.levels is None and levels:
+        scene = replace(scene, levels=tuple(tuple(kept(one.name, one.document) for one in level) for level in levels))
+    return _answers(scene, wish, first, limit)
 
 
 def of_texts(on: Backends, account_id: str, wish: Wish, first: int, limit: int) -> tuple[list[Answers], int | None]:

@@ -66,7 +66,8 @@ def of_caller(on: Backends, caller: Caller) -> Asker | None:
     known = on.access.known(on, caller)
     if known is None:
         return None
-    return Asker(known.principal, Policies(known.identity, known.boundary, known.session), known.context)
+    policies = Policies(known.identity, known.boundary, known.session, guardrails=known.guardrails)
+    return Asker(known.principal, policies, known.context)
 
 
 def of_provider(provider_arn: str, context: Mapping[str, str | tuple[str, ...]]) -> Asker:

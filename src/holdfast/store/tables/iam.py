@@ -6,7 +6,19 @@ never finds a stranger. Names are unique in an account without regard to case: `
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.types import JSON
 
 from holdfast.store.tables.basis import Instant, metadata
@@ -35,6 +47,23 @@ iam_login_profiles = Table(  # passwords of people, for the console
     Column("password_hash", String(256), nullable=False),
     Column("must_change", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant),  # null: not since this was kept
+    Column("previous_hashes", JSON),  # the newest first
+)
+
+iam_password_policies = Table(  # what an account asks of passwords
+    "iam_password_policies",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("policy", JSON, nullable=False),
+)
+
+iam_credential_reports = Table(
+    "iam_credential_reports",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("generated_at", Instant, nullable=False),
 )
 
 iam_groups = Table(
@@ -148,6 +177,15 @@ iam_aliases = Table(
     metadata,
     Column("alias", String(63), primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False, unique=True),
+)
+
+guardrails = Table(  # what bounds accounts, whoever allows more
+    "guardrails",
+    metadata,
+    Column("level", String(12), primary_key=True),  # the id of an account, or `all`
+    Column("name", String(128), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
 )
 
 iam_sessions = Table(  # temporary credentials; their secret is derived, not kept
