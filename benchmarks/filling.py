@@ -8,7 +8,7 @@ from pathlib import Path
 import sqlalchemy
 from content import MANIFEST_TYPE
 
-from holdfast.store import Database
+from holdfast.store import SqliteDatabase
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import manifest_bodies, manifest_references, manifests, repositories, tags
 
@@ -56,7 +56,7 @@ class Filling:
 
     def add(self) -> range:
         """Write the images; their rows, which follow each other because nobody else pushes meanwhile."""
-        database, begin = Database(self.database), datetime.now(UTC) - self.age.oldest
+        database, begin = SqliteDatabase(self.database), datetime.now(UTC) - self.age.oldest
         step = (self.age.oldest - self.age.newest) / max(self.amount, 1)
         with database.snapshot() as tx:
             repository_id = tx.value(_FIND, repository=self.repository)
@@ -77,7 +77,7 @@ class Filling:
 
 def counted(database: Path, repository: str) -> int:
     """How many images a repository has."""
-    opened = Database(database)
+    opened = SqliteDatabase(database)
     with opened.snapshot() as tx:
         number = tx.value(_COUNT, repository=repository)
     opened.close()

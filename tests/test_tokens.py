@@ -15,7 +15,7 @@ from holdfast.model.errors import TokenExpired, Unauthenticated
 from holdfast.model.names import Registry
 from holdfast.registry import Backends
 from holdfast.registry.accounts import Tokens
-from holdfast.store import Database
+from holdfast.store import SqliteDatabase
 from holdfast.store.migrations import migrate
 from tests.callers import Http
 
@@ -39,7 +39,7 @@ class Installation:
     def __init__(self, folder):
         self.clock = Clock()
         file = KeyFile.create(folder / "keys" / "local.json", self.clock())
-        database, blobs = Database(folder / "holdfast.db"), SealedStore(FileStore(folder / "objects"))
+        database, blobs = SqliteDatabase(folder / "holdfast.db"), SealedStore(FileStore(folder / "objects"))
         self.on = Backends(database, blobs, registry.keys.Keys(database, file), self.clock)
         migrate(self.on.database)
         registry.accounts.create(self.on, ACCOUNT)

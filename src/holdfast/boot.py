@@ -26,6 +26,7 @@ from holdfast.blobs import (
     SealedStore,
     StoreUnavailable,
 )
+from holdfast.blobs.keys import WrongKey
 from holdfast.blobs.secret_files import write_secret_file
 from holdfast.http import Response, certificates, metrics, processes
 from holdfast.http.server import Server
@@ -34,7 +35,7 @@ from holdfast.model.names import Registry
 from holdfast.model.quotas import ANY
 from holdfast.outbound import Fetcher
 from holdfast.settings import BadSetting, Listen
-from holdfast.store import Database
+from holdfast.store import open_database
 from holdfast.store.migrations import SchemaTooNew, is_current, migrate
 from holdfast.worker import Runner
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from holdfast.http import Answer, Request
     from holdfast.outbound import KeyService
     from holdfast.settings import Settings
+    from holdfast.store import Database
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +108,15 @@ class Application:
 
 def holds_data(settings: Settings) -> bool:
     """Whether a registry was ever served from these settings."""
-    return _database_path(settings).exists()
+    database = _database(settings)
+    try:
+        return not database.is_new()
+    finally:
+        database.close()
 
 
-def _database_path(settings: Settings) -> Path:
-    return Path(settings.database.removeprefix("sqlite:///") or settings.data.absolute() / "holdfast.db")
+def _database(settings: Settings) -> Database:
+    return open_database(settings.database or f"sqlite:///{settings.data.absolute() / 'holdfast.db'}")
 
 
 def now() -> datetime:
@@ -132,8 +138,7 @@ def open_backends(settings: Settings) -> registry.Backends:
     data = settings.data.absolute()
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database_path = _database_path(settings)
-        database = Database(database_path)
+        database = _database(settings)
         keys = _open_keys(settings, database)
         blobs = _open_blobs(settings, limits.layer_bytes)
     except KeyFileFault as fault:
@@ -144,7 +149,7 @@ def open_backends(settings: Settings) -> registry.Backends:
         database=database,
         blobs=SealedStore(blobs),
         keys=keys,
-        clock=now,
+        clock=database.now,
         limits=limits,
         profile=settings.profile,
         home=Registry(settings.account, settings.region),
@@ -221,7 +226,7 @@ def _open_keys(settings: Settings, database: Database) -> registry.keys.Keys:
         return registry.keys.Keys(database, None, open_key_service(settings), lifetime=settings.keys.remember_seconds)
     # Data without its keys must not get new ones: the old bytes would be lost without a word.
     path = key_file_path(settings)
-    return registry.keys.Keys(database, KeyFile(path) if holds_data(settings) else KeyFile.create(path, now()))
+    return registry.keys.Keys(database, KeyFile.create(path, now()) if database.is_new() else KeyFile(path))
 
 
 def open_key_service(settings: Settings) -> KeyService:
@@ -265,6 +270,13 @@ def prepare(settings: Settings, on: registry.Backends) -> Path:
     except SchemaTooNew as fault:
         raise BadSetting(str(fault)) from None
     _require_keys(on, may_make=True)
+    try:
+        registry.accounts.Tokens(on)
+    except WrongKey:
+        raise BadSetting(
+            "The keys of this node are not those of the database, which another node made: copy its "
+            f"keys/local.json to {settings.data}, then start again. Nothing was changed."
+        ) from None
     registry.rewraps.want_backfill(on)
     path = credentials_path(settings)
     if settings.root_secret_access_key is not None:

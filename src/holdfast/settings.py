@@ -303,7 +303,7 @@ CHOICES = (
            "[off on loopback, auto elsewhere]", "auto|off|DIR"),
     Choice("tls_names", "", _names, "further host names for the certificate of --tls auto, with commas", "NAMES"),
     Choice("insecure_http", "false", _switch, "allow plain HTTP on addresses other than loopback", "", switch=True),
-    Choice("database", "", _scheme("sqlite:///"), "where facts are kept [SQLite inside DIR]", "URL"),
+    Choice("database", "", _scheme("sqlite:///", "postgresql://"), "where facts are kept [SQLite inside DIR]", "URL"),
     Choice("blobs", "", _blobs, "where bytes are kept: file:///DIR, s3://BUCKET/PREFIX, gs://… or az://… "
            "[files inside DIR]", "URL"),
     Choice("seal", "holdfast", _one_of("holdfast", "store"), "who encrypts layers: holdfast, under its keys, or the "

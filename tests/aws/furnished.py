@@ -20,7 +20,7 @@ from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Mutability, TagMutability
 from holdfast.registry.accounts import Tokens
 from holdfast.registry.pulls import Pulls
-from holdfast.store import Database, database
+from holdfast.store import SqliteDatabase, sqlite
 from tests import builders
 from tests.aws.desk import Desk
 from tests.registry.ground import AT, HOME, Clock, create, open_ground, push, push_blob, put, work_off
@@ -167,7 +167,7 @@ RIGHT: dict[str, dict[str, Any]] = {
 def nobody_waits_for_the_disk() -> Iterator[None]:
     """Let everything be lost with the machine, and be quick for that."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "PRAGMAS", (*database.PRAGMAS, "synchronous=OFF"))
+        patch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "synchronous=OFF"))
         patch.setattr(os, "fdatasync", lambda _: None)
         patch.setattr(os, "fsync", lambda _: None)
         yield
@@ -184,7 +184,7 @@ class Furnished:
 
     def copy(self, folder: Path, **limits: Any) -> Desk:
         """The desk of a copy in an empty folder, perhaps with other limits."""
-        database, blobs = Database(folder / DATABASE), SealedStore(FileStore(folder / "objects"))
+        database, blobs = SqliteDatabase(folder / DATABASE), SealedStore(FileStore(folder / "objects"))
         keys = registry.keys.Keys(database, self._on.keys.file)
         on = replace(self._on, database=database, blobs=blobs, keys=keys, clock=Clock(), pulls=Pulls())
         desk = Desk(replace(on, limits=replace(on.limits, **limits)), self._tokens)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.store import Database
+from holdfast.store import SqliteDatabase
 from tests.aws import provocations
 from tests.aws.desk import Desk, codes
 from tests.aws.furnished import RIGHT, Furnished, nobody_waits_for_the_disk
@@ -66,7 +66,7 @@ def test_a_documented_refusal_can_be_had_and_changes_nothing(copy, monkeypatch, 
 def test_a_fault_of_the_server_is_told_without_its_internals(copy, tmp_path, monkeypatch, name):
     whole = copy()
     before = whole.dump()
-    desk = Desk(replace(whole.on, database=Database(tmp_path / "gone" / "holdfast.db")), whole.tokens)
+    desk = Desk(replace(whole.on, database=SqliteDatabase(tmp_path / "gone" / "holdfast.db")), whole.tokens)
     if name == "GetAuthorizationToken":  # which asks no database
         monkeypatch.setattr(desk.tokens, "_ring", None)
 

@@ -11,7 +11,7 @@ from holdfast.model import manifests
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Encryption, TagMutability
 from holdfast.registry import Backends
-from holdfast.store import Database
+from holdfast.store import SqliteDatabase
 from holdfast.store.migrations import migrate
 from holdfast.worker import Runner
 from tests import builders
@@ -33,7 +33,7 @@ class Clock:
 
 def open_ground(folder, clock, **limits) -> Backends:
     """A registry with one repository, AT."""
-    database = Database(folder / "holdfast.db")
+    database = SqliteDatabase(folder / "holdfast.db")
     keys = registry.keys.Keys(database, KeyFile.create(folder / "keys" / "local.json", clock()))
     migrate(database)
     on = Backends(database, SealedStore(FileStore(folder / "objects")), keys, clock)

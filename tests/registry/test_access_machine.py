@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from holdfast import registry
 from holdfast.model.errors import Refusal
 from holdfast.registry.access import Access
-from holdfast.store import Database
+from holdfast.store import SqliteDatabase
 from tests.aws.furnished import nobody_waits_for_the_disk
 from tests.registry.any_policy import (
     ACCOUNT,
@@ -57,8 +57,8 @@ class Machine(RuleBasedStateMachine):
         files = (sqlite3.connect(one / "holdfast.db") for one in (folder, self.folder))
         with closing(next(files)) as whole, closing(next(files)) as copy:
             whole.backup(copy)
-        on = replace(people.on, database=Database(self.folder / "holdfast.db"), clock=Clock(), access=Access())
-        self.both = [on, replace(on, database=Database(self.folder / "holdfast.db"), access=Access())]
+        on = replace(people.on, database=SqliteDatabase(self.folder / "holdfast.db"), clock=Clock(), access=Access())
+        self.both = [on, replace(on, database=SqliteDatabase(self.folder / "holdfast.db"), access=Access())]
         self.people = People.__new__(People)
         self.people.on, self.people.callers, self.people.role = on, dict(people.callers), people.role
 

@@ -20,7 +20,7 @@ from holdfast.store.tables import objects as objects_table
 @contextmanager
 def an_acknowledgement_before_the_flush():
     """A commit is told before it is on disk."""
-    with mock.patch.object(store.Database, "flush"):
+    with mock.patch.object(store.SqliteDatabase, "flush"):
         yield
 
 
@@ -96,7 +96,7 @@ def bytes_that_nobody_announced():
 class _Hasty:
     def __init__(self, database):
         self.hot = database.hot
-        self.transaction = lambda: database.transaction(durable=False)
+        self.transaction = lambda **_: database.transaction(durable=False)
 
 
 FAULTS = [

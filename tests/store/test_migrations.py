@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from holdfast.store import Database, migrations
+from holdfast.store import SqliteDatabase, migrations
 from holdfast.store.migrations import SchemaTooNew, is_current, migrate
 from holdfast.store.tables import metadata
 
@@ -18,7 +18,7 @@ STEPS = Path(migrations.__file__).parent / "versions"
 
 @pytest.fixture
 def database(tmp_path):
-    opened = Database(tmp_path / "holdfast.db")
+    opened = SqliteDatabase(tmp_path / "holdfast.db")
     yield opened
     opened.close()
 

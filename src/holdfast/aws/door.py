@@ -39,6 +39,7 @@ PROTOCOLS: dict[str, Any] = {"json": json_protocol, "query": query_protocol}
 WORDS: dict[type[Refusal], tuple[int, str]] = {
     errors.BlobNotFound: (400, "LayersNotFoundException"),
     errors.BytesDamaged: (500, "ServerException"),
+    errors.DatabaseUnavailable: (503, "ServiceUnavailableException"),
     errors.DigestInvalid: (400, "InvalidParameterException"),
     errors.KeysUnavailable: (503, "ServiceUnavailableException"),
     errors.LayerReferenced: (400, "InvalidParameterException"),

@@ -118,7 +118,7 @@ class KeyFile:
         except FileNotFoundError:
             raise KeyFileFault(
                 f"The key file {self.path} is missing. Everything this registry keeps is sealed under it: "
-                "restore it from your backup, then start again."
+                "restore it from your backup, or copy it from another node, then start again."
             ) from None
         except (ValueError, KeyError, TypeError, AttributeError) as fault:
             raise KeyFileFault(f"The key file {self.path} is not readable: {fault}") from None

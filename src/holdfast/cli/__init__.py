@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
+    from holdfast.model.errors import DatabaseUnavailable
     from holdfast.settings import BadSetting, read
 
     parser = _parser()
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(settings, options)
     except BadSetting as fault:
         sys.stderr.write(f"holdfast: {fault}\n")
+        return 2
+    except DatabaseUnavailable as fault:
+        sys.stderr.write(f"holdfast: --database: {fault.__cause__ or fault}\n")
         return 2
     except KeyboardInterrupt:
         return 130

@@ -61,7 +61,7 @@ def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]
     keys.require(on, at)
     now = on.clock()
     tags = list(dict.fromkeys(tags))
-    with on.database.transaction() as tx:
+    with on.database.transaction(within=[at]) as tx:
         repository = store.repositories.get(tx, at)
         image = store.images.find(tx, repository, digest=manifest.digest)
         is_new = image is None
@@ -115,7 +115,7 @@ def find_stored(
     found = hot.manifest(at, reference, by_tag=by_tag)
     if found is not None:
         if puller is not None:
-            on.pulls.note(at.registry, found.id, puller, on.clock(), found.pulled_us)
+            on.pulls.note(at, found.id, puller, on.clock(), found.pulled_us)
         return found
     if not hot.has_repository(at):
         raise RepositoryNotFound(at)
@@ -148,7 +148,7 @@ def get(
                 raise LimitExceeded("The manifests of one call have too many bytes; ask for fewer images at once")
             found.append((ImageId(image.digest, id_.tag), image, store.images.body(tx, image)))
     for _, image, _ in found:
-        on.pulls.note(at.registry, image.id, puller, on.clock(), None)
+        on.pulls.note(at, image.id, puller, on.clock(), None)
     return found, failures
 
 

@@ -65,7 +65,8 @@ class PartWriter:
         is_sealed = self._on.seals_layers or self.key_scope != OWN
         data_keys = self._data_keys() if is_sealed else NO_KEYS
         expires_at = self._on.clock() + 3 * self._on.limits.upload_lifetime
-        with self._on.database.transaction() as tx:  # on disk before the first byte is, or a power cut would hide it
+        # On disk before the first byte is, or a power cut would hide it.
+        with self._on.database.transaction(within=()) as tx:
             store.blobs.announce_object(tx, self._key, self._seal(data_keys), expires_at)
         return self._on.blobs.create(self._key, data_keys, self._sha256.update)
 
@@ -167,7 +168,7 @@ def drop(on: Backends, key: str) -> bool:
     So are bytes that the store cannot delete now, for which the answer is False.
     The decision is on disk before the bytes go: else a power cut could bring back an upload whose bytes are gone.
     """
-    with on.database.transaction() as tx:
+    with on.database.transaction(within=()) as tx:
         doomed = store.blobs.doom_object(tx, key)
     if doomed:
         try:
@@ -175,7 +176,7 @@ def drop(on: Backends, key: str) -> bool:
         except StoreUnavailable as fault:
             log.warning("the object %s is removed later: %s", key, fault)
             return False
-        with on.database.transaction(durable=False) as tx:
+        with on.database.transaction(durable=False, within=()) as tx:
             store.blobs.forget_object(tx, key)
     return True
 

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from holdfast.model.names import Registry
+    from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
 
 RESOLUTION_SECONDS = 60.0  # a pull so soon after one that is written down need not be
 
 
-class Pulls(Notebook[tuple["Registry", int, str], "datetime"]):
-    """When each principal last pulled what, by registry, image and principal."""
+class Pulls(Notebook[tuple["RepositoryRef", int, str], "datetime"]):
+    """When each principal last pulled what, by repository, image and principal."""
 
-    def note(self, registry: Registry, image_id: int, principal_arn: str, now: datetime, known_us: int | None) -> None:
+    def note(self, at: RepositoryRef, image_id: int, principal_arn: str, now: datetime, known_us: int | None) -> None:
         """Note a pull, unless one almost as late is known; `known_us` is microseconds since 1970."""
         if known_us is None or now.timestamp() - known_us / 1e6 >= RESOLUTION_SECONDS:
-            self._put((registry, image_id, principal_arn), now)
+            self._put((at, image_id, principal_arn), now)
 
 
 def record(on: Backends) -> None:
@@ -35,13 +35,16 @@ def record(on: Backends) -> None:
         if not notes:
             return
         with on.database.snapshot() as tx:
-            excluded = {registry: store.pull_exclusions.arns(tx, registry) for registry in {key[0] for key in notes}}
-        counted = {
-            image_id: at for (registry, image_id, arn), at in notes.items() if not _is_excluded(arn, excluded[registry])
-        }
-        with on.database.transaction(durable=False) as tx:
-            for image_id, at in counted.items():
-                store.images.pulled(tx, image_id, at)
+            registries = {at.registry for at, _, _ in notes}
+            excluded = {registry: store.pull_exclusions.arns(tx, registry) for registry in registries}
+        counted: dict[RepositoryRef, dict[int, datetime]] = {}
+        for (at, image_id, arn), pulled_at in notes.items():
+            if not _is_excluded(arn, excluded[at.registry]):
+                counted.setdefault(at, {})[image_id] = pulled_at
+        for at, images in counted.items():
+            with on.database.transaction(durable=False, within=[at]) as tx:
+                for image_id, pulled_at in images.items():
+                    store.images.pulled(tx, image_id, pulled_at)
 
 
 def _is_excluded(arn: str, excluded: Collection[str]) -> bool:

@@ -73,7 +73,7 @@ def record(on: Backends) -> None:
     """Write down what was refused."""
     notes = on.refusals.take()
     if notes:
-        with on.database.transaction(durable=False) as tx:
+        with on.database.transaction(durable=False, within=["refusals"]) as tx:
             for request_id, caller, decision, now in notes:
                 account = decision.request.resource_account
                 store.refusals.add(tx, request_id, account, caller.arn, explanation(decision), now)

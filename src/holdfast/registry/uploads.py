@@ -35,7 +35,7 @@ def begin(on: Backends, at: RepositoryRef) -> str:
     """Open an upload; its id."""
     keys.require(on, at)
     upload_id = on.new_id()
-    with on.database.transaction(durable=False) as tx:
+    with on.database.transaction(durable=False, within=()) as tx:
         repository = store.repositories.get(tx, at)
         store.uploads.begin(tx, repository, upload_id, on.clock() + on.limits.upload_lifetime)
     return upload_id
@@ -72,7 +72,7 @@ def append(on: Backends, at: RepositoryRef, upload: Upload, writer: PartWriter) 
         writer.discard()
         return upload.received_bytes
     part = writer.close()
-    with on.database.transaction(durable=False) as tx:
+    with on.database.transaction(durable=False, within=()) as tx:
         continued = store.uploads.append(tx, upload, part, on.clock() + on.limits.upload_lifetime)
     if not continued:
         writer.discard()
@@ -126,7 +126,7 @@ def complete_whole(on: Backends, at: RepositoryRef, writer: PartWriter, digest: 
 def mount(on: Backends, at: RepositoryRef, source: RepositoryRef, digest: str) -> bool:
     """Let a repository hold a blob that another one of its registry holds; False if that cannot be."""
     keys.require(on, at)
-    with on.database.transaction() as tx:
+    with on.database.transaction(within=[store.Content(at.registry, digest)]) as tx:
         target = store.repositories.get(tx, at)
         origin = store.repositories.find(tx, source)
         if origin is None or (on.profile is Profile.ECR_STRICT and not _may_mount(tx, origin, digest)):
@@ -142,7 +142,7 @@ def _may_mount(tx: Transaction, origin: Repository, digest: str) -> bool:
 
 def _end(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:
     """End an upload that comes to nothing, and delete its bytes."""
-    with on.database.transaction(durable=False) as tx:
+    with on.database.transaction(durable=False, within=()) as tx:
         store.uploads.end(tx, upload, on.clock())
     for part in parts:
         objects.drop(on, part.object_key)
@@ -154,7 +154,7 @@ def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, 
     if blob.sealed is None:
         superfluous.add(blob.object_key)
     try:
-        with on.database.transaction() as tx:
+        with on.database.transaction(within=[store.Content(at.registry, blob.digest)]) as tx:
             repository = store.repositories.get(tx, at)
             if upload is not None and not store.uploads.end(tx, upload, on.clock()):
                 raise UploadNotFound(at, upload.id)

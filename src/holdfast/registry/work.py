@@ -76,7 +76,7 @@ class Job:
 
     def hold(self) -> bool:
         """Lengthen the lease between steps; False if the work is no longer ours."""
-        with self.on.database.transaction(durable=False) as tx:
+        with self.on.database.transaction(durable=False, within=()) as tx:
             return store.work.hold(tx, self.item, self.on.clock() + LEASE, None)
 
 
@@ -98,7 +98,7 @@ def claim(on: Backends, owner: str, is_stopping: Callable[[], bool] = lambda: Fa
     with on.database.snapshot() as tx:
         if store.work.due(tx, on.clock()) is None:
             return None
-    with on.database.transaction(durable=False) as tx:
+    with on.database.transaction(durable=False, within=()) as tx:
         now = on.clock()
         item = store.work.claim(tx, owner, now, now + LEASE)
         if item is None:

@@ -6,23 +6,24 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.model.errors import StorageFull
-from holdfast.store import Database
+from holdfast.store import SqliteDatabase
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from holdfast.simulation.machine import Machine
-    from holdfast.store import Transaction
+    from holdfast.store.database import Thing
     from holdfast.store.hot import HotReads
+    from holdfast.store.sqlite import SqliteTransaction
 
 
 class DatabaseBusy(Exception):
     """Another writer did not come to an end in time."""
 
 
-class SimulatedDatabase(Database):
+class SimulatedDatabase(SqliteDatabase):
     """SQLite as it is, with a switch at each begin, commit, flush and hot read."""
 
     def __init__(self, machine: Machine, path: Path) -> None:
@@ -30,14 +31,16 @@ class SimulatedDatabase(Database):
         self._machine = machine
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[Transaction]:
+    def transaction(
+        self, *, durable: bool = True, within: Sequence[Thing] | None = None
+    ) -> Iterator[SqliteTransaction]:
         """One write transaction."""
-        with super().transaction(durable=durable) as tx:
+        with super().transaction(durable=durable, within=within) as tx:
             yield tx
             self._machine.may_break("commit", StorageFull())
 
     @contextmanager
-    def snapshot(self) -> Iterator[Transaction]:
+    def snapshot(self) -> Iterator[SqliteTransaction]:
         """One read transaction."""
         self._machine.point("snapshot")
         with super().snapshot() as tx:

@@ -18,7 +18,7 @@ from holdfast.model.callers import Caller
 from holdfast.model.repositories import Encryption, Mutability, TagMutability
 from holdfast.registry import Backends
 from holdfast.simulation.things import FIXED, GUEST, HOME, REPOSITORIES
-from holdfast.store import Database
+from holdfast.store import SqliteDatabase
 from holdfast.store.migrations import migrate
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def ground() -> Ground:
     """Made once a process: migrations take as long as a whole run."""
     chance = random.Random(0)  # noqa: S311 - it is to be repeated
     with folder() as path:
-        database = Database(path / "holdfast.db")
+        database = SqliteDatabase(path / "holdfast.db")
         migrate(database)
         file = KeyFile.create(path / "keys" / "local.json", START)
         keys, blobs = registry.keys.Keys(database, file), SealedStore(FileStore(path / "objects"))

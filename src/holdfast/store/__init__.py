@@ -43,10 +43,14 @@ from holdfast.store import (
     work,
     wrappings,
 )
-from holdfast.store.database import Database, Transaction
+from holdfast.store.database import Content, Database, Transaction
+from holdfast.store.opening import open_database
+from holdfast.store.sqlite import SqliteDatabase
 
 __all__ = [
+    "Content",
     "Database",
+    "SqliteDatabase",
     "Transaction",
     "accounts",
     "audit_files",
@@ -75,6 +79,7 @@ __all__ = [
     "kms_keys",
     "lifecycle",
     "lists",
+    "open_database",
     "pull_exclusions",
     "refusals",
     "registry_settings",

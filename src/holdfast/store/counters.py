@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
 
-from holdfast.store.statements import Statement, insertion
+from holdfast.store.statements import Statement
 from holdfast.store.tables import counters
 
 if TYPE_CHECKING:
@@ -20,16 +21,18 @@ SCANS = "scans/"  # begun in each hour, by registry
 
 _it = counters.c.name == bindparam("which")
 _GET = Statement(select(counters.c.value).where(_it))
-_BUMP = Statement(update(counters).where(_it).values(value=counters.c.value + 1))
-_INSERT = insertion(counters)
+_BUMP = Statement(
+    insert(counters)  # SQLite knows the same words
+    .values(name=bindparam("which"), value=1)
+    .on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1})
+)
 _TOTAL = Statement(select(func.sum(counters.c.value)).where(counters.c.name.in_(bindparam("names", expanding=True))))
 _FORGET = Statement(delete(counters).where(counters.c.name >= bindparam("low"), counters.c.name < bindparam("high")))
 
 
 def bump(tx: Transaction, name: str) -> None:
     """Count a change, in its transaction."""
-    if tx.run(_BUMP, which=name) == 0:
-        tx.run(_INSERT, name=name, value=1)
+    tx.run(_BUMP, which=name)
 
 
 def get(tx: Transaction, name: str) -> int:

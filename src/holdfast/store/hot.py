@@ -5,13 +5,13 @@ SQLAlchemy costs 30 µs and more a call, these 6 µs. They read committed facts 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.model import iam_sessions
 from holdfast.model.callers import holder
 
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Callable
 
     from holdfast.model.callers import Caller
     from holdfast.model.names import RepositoryRef
@@ -88,11 +88,10 @@ class SealedKey(NamedTuple):
 
 
 class HotReads:
-    """One read-only connection; used by one thread."""
+    """One connection's way to run a text with `?` for its values; used by one thread."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA query_only=ON")
-        self._execute = connection.execute
+    def __init__(self, execute: Callable[..., Any]) -> None:
+        self._execute = execute
 
     def manifest(self, at: RepositoryRef, reference: str, *, by_tag: bool) -> StoredManifest | None:
         """The manifest that a tag or digest names in a repository."""

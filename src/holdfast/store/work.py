@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 ERROR_CHARACTERS = 2000  # of the text that is kept
 
 _it = work.c.id == bindparam("which")
-_FIND = Statement(select(work).where(work.c.kind == bindparam("kind"), work.c.key == bindparam("key")))
+_find = select(work).where(work.c.kind == bindparam("kind"), work.c.key == bindparam("key"))
+_FIND = Statement(_find)
+_FIND_TO_CHANGE = Statement(_find.with_for_update())  # nobody claims it meanwhile
 _GET = Statement(select(work).where(_it))
 _INSERT = insertion(work)
 # What a newer program wants is left to it.
 _known = work.c.kind.in_(tuple(KINDS))
-_DUE = Statement(select(work).where(work.c.due_at <= bindparam("now"), _known).order_by(work.c.due_at).limit(1))
+_due = select(work).where(work.c.due_at <= bindparam("now"), _known).order_by(work.c.due_at).limit(1)
+_DUE = Statement(_due)
+_DUE_TO_NOBODY_ELSE = Statement(_due.with_for_update(skip_locked=True))
 _PAGE = Statement(select(work).where(work.c.id > bindparam("after")).order_by(work.c.id).limit(bindparam("limit")))
 _WAIT = Statement(
     update(work).where(_it).values(due_at=bindparam("due"), attempts=bindparam("tries"), is_cancelled=False)
@@ -76,7 +80,7 @@ def add(
     What waits comes no later than it did, unless it is postponed.
     """
     due = due_at or now
-    row = tx.first(_FIND, kind=wanted.kind, key=wanted.key)
+    row = tx.first(_FIND_TO_CHANGE, kind=wanted.kind, key=wanted.key)
     if row is None:
         tx.run(
             _INSERT, kind=wanted.kind, key=wanted.key, payload=wanted.payload, due_at=due, again_at=None, attempts=0,
@@ -104,11 +108,11 @@ def due(tx: Transaction, now: datetime) -> Item | None:
 
 def claim(tx: Transaction, owner: str, now: datetime, lease_until: datetime) -> Item | None:
     """Take what has waited longest; nobody else is given it until the lease ends."""
-    item = due(tx, now)
-    if item is None:
+    row = tx.first(_DUE_TO_NOBODY_ELSE, now=now)
+    if row is None:
         return None
-    tx.run(_CLAIM, which=item.id, by=owner, lease=lease_until)
-    return get(tx, item.id)
+    tx.run(_CLAIM, which=row["id"], by=owner, lease=lease_until)
+    return get(tx, row["id"])
 
 
 def hold(tx: Transaction, item: Item, lease_until: datetime, progress: dict[str, Any] | None) -> bool:

@@ -33,6 +33,7 @@ REPLACEMENT = "\ufffd"
 # Refusals that no description lists, or not by these names, and all kinds of them: status and code.
 WORDS_QUERY: dict[type[Refusal], tuple[int, str]] = {
     errors.AccessDenied: (403, "AccessDenied"),
+    errors.DatabaseUnavailable: (503, "ServiceUnavailable"),
     errors.InvalidParameter: (400, "ValidationError"),
     errors.KeysUnavailable: (503, "ServiceUnavailable"),
     errors.RequestTooLarge: (413, "RequestEntityTooLarge"),

@@ -119,6 +119,7 @@ from holdfast.model.errors.sts import (
 )
 from holdfast.model.errors.unavailable import (
     BytesDamaged,
+    DatabaseUnavailable,
     KeysUnavailable,
     Kms,
     StorageFull,
@@ -134,6 +135,7 @@ __all__ = [
     "AlreadyExists",
     "BlobNotFound",
     "BytesDamaged",
+    "DatabaseUnavailable",
     "DeleteConflict",
     "DeletedImageNotFound",
     "DeletedRepositoryNotFound",

@@ -34,6 +34,13 @@ class KeysUnavailable(Unavailable):
         super().__init__("The keys under which this registry seals cannot be had at the moment. Try again later.")
 
 
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be had at the moment, or others kept it busy for too long."""
+
+    def __init__(self) -> None:
+        super().__init__("The registry's database cannot be had at the moment. Try again.")
+
+
 class StorageFull(Unavailable):
     """There is no room to keep the bytes."""
 

@@ -59,7 +59,7 @@ def record(on: Backends) -> None:
     with on.key_uses.taken() as notes:
         if not notes:
             return
-        with on.database.transaction(durable=False) as tx:
+        with on.database.transaction(durable=False, within=["key uses"]) as tx:
             for access_key_id, use in notes.items():
                 store.accounts.key_used(tx, access_key_id, use.service, use.region, use.at)
                 store.iam_roles.session_used(tx, access_key_id, use.region, use.at)
