@@ -175,6 +175,55 @@ def test_tokens_hold_however_many_are_in_use(here, monkeypatch):
 # ---- What ends it
 
 
+def test_new_keys_leave_the_logins_of_before_alone(here):
+    other = Tokens(here.on)
+    old, _ = here.tokens.issue(here.caller, HERE)
+    here.login(old, tokens=other)
+
+    registry.login_keys.rotate(here.on)
+    new, _ = other.issue(here.caller, HERE)
+
+    for tokens in (here.tokens, other, Tokens(here.on)):
+        assert here.login(old, tokens=tokens).caller == here.caller
+        assert here.login(new, tokens=tokens).caller == here.caller
+
+
+def test_logins_that_are_revoked_are_worthless_in_every_process(here):
+    other = Tokens(here.on)
+    old, _ = here.tokens.issue(here.caller, HERE)
+    layer = here.tokens.sign_layer("an arn", "sha256:00")
+    for tokens in (here.tokens, other):
+        here.login(old, tokens=tokens)
+
+    registry.login_keys.rotate(here.on, revoke=True)
+    new, _ = other.issue(here.caller, HERE)
+
+    for tokens in (here.tokens, other, Tokens(here.on)):
+        with pytest.raises(Unauthenticated):
+            here.login(old, tokens=tokens)
+        with pytest.raises(Unauthenticated):
+            tokens.read_layer(layer)
+        assert here.login(new, tokens=tokens).caller == here.caller
+
+
+def test_the_command_reaches_every_worker_and_a_restart(start):
+    product = start("--workers", "2")
+    first = a_token(product)
+    rotated = product.cli("account", "rotate-login-keys")
+    second = a_token(product)
+    both = statuses(product, first) | statuses(product, second)
+    revoked = product.cli("account", "rotate-login-keys", "--revoke")
+    third = a_token(product)
+
+    before = [statuses(product, token) for token in (first, second, third)]
+    product.stop()
+    product.start()
+
+    assert (rotated.returncode, revoked.returncode, both) == (0, 0, {200})
+    assert before == [{401}, {401}, {200}]
+    assert [statuses(product, token) for token in (first, third)] == [{401}, {200}]
+
+
 def test_a_token_is_worth_nothing_while_its_key_is_disabled(start):
     product = start("--workers", "3")
     key_id = product.credentials()[0]

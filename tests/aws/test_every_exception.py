@@ -68,7 +68,7 @@ def test_a_fault_of_the_server_is_told_without_its_internals(copy, tmp_path, mon
     before = whole.dump()
     desk = Desk(replace(whole.on, database=SqliteDatabase(tmp_path / "gone" / "holdfast.db")), whole.tokens)
     if name == "GetAuthorizationToken":  # which asks no database
-        monkeypatch.setattr(desk.tokens, "_ring", None)
+        monkeypatch.setattr(desk.tokens, "_keys", None)
 
     answer = desk.ask(name, RIGHT[name])
 

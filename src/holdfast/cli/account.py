@@ -27,12 +27,15 @@ def add(commands: Commands) -> None:
         ("disable-key", _disable_key, "refuse a key, and logins made with it, from now on", ("key_id",)),
         ("enable-key", _enable_key, "accept a disabled key again", ("key_id",)),
         ("delete-key", _delete_key, "forget a key, and logins made with it, for good", ("key_id",)),
+        ("rotate-login-keys", _rotate_login_keys, "make new keys for login tokens and temporary credentials", ()),
     ):
         action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         for argument in positional:
             action.add_argument(argument, metavar=argument.upper().replace("_", "-"))
         if name == "create-key":
             action.add_argument("--description", default="", help="what the key is for")
+        if name == "rotate-login-keys":
+            action.add_argument("--revoke", action="store_true", help="end all logins and sessions of before at once")
         add_settings(action)
         action.set_defaults(run=run)
     guardrails.add_to(actions)
@@ -103,3 +106,18 @@ def _delete_key(settings: Settings, options: argparse.Namespace) -> int:
         print(f"The key {options.key_id} is forgotten.")
 
     return refusals_as_text(delete)
+
+
+def _rotate_login_keys(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    def rotate() -> None:
+        registry.login_keys.rotate(backends(settings), revoke=options.revoke)
+        print("Login tokens and temporary credentials are made with new keys from now on, on every worker.")
+        if options.revoke:
+            print("Those of before are worthless: docker, nodes and jobs have to log in again.")
+        else:
+            print("Those of before hold until they expire, 12 hours at most for logins and 36 for sessions;")
+            print("with --revoke they end at once.")
+
+    return refusals_as_text(rotate)

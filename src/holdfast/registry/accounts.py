@@ -7,7 +7,7 @@ import binascii
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from holdfast.model.errors import InvalidParameter, NotFound, TokenExpired, Unau
 from holdfast.model.names import ACCOUNT_ID, Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -185,32 +187,33 @@ class Tokens:
 
     def __init__(self, on: Backends) -> None:
         self._on = on
-        self._ring = _token_ring(on)
-        self._logins: OrderedDict[str, tuple[Login, int]] = OrderedDict()  # and the number under which it was proved
+        self._keys = _token_keys(on)
+        self._logins: OrderedDict[str, tuple[Login, int, KeyRing]] = OrderedDict()  # how, and by what it was proved
 
     def issue(self, caller: Caller, registry: Registry) -> tuple[str, datetime]:
         """A password for `docker login -u AWS`, and until when it holds."""
         expires_at = self._on.clock() + self._on.limits.token_lifetime
         claims = [caller.account_id, caller.access_key_id, registry.account_id, registry.region, expires_at.timestamp()]
-        sealed = self._ring.wrap(msgspec.json.encode(claims), TOKEN_SECRET)
+        sealed = self._ring()[0].wrap(msgspec.json.encode(claims), TOKEN_SECRET)
         return TOKEN_PREFIX + _unpadded(sealed), expires_at
 
     def login(self, authorization: str | None, *, even_if_over: bool = False) -> Login:
         """Whom an Authorization header speaks for; `Unauthenticated` or `TokenExpired` if for nobody."""
         if not authorization:
             raise Unauthenticated
-        hot = self._on.database.hot
-        version = hot.access_version()
-        login, proved = self._logins.get(authorization) or (self._read(authorization), None)
+        ring, version = self._ring()
+        login, proved, by = self._logins.get(authorization) or (None, None, None)
+        if login is None or by is not ring:
+            login, proved = self._read(authorization, ring), None
         if login.expires_at <= self._on.clock() and not even_if_over:
             raise TokenExpired
         if proved == version:
             return login
-        caller = hot.holder_of_key(login.caller.access_key_id)
+        caller = self._on.database.hot.holder_of_key(login.caller.access_key_id)
         if caller is None or caller.account_id != login.caller.account_id:
             raise Unauthenticated
         login = replace(login, caller=caller)  # a token does not say which user the key is of, nor what he is called
-        self._logins[authorization] = login, version
+        self._logins[authorization] = login, version, ring
         if len(self._logins) > REMEMBERED_TOKENS:
             self._logins.popitem(last=False)
         return login
@@ -218,17 +221,29 @@ class Tokens:
     def sign_layer(self, at_arn: str, digest: str) -> str:
         """A text that lets anybody who has it read one layer for a while."""
         expires_at = (self._on.clock() + self._on.limits.layer_url_lifetime).timestamp()
-        sealed = self._ring.wrap(msgspec.json.encode([at_arn, digest, expires_at]), "layer-url")
+        sealed = self._ring()[0].wrap(msgspec.json.encode([at_arn, digest, expires_at]), "layer-url")
         return _unpadded(sealed)
 
     def read_layer(self, text: str) -> tuple[str, str]:
         """The repository's ARN and the digest that `sign_layer` was given."""
-        arn, digest, expires_at = self._open(text, "layer-url", tuple[str, str, float])
+        arn, digest, expires_at = _open(self._ring()[0], text, "layer-url", tuple[str, str, float])
         if expires_at <= self._on.clock().timestamp():
             raise TokenExpired
         return arn, digest
 
-    def _read(self, authorization: str) -> Login:
+    def _ring(self) -> tuple[KeyRing, int]:
+        """The token keys, and how often access was changed; they are looked up again when it was."""
+        version = self._on.database.hot.access_version()  # before the keys are read: they are as new or newer
+        keys = self._keys
+        if keys.version != version:
+            with self._on.database.snapshot() as tx:
+                sealed = store.secrets.find_all(tx, TOKEN_SECRET)
+            ring = keys.ring if sealed == keys.sealed else _opened(self._on, sealed)
+            keys = self._keys = _TokenKeys(ring, sealed, version)
+        return keys.ring, version
+
+    @staticmethod
+    def _read(authorization: str, ring: KeyRing) -> Login:
         scheme, _, encoded = authorization.partition(" ")
         if scheme.lower() != "basic" or len(encoded) > TOKEN_BYTES:
             raise Unauthenticated
@@ -238,29 +253,43 @@ class Tokens:
             raise Unauthenticated from None
         if user != "AWS" or not password.startswith(TOKEN_PREFIX):
             raise Unauthenticated
-        claims = self._open(password.removeprefix(TOKEN_PREFIX), TOKEN_SECRET, tuple[str, str, str, str, float])
+        claims = _open(ring, password.removeprefix(TOKEN_PREFIX), TOKEN_SECRET, tuple[str, str, str, str, float])
         account, key_id, registry_account, region, expires_at = claims
         return Login(
             Caller(account, key_id), Registry(registry_account, region), datetime.fromtimestamp(expires_at, UTC)
         )
 
-    def _open(self, text: str, context: str, shape: type[T]) -> T:
-        try:
-            sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-            if _unpadded(sealed) != text:
-                raise Unauthenticated  # another spelling of the same bytes
-            return msgspec.json.decode(self._ring.unwrap(sealed, context), type=shape)
-        except (binascii.Error, ValueError, WrongKey, msgspec.MsgspecError):
-            raise Unauthenticated from None
+
+class _TokenKeys(NamedTuple):
+    """The token keys, as they are kept and opened, and how often access had been changed when they were read."""
+
+    ring: KeyRing
+    sealed: Mapping[int, bytes]
+    version: int
 
 
-def _token_ring(on: Backends) -> KeyRing:
+def _open(ring: KeyRing, text: str, context: str, shape: type[T]) -> T:
+    try:
+        sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        if _unpadded(sealed) != text:
+            raise Unauthenticated  # another spelling of the same bytes
+        return msgspec.json.decode(ring.unwrap(sealed, context), type=shape)
+    except (binascii.Error, ValueError, WrongKey, msgspec.MsgspecError):
+        raise Unauthenticated from None
+
+
+def _token_keys(on: Backends) -> _TokenKeys:
     """The installation's token keys, made on first use and shared by every process and node."""
+    version = on.database.hot.access_version()
     with on.database.transaction() as tx:
         sealed = store.secrets.find_all(tx, TOKEN_SECRET)
         if not sealed:
             sealed = {1: on.keys.wrap(on.random_bytes(32), TOKEN_SECRET)}
             store.secrets.add(tx, TOKEN_SECRET, 1, sealed[1], on.clock())
+    return _TokenKeys(_opened(on, sealed), sealed, version)
+
+
+def _opened(on: Backends, sealed: Mapping[int, bytes]) -> KeyRing:
     return KeyRing({version: on.keys.unwrap(secret, TOKEN_SECRET) for version, secret in sealed.items()})
 
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
 NAME = "session-key"  # among the secrets of the installation
 SECRET_BYTES = 30  # forty characters, as every secret of AWS
-REREAD = timedelta(minutes=1)  # at most so often a token that no key opens lets the keys be read again
 
 
 class Claims(msgspec.Struct, array_like=True, frozen=True):
@@ -65,22 +62,16 @@ class KeyCache:
     """The session keys as this process read them last."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._keys: Keys | None = None
-        self._read_at: datetime | None = None
+        self._last: tuple[Mapping[int, bytes], Keys] | None = None  # as they are kept, and opened
 
-    def get(self, tx: Transaction, on: Backends, *, afresh: bool = False) -> Keys | None:
-        """The keys, or None if no session ever began; `afresh` if there might be new ones."""
-        now = on.clock()
-        with self._lock:
-            is_recent = self._read_at is not None and now - self._read_at < REREAD
-            if self._keys is not None and (is_recent or not afresh):
-                return self._keys
-            sealed = store.secrets.find_all(tx, NAME)
-            if sealed:
-                self._keys = Keys.of({version: on.keys.unwrap(one, NAME) for version, one in sealed.items()})
-                self._read_at = now
-            return self._keys
+    def get(self, tx: Transaction, on: Backends) -> Keys | None:
+        """The keys, or None if no session ever began."""
+        sealed, last = store.secrets.find_all(tx, NAME), self._last
+        if not sealed or (last is not None and last[0] == sealed):
+            return last[1] if sealed and last else None
+        keys = Keys.of({version: on.keys.unwrap(one, NAME) for version, one in sealed.items()})
+        self._last = sealed, keys
+        return keys
 
     def first(self, tx: Transaction, on: Backends) -> Keys:
         """Make the first session key; it is not remembered here, because its transaction may fail."""

@@ -101,13 +101,12 @@ def _open(on: Backends, tx: Transaction, token: str) -> tuple[Claims, Keys]:
         raise SessionTokenInvalid from None
     if _unpadded(sealed) != text:
         raise SessionTokenInvalid  # another spelling of the same bytes
-    for afresh in (False, True):
-        keys = on.session_keys.get(tx, on, afresh=afresh)
-        try:
-            if keys is not None:
-                return msgspec.msgpack.decode(keys.ring.unwrap(sealed, TOKEN), type=Claims), keys
-        except WrongKey:
-            pass
+    keys = on.session_keys.get(tx, on)
+    try:
+        if keys is not None:
+            return msgspec.msgpack.decode(keys.ring.unwrap(sealed, TOKEN), type=Claims), keys
+    except WrongKey:
+        pass
     raise SessionTokenInvalid
 
 
