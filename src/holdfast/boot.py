@@ -10,6 +10,7 @@ import platform
 import re
 import shlex
 import sys
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,8 @@ from holdfast.blobs import (
     StoreUnavailable,
 )
 from holdfast.blobs.keys import WrongKey
-from holdfast.blobs.secret_files import write_secret_file
+from holdfast.blobs.secret_files import fsync_folder, write_secret_file
+from holdfast.blobs.vault import Vault, VaultFault
 from holdfast.http import Response, certificates, metrics, processes
 from holdfast.http.server import Server
 from holdfast.model import object_stores
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from holdfast.blobs.remote import RemoteStore
+    from holdfast.blobs.vault import Generation
     from holdfast.http import Answer, Request
     from holdfast.outbound import KeyService
     from holdfast.settings import Settings
@@ -53,6 +56,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OPEN_FILES = 65_536
+MIB = 1024 * 1024
+KEY_FILE = "keys/local.json"  # in the data folder
+RESTORING = "restoring"  # stands in the data folder until a restore is complete
 
 
 class Application:
@@ -99,7 +105,7 @@ class Application:
             self._on.database.hot.holder_of_key("")
             return Response(200, [("Content-Type", kind)], b"ready\n")
         if request.path == "/metrics" and self._numbers is not None:
-            kind, text = self._numbers.exposition()
+            kind, text = self._numbers.exposition(registry.scrub.figures(self._on))
             return Response(200, [("Content-Type", kind)], text)
         return Response(
             404, [("Content-Type", kind)], b"There is nothing here. ECR's API is POST /, the registry is /v2/\n"
@@ -124,8 +130,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_backends(settings: Settings) -> registry.Backends:
+def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry.Backends:
     """Open everything that use cases need, and make what is missing. Raises `BadSetting`."""
+    half = settings.data.absolute() / RESTORING
+    if half.exists() and not is_restoring:
+        raise BadSetting(f"--data {settings.data} is only half restored: run the same `holdfast restore` again")
     services = (aws.ecr, aws.own, aws.iam, aws.sts)
     unknown = set(settings.throttle).difference({ANY}, *(service.OPERATIONS for service in services))
     if unknown:
@@ -133,6 +142,7 @@ def open_backends(settings: Settings) -> registry.Backends:
     limits = registry.Limits(
         lifecycle_interval=timedelta(seconds=settings.lifecycle_interval),
         deleted_lifetime=timedelta(days=settings.keep_deleted),
+        scrub_bytes_per_second=settings.scrub_rate * MIB,
     )
     limits = registry.quotas.with_quotas(limits, settings.quotas)
     data = settings.data.absolute()
@@ -163,7 +173,7 @@ def open_backends(settings: Settings) -> registry.Backends:
             data / "audit",
             is_on=settings.audit,
             pull_share=settings.audit_pull_sample,
-            file_bytes=settings.audit_file_mib * 1024 * 1024,
+            file_bytes=settings.audit_file_mib * MIB,
             keep=timedelta(days=settings.audit_days),
         ),
     )
@@ -363,16 +373,16 @@ def serve(settings: Settings) -> int:
         close_listeners(keep=index)
         mine = [(sockets[index], tls) for sockets, tls in listeners]
         numbers = metrics.Metrics()
-        runner = Runner(on)
-        background = runner.tick if settings.background else lambda: None
+        runners = [Runner(on), Runner(on, patient=True)] if settings.background else []
         server = Server(
             Application(settings, on, numbers),
             numbers,
             trusted_proxies=settings.trusted_proxies,
-            notes=lambda: _write_notes(on),
-            background=background,
+            notes=lambda: _write_notes(on, numbers),
+            background=[runner.tick for runner in runners],
         )
-        runner.is_stopping = lambda: server.is_draining
+        for runner in runners:
+            runner.is_stopping = lambda: server.is_draining
         server.run(mine, ready)
         _write_notes(on)
         registry.audit.close(on)
@@ -387,9 +397,11 @@ def serve(settings: Settings) -> int:
     ).run()
 
 
-def _write_notes(on: registry.Backends) -> None:
+def _write_notes(on: registry.Backends, numbers: metrics.Metrics | None = None) -> None:
     """Write down what requests noted; what cannot be is kept for the next time."""
     on.keys.refresh()
+    if numbers is not None:
+        numbers.read_faults(on.read_faults.take())
     records = (registry.pulls.record, registry.iam.key_uses.record, registry.refusals.record, registry.audit.record)
     for record in records:
         try:
@@ -401,7 +413,6 @@ def _write_notes(on: registry.Backends) -> None:
 def work(settings: Settings) -> int:
     """Do background work only, until told to stop."""
     import signal
-    import threading
 
     _leave_no_core()
     on = open_existing(settings)
@@ -409,14 +420,88 @@ def work(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     _try_blobs(settings)
-    runner = Runner(on)
-    runner.is_stopping = stop.is_set
+    patient = Runner(on, patient=True)
+    thread = threading.Thread(target=_tick, args=(patient, stop), name="patient")
+    thread.start()
     log.info("working in the background on %s", settings.data)
-    while not stop.wait(1):
-        runner.tick()
-        _write_notes(on)
+    _tick(Runner(on), stop, lambda: _write_notes(on))
+    thread.join()
     registry.audit.close(on)
     return 0
+
+
+def _tick(runner: Runner, stop: threading.Event, then: Callable[[], None] = lambda: None) -> None:
+    """Let a runner do what is due, once a second until told to stop."""
+    runner.is_stopping = stop.is_set
+    while not stop.wait(1):
+        runner.tick()
+        then()
+
+
+def backup_secrets(settings: Settings) -> dict[str, bytes]:
+    """What a backup with keys holds beside facts and objects, by its name in the data folder."""
+    data = settings.data.absolute()
+    found = [data / KEY_FILE, *data.glob("root*.credentials"), *data.glob("tls/*")]
+    return {str(path.relative_to(data)): path.read_bytes() for path in found if path.is_file()}
+
+
+def restore(
+    settings: Settings, source: Path, name: str | None, keys: Path | None, watch: registry.backups.Watch
+) -> tuple[Generation, list[str]]:
+    """Make an installation from a backup; which, and digests of what it did not have. Raises `BadSetting`.
+
+    Until all of it is there and was opened, the data folder is marked, and nothing serves from it.
+    """
+    data = settings.data.absolute()
+    half = data / RESTORING
+    try:
+        vault = Vault.open(source)
+        generation = vault.generation(name) if name else _newest(vault)
+        if half.exists() and half.read_text() != generation.name:
+            raise BadSetting(f"--data {settings.data} is half restored from another backup, {half.read_text()}: "
+                             "name that one with --generation, or empty the folder")  # fmt: skip
+        if not half.exists() and (holds_data(settings) or _has_something(data)):
+            raise BadSetting(f"--data {settings.data} is not empty: a backup is restored into a new folder only")
+        key_path = keys or generation.folder / "secrets" / KEY_FILE
+        if settings.keys is None:
+            if not key_path.exists():
+                raise BadSetting(f"The backup {generation.name} holds no keys: name a copy of the registry's key file, "
+                                 f"{KEY_FILE}, with --key-file, or its key service with --keys")  # fmt: skip
+            registry.backups.require_seal(generation, KeyFile(key_path).unwrap)
+        registry.backups.check_files(generation)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_secret_file(half, generation.name)
+        for one in generation.secrets:
+            _restore_secret(data, one, generation.folder / "secrets" / one)
+        if settings.keys is None:
+            _restore_secret(data, KEY_FILE, key_path)
+        on = open_backends(settings, is_restoring=True)
+        lost = registry.restores.restore(on, vault, generation, watch)
+        on.database.close()
+    except (VaultFault, KeyFileFault, SchemaTooNew) as fault:
+        raise BadSetting(str(fault)) from None
+    half.unlink()
+    fsync_folder(data)
+    return generation, lost
+
+
+def _newest(vault: Vault) -> Generation:
+    generations = vault.generations()
+    if not generations:
+        raise BadSetting(f"{vault.folder} holds no finished backup")
+    return generations[-1]
+
+
+def _has_something(folder: Path) -> bool:
+    return folder.is_dir() and any(path.name != "lost+found" for path in folder.iterdir())
+
+
+def _restore_secret(data: Path, name: str, source: Path) -> None:
+    path = (data / name).resolve()
+    if not path.is_relative_to(data.resolve()):
+        raise BadSetting(f"The backup holds a file that would lie outside of --data: {name}")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_secret_file(path, source.read_text())
 
 
 def _listen(address: Listen, workers: int) -> list[socket.socket]:

@@ -110,6 +110,7 @@ class Settings:
     web_identity_rate: Mapping[str, float]
     lifecycle_interval: int
     keep_deleted: int
+    scrub_rate: int
     background: bool
     oidc_allow: tuple[Network, ...]
     oidc_ca_file: Path | None
@@ -329,6 +330,8 @@ CHOICES = (
            "SECONDS"),
     Choice("keep_deleted", "7", _number(0, 3650), "days in which deleted images, tags and repositories can be "
            "restored; 0 keeps none", "DAYS"),
+    Choice("scrub_rate", "8", _number(0, 1_000_000), "MiB a second that are read in the background to verify what is "
+           "kept; 0 is never", "N"),
     Choice("background", "on", lambda text: _one_of("on", "off")(text) == "on",
            "do background work while serving; off leaves it to `holdfast worker`", "on|off"),
     Choice("public_repositories", "off", lambda text: _one_of("on", "off")(text) == "on",

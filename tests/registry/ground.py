@@ -73,6 +73,11 @@ def work_off(on) -> None:
     Runner(on).tick()
 
 
+def work_off_patiently(on) -> None:
+    """Do what takes its time and is due now, until nothing is."""
+    Runner(on, patient=True).tick()
+
+
 def described(on, at=AT, status="ANY"):
     """Every image of a repository, by digest."""
     found, more = registry.images.page(on, at, 0, 1000, status=status)

@@ -6,7 +6,7 @@ import pytest
 
 from holdfast import registry
 from holdfast.blobs import FileStore, StoreUnavailable
-from holdfast.model.errors import BytesDamaged, DigestInvalid, RangeInvalid, UploadNotFound
+from holdfast.model.errors import DigestInvalid, LayerDamaged, RangeInvalid, UploadNotFound
 from holdfast.model.names import RepositoryRef
 from holdfast.model.uploads import SMALL_BYTES
 from tests import builders
@@ -165,7 +165,7 @@ def test_a_missing_object_is_told_and_a_new_push_heals_it(on, tmp_path):
     for path in (tmp_path / "objects").rglob("*"):
         if path.is_file():
             path.unlink()
-    with pytest.raises(BytesDamaged):
+    with pytest.raises(LayerDamaged):
         registry.layers.open_blob(on, AT, builders.digest(LARGE))
 
     again = push(on, AT)

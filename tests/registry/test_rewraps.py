@@ -6,7 +6,7 @@ import pytest
 
 from holdfast import registry
 from holdfast.blobs.keys import version_of
-from holdfast.model.errors import BytesDamaged
+from holdfast.model.errors import LayerDamaged
 from holdfast.model.uploads import SMALL_BYTES
 from holdfast.registry.kms import NoSuchVersion, VersionInUse
 from tests import builders
@@ -128,7 +128,7 @@ def test_one_unreadable_key_does_not_stop_the_others(pushed):
 
     assert (tally.done, tally.unreadable) == (1, 1)
     assert pull(pushed, LARGE) == LARGE
-    with pytest.raises(BytesDamaged):
+    with pytest.raises(LayerDamaged):
         pull(pushed, SMALL)
 
 

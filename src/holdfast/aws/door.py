@@ -42,6 +42,8 @@ WORDS: dict[type[Refusal], tuple[int, str]] = {
     errors.DatabaseUnavailable: (503, "ServiceUnavailableException"),
     errors.DigestInvalid: (400, "InvalidParameterException"),
     errors.KeysUnavailable: (503, "ServiceUnavailableException"),
+    errors.ImageDamaged: (400, "ImageNotFoundException"),
+    errors.LayerDamaged: (400, "LayerInaccessibleException"),
     errors.LayerReferenced: (400, "InvalidParameterException"),
     errors.LayerTooLarge: (400, "LimitExceededException"),
     errors.ManifestInvalid: (400, "InvalidParameterException"),

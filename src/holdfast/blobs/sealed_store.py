@@ -67,6 +67,14 @@ class SealedStore:
             return PlainReader(self._store.open(key), key, size_bytes, digest)
         return _opened(self._store.open(key), key, size_bytes, rings, wrapped)
 
+    def open_as_it_lies(self, key: str) -> ObjectReader:
+        """An object as it is kept, sealed. Raises `ObjectMissing`."""
+        return self._store.open(key)
+
+    def create_as_it_lies(self, key: str) -> ObjectWriter:
+        """Begin an object from bytes that are sealed already."""
+        return self._store.create(key)
+
     def wrapped_in_header(self, key: str, sealed: bytes | None = None) -> bytes:
         """The wrapped data key that an object of one layer carries. Raises `ObjectMissing` and `ObjectDamaged`."""
         source = self._store.open(key) if sealed is None else MemoryReader(sealed)

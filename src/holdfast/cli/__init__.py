@@ -8,7 +8,20 @@ import sys
 from typing import TYPE_CHECKING
 
 from holdfast import __version__
-from holdfast.cli import account, audit, deleted, events, explain, kms, lifecycle, selftest, work
+from holdfast.cli import (
+    account,
+    audit,
+    backup,
+    deleted,
+    events,
+    explain,
+    kms,
+    lifecycle,
+    restore,
+    scrub,
+    selftest,
+    work,
+)
 from holdfast.cli.ground import add_settings
 
 if TYPE_CHECKING:
@@ -59,7 +72,20 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
         add_settings(command)
         command.set_defaults(run=run)
-    for group in (account, audit, explain, kms, lifecycle, deleted, work, events, selftest):
+    for group in (
+        account,
+        audit,
+        explain,
+        kms,
+        lifecycle,
+        deleted,
+        scrub,
+        backup,
+        restore,
+        work,
+        events,
+        selftest,
+    ):
         group.add(commands)
     return parser
 

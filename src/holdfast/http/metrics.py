@@ -7,7 +7,10 @@ import shutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from prometheus_client.metrics_core import Metric
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
 
@@ -28,6 +31,7 @@ class Metrics:
     def __init__(self) -> None:
         from prometheus_client import Counter, Gauge
 
+        self._read_faults = Counter("holdfast_read_faults", "Reads of kept bytes that failed, tried again or not")
         requests = Counter("holdfast_requests", "Requests answered", ["method", "status"])
         kinds = [(method, status) for method in (*METHODS, "OTHER") for status in range(1, 6)]
         self._counters = {kind: requests.labels(kind[0], f"{kind[1]}xx") for kind in kinds}
@@ -38,6 +42,10 @@ class Metrics:
         """Count one answer."""
         self._counts[method if method in METHODS else "OTHER", status // 100] += 1
 
+    def read_faults(self, count: int) -> None:
+        """Count reads of kept bytes that failed."""
+        self._read_faults.inc(count)
+
     def publish(self) -> None:
         """Hand the counts to the library; on the event loop, where they are counted."""
         for kind, count in self._counts.items():
@@ -45,13 +53,34 @@ class Metrics:
                 self._counters[kind].inc(count)
                 self._counts[kind] = 0
 
-    def exposition(self) -> tuple[str, bytes]:
-        """Content type and text of all workers' numbers together."""
+    def exposition(self, figures: Mapping[str, float]) -> tuple[str, bytes]:
+        """Content type and text of all workers' numbers together, and of figures that are the same for all of them."""
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(_Figures(figures))
         return CONTENT_TYPE_LATEST, generate_latest(registry)
+
+
+FIGURES = {
+    "damaged_blobs": "Blobs whose kept bytes are damaged, and which are not served",
+    "damaged_manifests": "Manifests whose kept bytes are damaged, and which are not served",
+    "scrub_oldest_seconds": "Time since that blob was verified which was not for longest",
+}
+
+
+class _Figures:
+    """Hands figures to the library that nobody counts: they are read when they are asked for."""
+
+    def __init__(self, figures: Mapping[str, float]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.metrics_core import GaugeMetricFamily
+
+        for name, value in self._figures.items():
+            yield GaugeMetricFamily(f"holdfast_{name}", FIGURES[name], value=value)
 
 
 def forget_worker(pid: int) -> None:

@@ -45,7 +45,7 @@ class Server:
         *,
         trusted_proxies: Sequence[Network] = (),
         notes: Callable[[], Any],
-        background: Callable[[], Any],
+        background: Sequence[Callable[[], Any]] = (),
     ) -> None:
         self.trusted_proxies = trusted_proxies
         self.application = application
@@ -55,10 +55,10 @@ class Server:
         self.collected = Budget(COLLECTED_BYTES)
         self.buffer = memoryview(bytearray(READ_BYTES))
         self._notes = notes  # what requests left to be written down; it takes milliseconds
-        self._background = background
+        self._background = background  # each takes what time it needs, in a thread of its own
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._byte_threads = ThreadPoolExecutor(BYTE_THREADS, "bytes")
-        self._background_thread = ThreadPoolExecutor(1, "background")
+        self._background_threads = ThreadPoolExecutor(max(len(background), 1), "background")
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self, listeners: Sequence[tuple[socket.socket, ssl.SSLContext | None]], ready: Callable[[], None]) -> None:
@@ -104,12 +104,13 @@ class Server:
             log.warning("%d connections did not finish in %d s and are cut", len(self.connections), DRAIN_SECONDS)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._byte_threads.shutdown(wait=False, cancel_futures=True)
-        self._background_thread.shutdown(wait=False, cancel_futures=True)
+        self._background_threads.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_time(self) -> None:
         """Each second: cut what does not move, write down what was noted, let background work have its turn."""
-        background = notes = self.loop.create_future()
-        background.set_result(None)
+        notes = self.loop.create_future()
+        notes.set_result(None)
+        background = dict.fromkeys(self._background, notes)
         while True:
             await asyncio.sleep(1)
             now = self.loop.time()
@@ -119,8 +120,9 @@ class Server:
             self.metrics.publish()
             if notes.done():
                 notes = self.loop.run_in_executor(self._threads, self._notes)
-            if background.done():
-                background = self.loop.run_in_executor(self._background_thread, self._background)
+            for work, running in background.items():
+                if running.done():
+                    background[work] = self.loop.run_in_executor(self._background_threads, work)
 
     def soon(self, call: Callable[..., object], *arguments: object) -> None:
         """Run something on the event loop, from any thread; after the loop's end there is nothing left to do it for."""

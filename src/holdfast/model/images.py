@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ class Image:
     activated_at: datetime | None = None  # when it came back from the archive
     is_tagged: bool = False
     tags: tuple[str, ...] = field(default=())
+
+
+class Keeping(Enum):
+    """What became of bytes that were to be a blob."""
+
+    NEW = "new"
+    REPLACED = "replaced"  # damaged ones
+    KNOWN = "known"  # not needed: the blob is there already
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Work:
 
     every: ClassVar[timedelta | None] = None
     is_lasting: ClassVar[bool] = False  # it says itself when it comes again, and is never given up
+    is_patient: ClassVar[bool] = False  # it takes its time, and nothing else shall wait for it
 
     @property
     def kind(self) -> str:
@@ -60,6 +61,22 @@ class PurgeDeleted(Work):
     """Remove for good what was deleted longer ago than it is kept."""
 
     every = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubBytes(Work):
+    """Read what was not verified for longest, and see whether it is what was pushed."""
+
+    every = timedelta(minutes=10)
+    is_patient = True
+
+
+@dataclass(frozen=True, slots=True)
+class RepairDamage(Work):
+    """Give damaged blobs and manifests their bytes again; comes again as long as there are any."""
+
+    is_lasting = True
+    is_patient = True
 
 
 @dataclass(frozen=True, slots=True)

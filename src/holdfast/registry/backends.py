@@ -15,6 +15,7 @@ from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
 from holdfast.outbound import Fetcher
 from holdfast.registry.access import Access
 from holdfast.registry.audit import Audit
+from holdfast.registry.damage import ReadFaults
 from holdfast.registry.iam.key_uses import KeyUses
 from holdfast.registry.identity_providers import IdentityProviders
 from holdfast.registry.pulls import Pulls
@@ -67,6 +68,9 @@ class Limits:
     event_lifetime: timedelta = timedelta(days=7)
     deleted_lifetime: timedelta = timedelta(days=7)  # in which what was deleted can be restored
     refusal_lifetime: timedelta = timedelta(days=7)
+    damaged_object_lifetime: timedelta = timedelta(days=30)  # of bytes that others took the place of
+    scrub_bytes_per_second: int = 8 * 1024 * 1024  # 0: never
+    scrub_interval: timedelta = timedelta(days=7)  # between two looks at the same bytes
     failed_work_lifetime: timedelta = timedelta(days=90)  # of what was given up
     upload_lifetime: timedelta = timedelta(hours=24)
     token_lifetime: timedelta = timedelta(hours=12)
@@ -95,6 +99,7 @@ class Backends:
     access: Access = field(default_factory=Access)
     refusals: Refusals = field(default_factory=Refusals)
     audit: Audit = field(default_factory=Audit)  # off, unless it is given a folder
+    read_faults: ReadFaults = field(default_factory=ReadFaults)
     session_keys: KeyCache = field(default_factory=KeyCache)
     identity_providers: IdentityProviders = field(default_factory=IdentityProviders)
     fetcher: Fetcher = field(default_factory=Fetcher)

@@ -58,6 +58,7 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
         # Login tokens that were made from a session outlive it.
         gone = store.iam_sessions.forget(tx, now - on.limits.token_lifetime, ROWS_AT_ONCE)
         gone = max(gone, store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE))
+        gone = max(gone, store.damage.let_go(tx, now - on.limits.damaged_object_lifetime, now, AT_ONCE))
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))
     gone = max(gone, backfills.forget_old(on, now - on.limits.backfill_lifetime, ROWS_AT_ONCE))
     return now if gone >= ROWS_AT_ONCE else None

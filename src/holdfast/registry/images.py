@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model.errors import (
+    ImageDamaged,
     ImageNotFound,
     ImageReferencedByManifestList,
     ImageTagAlreadyExists,
@@ -69,6 +70,8 @@ def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]
             size_bytes = _require_parts(tx, repository, manifest)
             image = store.images.add(tx, repository, manifest, size_bytes, now, is_tagged=bool(tags))
             quotas.check_images(on, repository, store.images.count(tx, repository, 1))
+        elif store.damage.is_manifest_damaged(tx, image.id):
+            store.damage.replace_body(tx, image.id, manifest.body, now)
         is_restored = image.status != ACTIVE
         if is_restored:
             store.images.activate(tx, image, now)
@@ -119,6 +122,11 @@ def find_stored(
         return found
     if not hot.has_repository(at):
         raise RepositoryNotFound(at)
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        image = store.images.find(tx, repository, **{"tag" if by_tag else "digest": reference})
+        if image is not None and store.damage.is_manifest_damaged(tx, image.id):
+            raise ImageDamaged(at, image.digest)
     raise ImageNotFound(at, None if by_tag else reference, reference if by_tag else None)
 
 
@@ -142,6 +150,9 @@ def get(
                 continue
             if image.status != ACTIVE:
                 failures.append(Failure(id_, "ImageInaccessible", f"Requested image is {image.status.lower()}"))
+                continue
+            if store.damage.is_manifest_damaged(tx, image.id):
+                failures.append(Failure(id_, "ImageInaccessible", ImageDamaged(at, image.digest).message))
                 continue
             total += image.manifest_bytes
             if total > BATCH_BYTES:

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.blobs import ObjectDamaged, ObjectMissing
 from holdfast.model.errors import (
     BlobNotFound,
-    BytesDamaged,
+    LayerDamaged,
     LayerInaccessible,
     LayerReferenced,
     LayersNotFound,
     RepositoryNotFound,
+    StorageUnavailable,
 )
-from holdfast.registry import keys, objects
+from holdfast.registry import damage, keys, objects
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from holdfast.blobs import PlainReader, SealedReader
     from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
-
-log = logging.getLogger(__name__)
+    from holdfast.registry.damage import Guarded
 
 
 def size(on: Backends, at: RepositoryRef, digest: str) -> int:
-    """The size in bytes of a blob that a repository holds, or `BlobNotFound`."""
+    """The size in bytes of a blob that a repository holds, or `BlobNotFound`; a damaged one is not shown."""
     return _find(on, at, digest)[0]
 
 
@@ -56,14 +53,14 @@ def describe(on: Backends, at: RepositoryRef, digests: Collection[str]) -> dict[
     }
 
 
-def open_blob(on: Backends, at: RepositoryRef, digest: str) -> SealedReader | PlainReader:
+def open_blob(on: Backends, at: RepositoryRef, digest: str) -> Guarded:
     """The bytes of a blob; damaged ones are never served."""
     size_bytes, key = _find(on, at, digest)
     try:
-        return objects.open_object(on, key, size_bytes, digest)
-    except (ObjectMissing, ObjectDamaged):
-        log.critical("blob %s of %s: the object %s is missing or damaged", digest, at.name, key)
-        raise BytesDamaged(digest) from None
+        return damage.open_guarded(on, key, size_bytes, digest)
+    except (damage.Damaged, damage.Unreadable):
+        _find(on, at, digest)  # refuses what counts as damaged now, or went meanwhile
+        raise StorageUnavailable from None
 
 
 def address(on: Backends, at: RepositoryRef, digest: str) -> str | None:
@@ -79,6 +76,8 @@ def require_in_image(on: Backends, at: RepositoryRef, digest: str) -> None:
     keys.require(on, at)
     with on.database.snapshot() as tx:
         repository = store.repositories.get(tx, at)
+        if store.damage.is_damaged(tx, repository, digest):
+            raise LayerDamaged(at, digest)
         if store.blobs.find(tx, repository, digest) is None:
             raise LayersNotFound(at, [digest])
         if not store.images.is_used(tx, repository, digest):
@@ -99,7 +98,10 @@ def _find(on: Backends, at: RepositoryRef, digest: str) -> tuple[int, str]:
     hot = on.database.hot
     found = hot.blob(at, digest)
     if found is not None:
-        return found
+        size_bytes, key, is_damaged = found
+        if is_damaged:
+            raise LayerDamaged(at, digest)
+        return size_bytes, key
     if not hot.has_repository(at):
         raise RepositoryNotFound(at)
     raise BlobNotFound(at, digest)

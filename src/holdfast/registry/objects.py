@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from holdfast.blobs import PlainReader, PlainWriter, SealedReader, SealedWriter
-    from holdfast.model.images import Blob
     from holdfast.registry.backends import Backends
 
 log = logging.getLogger(__name__)
@@ -130,17 +129,6 @@ def address(on: Backends, key: str) -> str | None:
         return on.blobs.address(key, on.limits.layer_url_lifetime)
 
 
-def is_sound(on: Backends, blob: Blob) -> bool:
-    """Whether every byte of a blob's object proves itself."""
-    try:
-        for _ in read(on, Part(0, blob.size_bytes, blob.object_key, ""), blob.digest):
-            pass
-    except (BytesDamaged, ObjectDamaged, ObjectMissing):
-        log.critical("blob %s: the object %s is missing or damaged", blob.digest, blob.object_key)
-        return False
-    return True
-
-
 def read(on: Backends, part: Part, digest: str | None = None) -> Iterator[memoryview]:
     """The plaintext of a part, segment by segment."""
     try:
@@ -167,10 +155,15 @@ def drop(on: Backends, key: str) -> bool:
 
     So are bytes that the store cannot delete now, for which the answer is False.
     The decision is on disk before the bytes go: else a power cut could bring back an upload whose bytes are gone.
+    While a backup holds deletions the bytes stay, and the sweep comes back for them. That is asked after the decision:
+    whoever begins to hold after this was asked cannot have seen the object as one that anything needs.
     """
     with on.database.transaction(within=()) as tx:
         doomed = store.blobs.doom_object(tx, key)
     if doomed:
+        with on.database.snapshot() as tx:
+            if store.holds.is_standing(tx, on.clock()):
+                return True
         try:
             on.blobs.delete(key)
         except StoreUnavailable as fault:

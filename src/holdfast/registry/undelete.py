@@ -125,7 +125,7 @@ def _restore(
         if store.images.find(tx, repository, digest=child) is None:
             _restore(on, tx, repository, child, restored, with_referrers=with_referrers)
     blobs = [needed_digest for needed_digest, is_manifest in needed if not is_manifest]
-    held = store.blobs.sizes(tx, repository, blobs)
+    held = store.blobs.sizes(tx, repository, blobs, damaged_too=True)  # a push may still repair them
     missing = [blob for blob in blobs if blob not in held]
     if missing:
         raise LayersNotFound(repository.ref, missing)

@@ -10,16 +10,17 @@ part, as clients send them, becomes the blob as it lies. Only several parts are 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model import digests
 from holdfast.model.account_settings import BLOB_MOUNTING
 from holdfast.model.errors import BytesDamaged, DigestInvalid, LayerTooLarge, RangeInvalid, UploadNotFound
-from holdfast.model.images import Blob
+from holdfast.model.images import Blob, Keeping
 from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_PARTS, Part, Upload
-from holdfast.registry import account_settings, keys, objects
+from holdfast.registry import account_settings, damage, keys, objects
 from holdfast.registry.objects import PartWriter
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
+
+
+log = logging.getLogger(__name__)
 
 
 def begin(on: Backends, at: RepositoryRef) -> str:
@@ -158,8 +162,9 @@ def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, 
             repository = store.repositories.get(tx, at)
             if upload is not None and not store.uploads.end(tx, upload, on.clock()):
                 raise UploadNotFound(at, upload.id)
-            is_kept = store.blobs.keep(tx, repository, blob, on.clock())
-        if is_kept or _healed(on, repository, blob):
+            kept = store.blobs.keep(tx, repository, blob, on.clock())
+            _tell(on, tx, kept, blob)
+        if kept is not Keeping.KNOWN or _healed(on, repository, blob):
             superfluous.discard(blob.object_key)
     finally:
         for key in superfluous:
@@ -174,12 +179,26 @@ def _healed(on: Backends, repository: Repository, blob: Blob) -> bool:
     """
     with on.database.snapshot() as tx:
         known = store.blobs.find_in_scope(tx, repository, blob.digest)
-    if known is None or objects.is_sound(on, known):
+        kept = None if known is None else store.damage.find_by_object(tx, known.object_key)
+    try:
+        if kept is None or damage.examine(on, kept) is None:
+            return False
+    except damage.Unreadable:
         return False
     with on.database.transaction() as tx:
         if store.repositories.find_by_id(tx, repository.id) is None:
             return False  # it went since, and what it held went with it
-        return store.blobs.keep(tx, repository, blob, on.clock(), instead_of=known.object_key)
+        done = store.blobs.keep(tx, repository, blob, on.clock(), instead_of=kept.object_key)
+        _tell(on, tx, done, blob)
+    return done is not Keeping.KNOWN
+
+
+def _tell(on: Backends, tx: Transaction, kept: Keeping, blob: Blob) -> None:
+    """Tell that a push brought a damaged blob back."""
+    found = store.damage.find_by_object(tx, blob.object_key) if kept is Keeping.REPLACED else None
+    if found is not None:
+        damage.told_repaired(on, tx, found)
+        log.warning("blob %s was damaged and was pushed again; it is served from now on", blob.digest)
 
 
 def confirm(on: Backends, at: RepositoryRef, digest: str) -> bool:

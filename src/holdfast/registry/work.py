@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import store
 from holdfast.model.errors import NotFound
-from holdfast.model.work import ForgetThePast, PurgeDeleted, SweepUploads
+from holdfast.model.work import ForgetThePast, PurgeDeleted, ScrubBytes, SweepUploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ ATTEMPTS = 10  # of work that comes only once; then it is given up, and an opera
 FIRST_PAUSE = timedelta(seconds=5)  # before the second attempt; twice as long before each further one
 LONGEST_PAUSE = timedelta(hours=1)
 LONGEST_REST = 0.1  # seconds, between two steps of work
-RECURRING = (SweepUploads(), ForgetThePast(), PurgeDeleted())
+RECURRING = (SweepUploads(), ForgetThePast(), PurgeDeleted(), ScrubBytes())
 
 
 class LeaseLost(Exception):
@@ -93,14 +93,16 @@ def begin_recurring(on: Backends) -> None:
                 store.work.add(tx, wanted, now)
 
 
-def claim(on: Backends, owner: str, is_stopping: Callable[[], bool] = lambda: False) -> Job | None:
+def claim(
+    on: Backends, owner: str, is_stopping: Callable[[], bool] = lambda: False, *, patient: bool = False
+) -> Job | None:
     """The work that has waited longest, if any is due; nobody else is given it for a while."""
     with on.database.snapshot() as tx:
-        if store.work.due(tx, on.clock()) is None:
+        if store.work.due(tx, on.clock(), patient=patient) is None:
             return None
     with on.database.transaction(durable=False, within=()) as tx:
         now = on.clock()
-        item = store.work.claim(tx, owner, now, now + LEASE)
+        item = store.work.claim(tx, owner, now, now + LEASE, patient=patient)
         if item is None:
             return None
         if item.attempts > ATTEMPTS and not _comes_again(item):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, case, delete, func, select, update
 
-from holdfast.model.images import ACTIVE, Blob
+from holdfast.model.images import ACTIVE, Blob, Keeping
+from holdfast.store.damage import set_apart
 from holdfast.store.statements import BATCH, Statement, batches, insertion
 from holdfast.store.tables import EPOCH, blobs, manifest_references, manifests, objects, repository_blobs, upload_parts
 
@@ -34,23 +35,35 @@ _ANNOUNCE = insertion(objects)
 _FIND = Statement(
     select(blobs.c.digest, blobs.c.size_bytes, blobs.c.object_key)
     .join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id)
-    .where(_in_repository, repository_blobs.c.digest == bindparam("digest"))
+    .where(_in_repository, repository_blobs.c.digest == bindparam("digest"), blobs.c.damaged_at.is_(None))
 )
-_SIZES = Statement(
+_sizes = (
     select(repository_blobs.c.digest, blobs.c.size_bytes)
     .join(blobs, blobs.c.id == repository_blobs.c.blob_id)
     .where(_in_repository, repository_blobs.c.digest.in_(bindparam("digests", expanding=True)))
 )
-_FIND_IN_SCOPE = Statement(select(blobs.c.id, blobs.c.size_bytes, blobs.c.object_key).where(*_in_scope))
+_SIZES = {False: Statement(_sizes.where(blobs.c.damaged_at.is_(None))), True: Statement(_sizes)}
+_FIND_IN_SCOPE = Statement(
+    select(blobs.c.id, blobs.c.size_bytes, blobs.c.object_key, blobs.c.damaged_at, blobs.c.damage).where(*_in_scope)
+)
 _INSERT = insertion(blobs)
 _REPLACE = Statement(
     update(blobs)
     .where(blobs.c.id == bindparam("blob_id"))
-    .values(object_key=bindparam("new_key"), size_bytes=bindparam("new_size"))
-)
+    .values(
+        object_key=bindparam("new_key"), size_bytes=bindparam("new_size"), verified_at=bindparam("now"),
+        damaged_at=None, damage=None,
+    )
+)  # fmt: skip
+_OBJECT_OF = Statement(select(blobs.c.object_key).where(blobs.c.id == bindparam("blob_id")))
 _HOLD = Statement(update(objects).where(_the_object, objects.c.expires_at > EPOCH).values(expires_at=None))
 _IS_LINKED = Statement(
     select(repository_blobs.c.blob_id).where(_in_repository, repository_blobs.c.digest == bindparam("digest"))
+)
+_MAY_MOUNT = Statement(
+    select(blobs.c.id)
+    .join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id)
+    .where(_in_repository, repository_blobs.c.digest == bindparam("digest"), blobs.c.damaged_at.is_(None))
 )
 _LINK = insertion(repository_blobs)
 _UNLINK = Statement(delete(repository_blobs).where(_in_repository, repository_blobs.c.digest == bindparam("digest")))
@@ -105,16 +118,18 @@ def _sealing(seal: Seal) -> dict[str, object]:
 
 
 def find(tx: Transaction, repository: Repository, digest: str) -> Blob | None:
-    """A blob that a repository holds."""
+    """A blob that a repository holds, unless it is damaged: then it shall be pushed again."""
     row = tx.first(_FIND, repository_id=repository.id, digest=digest)
     return Blob(**row) if row else None
 
 
-def sizes(tx: Transaction, repository: Repository, digests: Collection[str]) -> dict[str, int]:
-    """The sizes in bytes of those digests that a repository holds."""
+def sizes(
+    tx: Transaction, repository: Repository, digests: Collection[str], *, damaged_too: bool = False
+) -> dict[str, int]:
+    """The sizes in bytes of those digests that a repository holds, undamaged ones unless it says otherwise."""
     found: dict[str, int] = {}
     for wanted in batches(list(digests)):
-        rows = tx.all(_SIZES, repository_id=repository.id, digests=wanted)
+        rows = tx.all(_SIZES[damaged_too], repository_id=repository.id, digests=wanted)
         found.update({row["digest"]: row["size_bytes"] for row in rows})
     return found
 
@@ -134,24 +149,24 @@ def find_in_scope(tx: Transaction, repository: Repository, digest: str) -> Blob 
     return Blob(digest, row["size_bytes"], row["object_key"]) if row else None
 
 
-def keep(tx: Transaction, repository: Repository, blob: Blob, now: datetime, *, instead_of: str | None = None) -> bool:
-    """Make an object a blob of a repository's registry and link it; False if another object was first.
+def keep(
+    tx: Transaction, repository: Repository, blob: Blob, now: datetime, *, instead_of: str | None = None
+) -> Keeping:
+    """Make an object a blob of a repository's registry and link it, unless another object was first.
 
-    The first committer wins: the loser's object stays announced and is swept. But an object that was found damaged,
-    `instead_of`, gives way to the new one; its bytes stay for whoever examines it.
+    The first committer wins: the loser's object stays announced and is swept. But an object that is known to be
+    damaged, or was just found to be, `instead_of`, gives way to the new one.
     """
     existing = tx.first(_FIND_IN_SCOPE, **_scope(repository, blob.digest))
-    if existing is not None and existing["object_key"] != instead_of:
+    if existing is not None and existing["damaged_at"] is None and existing["object_key"] != instead_of:
         _link(tx, repository, blob.digest, existing["id"], now)
-        return False
-    if blob.sealed is not None:
-        add_object(tx, blob.object_key, blob.sealed, None)
-    elif tx.run(_HOLD, object_key=blob.object_key) != 1:
-        raise ObjectDoomed(blob.object_key)
+        return Keeping.KNOWN
     if existing is not None:
-        tx.run(_REPLACE, blob_id=existing["id"], new_key=blob.object_key, new_size=blob.size_bytes)
+        found = existing["damage"] or "found when it was pushed again"
+        replace(tx, repository.registry_id, existing["id"], existing["object_key"], blob, found, now)
         _link(tx, repository, blob.digest, existing["id"], now)
-        return True
+        return Keeping.REPLACED
+    _hold(tx, blob)
     values = {
         "registry_id": repository.registry_id,
         "key_scope": repository.encryption.key_scope,
@@ -159,16 +174,42 @@ def keep(tx: Transaction, repository: Repository, blob: Blob, now: datetime, *, 
         "size_bytes": blob.size_bytes,
         "object_key": blob.object_key,
         "created_at": now,
+        "verified_at": now,  # its bytes were hashed as they came
+        "damaged_at": None,
+        "damage": None,
     }
     _link(tx, repository, blob.digest, tx.value(_INSERT, **values), now)
+    return Keeping.NEW
+
+
+def replace(
+    tx: Transaction, registry_id: int, blob_id: int, old_key: str, new: Blob, damage: str, now: datetime
+) -> bool:
+    """Let a blob have new bytes; the damaged ones are set apart. False if somebody else replaced them already."""
+    if tx.value(_OBJECT_OF, blob_id=blob_id) != old_key:
+        return False
+    _hold(tx, new)
+    tx.run(_REPLACE, blob_id=blob_id, new_key=new.object_key, new_size=new.size_bytes, now=now)
+    set_apart(tx, old_key, registry_id, new.digest, new.size_bytes, damage, now)
     return True
 
 
+def _hold(tx: Transaction, blob: Blob) -> None:
+    """Take the expiry off an object, so that a blob may be it."""
+    if blob.sealed is not None:
+        add_object(tx, blob.object_key, blob.sealed, None)
+    elif tx.run(_HOLD, object_key=blob.object_key) != 1:
+        raise ObjectDoomed(blob.object_key)
+
+
 def mount(tx: Transaction, source: Repository, target: Repository, digest: str, now: datetime) -> bool:
-    """Link a blob of one repository to another; False unless both lie in one registry and key scope."""
+    """Link a blob of one repository to another; False unless both lie in one registry and key scope.
+
+    A damaged one is not mounted either, so that the client sends it.
+    """
     if source.registry_id != target.registry_id or source.encryption.key_scope != target.encryption.key_scope:
         return False
-    blob_id = tx.value(_IS_LINKED, repository_id=source.id, digest=digest)
+    blob_id = tx.value(_MAY_MOUNT, repository_id=source.id, digest=digest)
     if blob_id is None:
         return False
     _link(tx, target, digest, blob_id, now)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from holdfast.model.names import Registry, RepositoryRef
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -46,6 +46,14 @@ class Transaction(ABC):
     @abstractmethod
     def first(self, statement: Statement, **parameters: Any) -> Row | None:
         """The first row that a statement finds."""
+
+    @abstractmethod
+    def portions(self, statement: Statement, size: int, **parameters: Any) -> Iterator[list[Row]]:
+        """Every row that a statement finds, so many at a time: for more than fit into memory."""
+
+    @abstractmethod
+    def counted(self) -> dict[str, int]:
+        """The last number that each table gave to a row."""
 
     def column(self, statement: Statement, **parameters: Any) -> list[Any]:
         """The first value of every row."""

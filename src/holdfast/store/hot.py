@@ -21,7 +21,7 @@ SELECT m.id, m.digest, m.media_type, m.pulled_at, b.body FROM registries g
   JOIN repositories r ON r.registry_id = g.id AND r.name = ?
   JOIN {join}
   JOIN manifest_bodies b ON b.manifest_id = m.id
- WHERE g.account_id = ? AND g.region = ? AND m.status = 'ACTIVE'
+ WHERE g.account_id = ? AND g.region = ? AND m.status = 'ACTIVE' AND m.damaged_at IS NULL
 """
 _BY_TAG = _MANIFEST.format(
     join="tags t ON t.repository_id = r.id AND t.name = ? JOIN manifests m ON m.id = t.manifest_id"
@@ -29,7 +29,7 @@ _BY_TAG = _MANIFEST.format(
 _BY_DIGEST = _MANIFEST.format(join="manifests m ON m.repository_id = r.id AND m.digest = ?")
 
 _BLOB = """
-SELECT b.size_bytes, b.object_key FROM registries g
+SELECT b.size_bytes, b.object_key, b.damaged_at IS NOT NULL FROM registries g
   JOIN repositories r ON r.registry_id = g.id AND r.name = ?
   JOIN repository_blobs l ON l.repository_id = r.id AND l.digest = ?
   JOIN blobs b ON b.id = l.blob_id
@@ -99,9 +99,9 @@ class HotReads:
         row = self._execute(statement, (at.name, reference, at.registry.account_id, at.registry.region)).fetchone()
         return StoredManifest(*row) if row else None
 
-    def blob(self, at: RepositoryRef, digest: str) -> tuple[int, str] | None:
-        """Size in bytes and object key of a blob that a repository holds."""
-        row: tuple[int, str] | None = self._execute(
+    def blob(self, at: RepositoryRef, digest: str) -> tuple[int, str, bool] | None:
+        """Size in bytes and object key of a blob that a repository holds, and whether it is damaged."""
+        row: tuple[int, str, bool] | None = self._execute(
             _BLOB, (at.name, digest, at.registry.account_id, at.registry.region)
         ).fetchone()
         return row

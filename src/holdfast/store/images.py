@@ -27,7 +27,8 @@ _it = manifests.c.id == bindparam("which")
 _the_tag = (tags.c.repository_id == _repository_id, tags.c.name == bindparam("tag"))
 
 # Annotations may be megabytes, and only lists of referrers show them.
-COLUMNS = [column for column in manifests.c if column is not manifests.c.annotations]
+_NOT_READ = {"annotations", "verified_at", "damaged_at"}
+COLUMNS = [column for column in manifests.c if column.name not in _NOT_READ]
 _BY_ID = Statement(
     select(*COLUMNS)
     .join(repositories, repositories.c.id == manifests.c.repository_id)
@@ -149,7 +150,7 @@ def add(
         "activated_at": None,
         "is_tagged": is_tagged,
     }
-    image_id = int(tx.value(_INSERT, repository_id=repository.id, **values))
+    image_id = int(tx.value(_INSERT, repository_id=repository.id, verified_at=now, damaged_at=None, **values))
     tx.run(_INSERT_BODY, manifest_id=image_id, body=manifest.body)
     needed_manifests = manifest.needed_manifests
     references = [

@@ -87,7 +87,7 @@ def _referrers(columns: Sequence[Column[Any]], status: str, *, typed: bool) -> S
 _PAGES = {key: Statement(_page(*key)) for key in product(_STATUS_FILTERS, _TAG_FILTERS)}
 _IDENTIFIERS = {key: Statement(_identifiers(*key)) for key in product(_STATUS_FILTERS, _TAG_FILTERS)}
 _REFERRERS = {
-    key: Statement(_referrers(list(manifests.c), key[0], typed=key[1]))
+    key: Statement(_referrers([*COLUMNS, manifests.c.annotations], key[0], typed=key[1]))
     for key in product(_STATUS_FILTERS, (False, True))
 }
 _REFERRER_SIZES = {

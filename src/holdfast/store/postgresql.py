@@ -89,6 +89,11 @@ END $$
 """
 
 
+COUNTED = """
+SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = current_schema() AND last_value IS NOT NULL
+"""
+
+
 class PostgresTransaction(Transaction):
     """An open transaction of PostgreSQL."""
 
@@ -116,6 +121,19 @@ class PostgresTransaction(Transaction):
         worded = statement.for_postgresql
         found = self._driver.execute(*worded.bound(parameters)).fetchone()
         return worded.rows([found])[0] if found else None
+
+    def portions(self, statement: Statement, size: int, **parameters: Any) -> Iterator[list[Row]]:
+        """Every row that a statement finds, so many at a time; the server keeps the rest."""
+        worded = statement.for_postgresql
+        with self._driver.cursor(name="portions") as cursor:
+            cursor.execute(*worded.bound(parameters))
+            while found := cursor.fetchmany(size):
+                yield worded.rows(found)
+
+    def counted(self) -> dict[str, int]:
+        """The last number that each table gave to a row."""
+        rows = self._driver.execute(COUNTED).fetchall()
+        return {sequence.removesuffix("_id_seq"): last for sequence, last in rows}
 
 
 class PostgresDatabase:

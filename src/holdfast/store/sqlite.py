@@ -57,6 +57,16 @@ class SqliteTransaction(Transaction):
         found = self._driver.execute(*statement.for_sqlite.bound(parameters)).fetchone()
         return statement.for_sqlite.rows([found])[0] if found else None
 
+    def portions(self, statement: Statement, size: int, **parameters: Any) -> Iterator[list[Row]]:
+        """Every row that a statement finds, so many at a time."""
+        cursor = self._driver.execute(*statement.for_sqlite.bound(parameters))
+        while found := cursor.fetchmany(size):
+            yield statement.for_sqlite.rows(found)
+
+    def counted(self) -> dict[str, int]:
+        """The last number that each table gave to a row."""
+        return dict(self._driver.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+
 
 class SqliteDatabase:
     """A file, with its log beside it.

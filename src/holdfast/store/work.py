@@ -30,9 +30,16 @@ _GET = Statement(select(work).where(_it))
 _INSERT = insertion(work)
 # What a newer program wants is left to it.
 _known = work.c.kind.in_(tuple(KINDS))
-_due = select(work).where(work.c.due_at <= bindparam("now"), _known).order_by(work.c.due_at).limit(1)
-_DUE = Statement(_due)
-_DUE_TO_NOBODY_ELSE = Statement(_due.with_for_update(skip_locked=True))
+_is_due = work.c.due_at <= bindparam("now")
+_due = {
+    patient: select(work)
+    .where(_is_due, work.c.kind.in_(tuple(name for name, kind in KINDS.items() if kind.is_patient is patient)))
+    .order_by(work.c.due_at)
+    .limit(1)
+    for patient in (False, True)
+}
+_DUE = {patient: Statement(one) for patient, one in _due.items()}
+_DUE_TO_NOBODY_ELSE = {patient: Statement(one.with_for_update(skip_locked=True)) for patient, one in _due.items()}
 _PAGE = Statement(select(work).where(work.c.id > bindparam("after")).order_by(work.c.id).limit(bindparam("limit")))
 _WAIT = Statement(
     update(work).where(_it).values(due_at=bindparam("due"), attempts=bindparam("tries"), is_cancelled=False)
@@ -100,15 +107,15 @@ def is_due_by(tx: Transaction, wanted: Work, at: datetime) -> bool:
     return row is not None and row["due_at"] is not None and row["due_at"] <= at
 
 
-def due(tx: Transaction, now: datetime) -> Item | None:
-    """What has waited longest, if anything is due."""
-    row = tx.first(_DUE, now=now)
+def due(tx: Transaction, now: datetime, *, patient: bool) -> Item | None:
+    """What has waited longest of the patient or of the other work, if anything of it is due."""
+    row = tx.first(_DUE[patient], now=now)
     return Item(**row) if row else None
 
 
-def claim(tx: Transaction, owner: str, now: datetime, lease_until: datetime) -> Item | None:
+def claim(tx: Transaction, owner: str, now: datetime, lease_until: datetime, *, patient: bool) -> Item | None:
     """Take what has waited longest; nobody else is given it until the lease ends."""
-    row = tx.first(_DUE_TO_NOBODY_ELSE, now=now)
+    row = tx.first(_DUE_TO_NOBODY_ELSE[patient], now=now)
     if row is None:
         return None
     tx.run(_CLAIM, which=row["id"], by=owner, lease=lease_until)

@@ -22,6 +22,8 @@ HANDLERS: dict[str, Handler] = {
     work.ForgetThePast.__name__: registry.cleaning.forget_the_past,
     work.RewrapKeys.__name__: registry.rewraps.rewrap,
     work.PurgeDeleted.__name__: registry.purging.purge,
+    work.ScrubBytes.__name__: registry.scrub.scrub_bytes,
+    work.RepairDamage.__name__: registry.repairs.repair_damage,
     work.EvaluateLifecycle.__name__: registry.lifecycle.evaluate,
     work.PreviewLifecycle.__name__: registry.lifecycle.preview,
     work.FollowSubject.__name__: registry.referrers.follow_subject,

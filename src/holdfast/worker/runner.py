@@ -29,16 +29,19 @@ LOOK_SECONDS = 60.0  # between two looks whether what recurs is there
 
 
 class Runner:
-    """Runs what is due; one a process."""
+    """Runs what is due; two a process, one of them for what takes its time."""
 
     def __init__(
         self,
         on: Backends,
         handlers: Mapping[str, Handler] = HANDLERS,
         beating_for: Callable[[Job], AbstractContextManager[None]] | None = None,
+        *,
+        patient: bool = False,
     ) -> None:
         self.is_stopping: Callable[[], bool] = lambda: False
         self._on = on
+        self._patient = patient
         self._handlers = handlers
         self._looked_at = -1e9
         self._beating_for = beating_for or _Heart().beating_for
@@ -52,7 +55,7 @@ class Runner:
                 registry.work.begin_recurring(self._on)
                 self._looked_at = monotonic()
             while monotonic() < until and not self.is_stopping():
-                job = registry.work.claim(self._on, _owner(), self.is_stopping)
+                job = registry.work.claim(self._on, _owner(), self.is_stopping, patient=self._patient)
                 if job is None:
                     break
                 self._run(job)

@@ -72,6 +72,28 @@ class BlobNotFound(NotFound):
         )
 
 
+class LayerDamaged(NotFound):
+    """A layer whose kept bytes are missing or damaged: it counts as absent, so that a push brings it back."""
+
+    def __init__(self, at: RepositoryRef, digest: str) -> None:
+        super().__init__(
+            f"The kept bytes of the layer with digest '{digest}' in the repository with name '{at.name}' in the "
+            f"registry with id '{at.registry.account_id}' are missing or damaged and are not served. "
+            "Push the image again to repair it"
+        )
+
+
+class ImageDamaged(NotFound):
+    """An image whose kept manifest is damaged: it counts as absent, so that a push brings it back."""
+
+    def __init__(self, at: RepositoryRef, digest: str) -> None:
+        super().__init__(
+            f"The kept manifest of the image with digest '{digest}' in the repository with name '{at.name}' in the "
+            f"registry with id '{at.registry.account_id}' is damaged and is not served. "
+            "Push the image again to repair it"
+        )
+
+
 class UploadNotFound(NotFound):
     """No such upload in progress."""
 

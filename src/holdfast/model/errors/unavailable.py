@@ -56,7 +56,7 @@ class StorageUnavailable(Unavailable):
 
 
 class BytesDamaged(Unavailable):
-    """Kept bytes that are missing or do not prove themselves; they are never served."""
+    """Bytes of an upload that are missing or do not prove themselves."""
 
     def __init__(self, digest: str) -> None:
         super().__init__(f"The stored bytes of '{digest}' are missing or damaged and are not served")

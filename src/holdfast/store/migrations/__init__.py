@@ -13,11 +13,19 @@ from alembic.script import ScriptDirectory
 from holdfast.store.tables import metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
     from holdfast.store.database import Database
 
 
 class SchemaTooNew(Exception):
     """The database was migrated by a newer program."""
+
+
+class NotEmpty(Exception):
+    """The database has a schema already."""
 
 
 def migrate(database: Database) -> list[str]:
@@ -41,6 +49,36 @@ def migrate(database: Database) -> list[str]:
             config.attributes["connection"] = tx
             alembic.command.upgrade(config, "head")
         return missing[::-1]
+
+
+def fill(database: Database, schema: str, load: Callable[[Connection], object]) -> None:
+    """Give an empty database a schema, let it be filled, and bring it up to date: all of it happens, or nothing.
+
+    Raises `SchemaTooNew` and `NotEmpty`.
+    """
+    scripts = ScriptDirectory.from_config(_config())
+    if schema not in {script.revision for script in scripts.walk_revisions()}:
+        raise SchemaTooNew(f"The schema '{schema}' is that of a newer Holdfast: use that version or a later one")
+    with database.migration() as tx:
+        if MigrationContext.configure(tx).get_current_heads():
+            raise NotEmpty
+        config = _config()
+        config.attributes["connection"] = tx
+        alembic.command.upgrade(config, schema)
+        load(tx)
+        alembic.command.upgrade(config, "head")
+
+
+def head() -> str:
+    """The schema of this program."""
+    [found] = ScriptDirectory.from_config(_config()).get_heads()
+    return found
+
+
+def is_empty(database: Database) -> bool:
+    """Whether a database has no schema yet."""
+    with database.migration() as tx:
+        return not MigrationContext.configure(tx).get_current_heads()
 
 
 def is_current(database: Database) -> bool:

@@ -10,6 +10,7 @@
          │             ├── uploads ── upload_parts ─┐
          │             └── repository_blobs         │
          └── blobs ────────────┘  └── objects ──────┘   (an object is bytes under one key of the blob store)
+                                         └── damaged_objects (kept apart), deletion_holds (none is deleted meanwhile)
 
 References are rows: what a manifest needs is in `manifest_references`, and nothing it names may go while it is there.
 """
@@ -26,6 +27,8 @@ from holdfast.store.tables.basis import (
 )
 from holdfast.store.tables.blobs import (
     blobs,
+    damaged_objects,
+    deletion_holds,
     objects,
     repository_blobs,
     upload_parts,
@@ -103,9 +106,11 @@ __all__ = [
     "cache_rules",
     "counters",
     "creation_templates",
+    "damaged_objects",
     "deleted_images",
     "deleted_references",
     "deleted_repositories",
+    "deletion_holds",
     "events",
     "guardrails",
     "iam_aliases",

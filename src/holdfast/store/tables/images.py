@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON
 
 from holdfast.store.tables.basis import Instant, RowId, metadata
+from holdfast.store.tables.blobs import ONLY_DAMAGED
 
 manifests = Table(
     "manifests",
@@ -40,9 +41,13 @@ manifests = Table(
     Column("archived_at", Instant),
     Column("activated_at", Instant),
     Column("is_tagged", Boolean, nullable=False, server_default=false()),  # so that each filter of a list is a range
+    Column("verified_at", Instant, nullable=False, server_default="0"),  # when its body was last seen to be right
+    Column("damaged_at", Instant),  # found then not to be; such a body is not served
     UniqueConstraint("repository_id", "digest"),
     Index("ix_manifests_repository_id_subject_status_id", "repository_id", "subject", "status", "id"),
     Index("ix_manifests_repository_id_status_is_tagged_id", "repository_id", "status", "is_tagged", "id"),
+    Index("ix_manifests_verified_at_id", "verified_at", "id"),
+    Index("ix_manifests_damaged_at", "damaged_at", **ONLY_DAMAGED),
     sqlite_autoincrement=True,
 )
 

@@ -1,0 +1,154 @@
+"""Back the registry up, look at backups, and let old ones go."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.cli.ground import add_settings, backends
+from holdfast.cli.progress import Progress, size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from holdfast.blobs.vault import Generation
+    from holdfast.cli.ground import Commands
+    from holdfast.settings import Settings
+
+
+def add(commands: Commands) -> None:
+    """Add the commands of backups."""
+    group = commands.add_parser("backup", help="back the registry up", description="Back the registry up.")
+    actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, run, help_ in (
+        ("create", _create, "back up everything while the server serves; what is there already is not copied again"),
+        ("list", _list, "list the backups in a folder"),
+        ("verify", _verify, "read a backup and see whether it is what was written; no keys are needed"),
+        ("prune", _prune, "remove all but the newest backups, and the objects that only they needed"),
+    ):
+        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        action.add_argument("target", metavar="TARGET", type=Path, help="a folder, best on another disk")
+        if name == "create":
+            action.add_argument("--with-keys", action="store_true", help="put the key file, the root's credentials and "
+                                "certificates into it: whoever has it can then read every image")  # fmt: skip
+            action.add_argument("--verify", action="store_true", help="read again what earlier backups copied, and "
+                                "copy it anew if it is other bytes by now")  # fmt: skip
+            add_settings(action)
+        if name == "list":
+            action.add_argument("--json", action="store_true", help="print it for machines")
+        if name == "verify":
+            action.add_argument("--generation", metavar="NAME", help="that one instead of the newest")
+        if name == "prune":
+            action.add_argument("--keep", metavar="N", type=int, required=True, help="how many are kept")
+        action.set_defaults(run=run)
+
+
+def _create(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import boot, registry
+    from holdfast.blobs import OutOfSpace
+    from holdfast.blobs.vault import Vault, VaultFault
+    from holdfast.settings import BadSetting
+
+    on = backends(settings)
+    secrets = boot.backup_secrets(settings) if options.with_keys else {}
+    try:
+        with Progress() as progress:
+            vault = Vault.create(options.target)
+            made = registry.backups.create(on, vault, progress, secrets=secrets, verify=options.verify)
+    except VaultFault as fault:
+        raise BadSetting(str(fault)) from None
+    except (OSError, OutOfSpace) as fault:
+        raise BadSetting(f"{options.target}: {fault}; begin the backup again, it goes on from there") from None
+    assert made.generation is not None
+    print(f"{made.generation.folder}")
+    print(f"{made.copied} objects with {size(made.copied_bytes)} copied, {made.reused} were there.")
+    if options.with_keys:
+        print("It holds the keys: whoever reads it can read every image. Guard it as you guard the server.")
+    elif settings.keys is None:
+        sys.stderr.write(
+            "NOTE: The keys are not in it, and without them nothing of it can be read. Keep a copy of "
+            f"{settings.data / boot.KEY_FILE} in another place, or say --with-keys.\n"
+        )
+    if made.missing:
+        sys.stderr.write(
+            f"holdfast: {len(made.missing)} objects are damaged or missing and are not in it; everything else is. "
+            "`holdfast scrub status` tells of which blobs.\n"
+        )
+        return 1
+    return 0
+
+
+def _list(_settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast.blobs.vault import Vault, VaultFault
+    from holdfast.settings import BadSetting
+
+    try:
+        generations = Vault.open(options.target).generations()
+    except VaultFault as fault:
+        raise BadSetting(str(fault)) from None
+    if options.json:
+        documents = [{"name": one.name} | {k: v for k, v in one.manifest.items() if k != "seal"} for one in generations]
+        print(json.dumps(documents, indent=2))
+        return 0
+    for one in generations:
+        print(_line(one))
+    return 0
+
+
+def _line(generation: Generation) -> str:
+    told = generation.manifest
+    objects, missing = told["objects"], told["missing"]["count"]
+    lacks = f"  {missing} objects MISSING" if missing else ""
+    keys = "with keys" if generation.secrets else "without keys"
+    images = told["facts"]["rows"].get("manifests", 0)
+    return (f"{generation.name}  {images} images, {objects['count']} objects with {size(objects['bytes'])}  {keys}  "
+            f"Holdfast {told['program']}{lacks}")  # fmt: skip
+
+
+def _verify(_settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+    from holdfast.blobs.vault import Vault, VaultFault
+    from holdfast.settings import BadSetting
+
+    faults = 0
+    try:
+        vault = Vault.open(options.target)
+        name = options.generation or next((one.name for one in reversed(vault.generations())), None)
+        if name is None:
+            raise BadSetting(f"{options.target} holds no finished backup")
+        generation = vault.generation(name)
+        with Progress() as progress:
+            for key, fault in registry.backups.verify(vault, generation, progress):
+                progress.clear()
+                print(f"BROKEN  {key}  {fault}", flush=True)
+                faults += 1
+    except VaultFault as fault:
+        sys.stderr.write(f"holdfast: {fault}\n")
+        return 1
+    if faults:
+        sys.stderr.write(
+            f"holdfast: {faults} objects of the backup {name} are not what was written. `holdfast backup create "
+            "--verify` copies them anew, as long as the registry has them.\n"
+        )
+        return 1
+    print(f"The backup {name} is what was written: {generation.manifest['objects']['count']} objects.")
+    return 0
+
+
+def _prune(_settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+    from holdfast.blobs.vault import Vault, VaultFault
+    from holdfast.settings import BadSetting
+
+    if options.keep < 1:
+        raise BadSetting("--keep: at least 1 must be kept")
+    try:
+        gone, freed = registry.backups.prune(Vault.open(options.target), options.keep)
+    except VaultFault as fault:
+        raise BadSetting(str(fault)) from None
+    for name in gone:
+        print(f"removed  {name}")
+    print(f"{len(gone)} backups removed, {size(freed)} freed.")
+    return 0

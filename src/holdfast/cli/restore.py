@@ -1,0 +1,48 @@
+"""Make an installation from a backup."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.cli.ground import add_settings
+from holdfast.cli.progress import Progress
+
+if TYPE_CHECKING:
+    import argparse
+
+    from holdfast.cli.ground import Commands
+    from holdfast.settings import Settings
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    help_ = "make a new installation from a backup; into an empty folder only"
+    command = commands.add_parser("restore", help=help_, description=help_[0].upper() + help_[1:] + ".")
+    command.add_argument("source", metavar="SOURCE", type=Path, help="the folder that was the target of backups")
+    command.add_argument("--generation", metavar="NAME", help="that backup instead of the newest")
+    command.add_argument("--key-file", metavar="FILE", type=Path, help="a copy of the registry's key file, if the "
+                         "backup was made without keys")  # fmt: skip
+    add_settings(command)
+    command.set_defaults(run=_restore)
+
+
+def _restore(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import boot
+    from holdfast.blobs import OutOfSpace, StoreUnavailable
+    from holdfast.settings import BadSetting
+
+    try:
+        with Progress() as progress:
+            generation, lost = boot.restore(settings, options.source, options.generation, options.key_file, progress)
+    except (OSError, OutOfSpace, StoreUnavailable) as fault:
+        raise BadSetting(f"{fault}. Run the same command again: it goes on from there") from None
+    print(f"{settings.data} is what the registry was at {generation.manifest['created']}.")
+    print("Every object was hashed and every blob was opened. `holdfast serve` serves it.")
+    if lost:
+        sys.stderr.write(
+            f"holdfast: {len(lost)} blobs were damaged when the backup was made and are not in it: push them again. "
+            "`holdfast scrub status` lists them.\n"
+        )
+    return 0

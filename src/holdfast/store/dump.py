@@ -1,0 +1,190 @@
+"""Every fact as lines of JSON, in no database's own words, so that any of them can be filled from it.
+
+    {"table": "accounts", "columns": [["id", "text"], ["created_at", "instant"]], "counted": null}
+    ["000000000000", 1794828245000000]
+    {"table": "registries", …
+
+An instant is microseconds since 1970, and bytes are base64. `counted` is the last number that a table gave to a row: it
+is never given again. Tables come in an order in which each refers to earlier ones only. What is in progress is left
+out: uploads with their parts, the objects that no blob is yet, and holds on deletion.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import sqlalchemy
+from sqlalchemy import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, String, Text, select
+
+from holdfast.store.statements import Statement
+from holdfast.store.tables import (
+    EPOCH,
+    Instant,
+    blobs,
+    damaged_objects,
+    deletion_holds,
+    metadata,
+    objects,
+    upload_parts,
+    uploads,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sqlalchemy import Column, Connection, Table
+
+    from holdfast.store.database import Transaction
+
+AT_ONCE = 32  # rows: a manifest may have four megabytes
+IN_PROGRESS = {uploads, upload_parts, deletion_holds, damaged_objects}
+_MICROSECOND = timedelta(microseconds=1)
+
+_KINDS: tuple[tuple[type[Any], str], ...] = (
+    (Instant, "instant"), (Boolean, "bool"), (JSON, "json"), (LargeBinary, "bytes"), (Float, "float"),
+    (Integer, "int"), (String, "text"),
+)  # fmt: skip
+_TYPES: dict[str, Any] = {
+    "instant": BigInteger(), "bool": Boolean(), "json": JSON(none_as_null=True), "json!": JSON(),
+    "bytes": LargeBinary(), "float": Float(), "int": BigInteger(), "text": Text(),
+}  # fmt: skip
+
+
+class BadDump(Exception):
+    """Lines that no dump has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """An object in the blob store that a blob is."""
+
+    key: str
+    is_damaged: bool
+
+
+def _kind(column: Column[Any]) -> str:
+    if isinstance(column.type, JSON) and not column.nullable:
+        return "json!"  # its null is a document
+    for type_, kind in _KINDS:
+        if isinstance(column.type, type_):
+            return kind
+    raise NotImplementedError(f"{column}: a dump has no word for {column.type!r}")
+
+
+def _rows_of(table: Table) -> Statement:
+    if table is not objects:
+        return Statement(select(table))
+    of_blobs = objects.c.key.in_(select(blobs.c.object_key))
+    return Statement(select(objects).where(objects.c.expires_at.is_(None), of_blobs))
+
+
+_TABLES = [table for table in metadata.sorted_tables if table not in IN_PROGRESS]
+_COLUMNS = {str(table.name): [(str(column.name), _kind(column)) for column in table.c] for table in _TABLES}
+_ROWS = {str(table.name): _rows_of(table) for table in _TABLES}
+_NEEDED = Statement(
+    select(blobs.c.object_key, blobs.c.damaged_at)
+    .join(objects, objects.c.key == blobs.c.object_key)
+    .where(objects.c.sealed.is_(None))
+    .order_by(blobs.c.object_key)
+)
+
+
+def write(tx: Transaction, line: Callable[[bytes], object]) -> dict[str, int]:
+    """Tell every fact, line by line, from one snapshot; how many rows of each table."""
+    counted = tx.counted()
+    counts = {}
+    for name, columns in _COLUMNS.items():
+        line(msgspec.json.encode({"table": name, "columns": columns, "counted": counted.get(name)}))
+        counts[name] = 0
+        for portion in tx.portions(_ROWS[name], AT_ONCE):
+            for row in portion:
+                line(msgspec.json.encode([_told(row[column], kind) for column, kind in columns]))
+            counts[name] += len(portion)
+    return counts
+
+
+def needed(tx: Transaction) -> Iterator[Needed]:
+    """The objects in the blob store that blobs are, in the order of their keys."""
+    for portion in tx.portions(_NEEDED, 1000):
+        for row in portion:
+            yield Needed(row["object_key"], row["damaged_at"] is not None)
+
+
+def load(connection: Connection, lines: Iterable[bytes]) -> dict[str, int]:
+    """Fill the tables of an empty database of the dump's schema; how many rows each was given. Raises `BadDump`."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+    counts: dict[str, int] = {}
+    heads: list[dict[str, Any]] = []
+    rows = iter(_parsed(lines))
+    head = next(rows, None)
+    while head is not None:
+        if not isinstance(head, dict):
+            raise BadDump("a row stands before the name of its table")
+        heads.append(head)
+        table = sqlalchemy.table(
+            head["table"], *(sqlalchemy.column(name, _TYPES[kind]) for name, kind in head["columns"])
+        )
+        connection.execute(sqlalchemy.delete(table))  # what a migration put there
+        counts[table.name] = 0
+        following: list[dict[str, Any]] = []
+        values = _values(rows, head["columns"], following)
+        while portion := list(islice(values, AT_ONCE)):
+            connection.execute(sqlalchemy.insert(table), portion)
+            counts[table.name] += len(portion)
+        head = following[0] if following else None
+    for one in heads:
+        if ["id", "int"] in one["columns"]:
+            _count_on(connection, one["table"], one["counted"])
+    return counts
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[Any]:
+    for line in lines:
+        try:
+            yield msgspec.json.decode(line)
+        except msgspec.DecodeError as fault:
+            raise BadDump(f"a line is no JSON: {fault}") from None
+
+
+def _values(
+    rows: Iterator[Any], columns: list[tuple[str, str]], following: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The rows of a table; the head of the next one is left in `following`."""
+    for row in rows:
+        if isinstance(row, dict):
+            following.append(row)
+            return
+        if len(row) != len(columns):
+            raise BadDump("a row has other columns than its table")
+        yield {name: _meant(value, kind) for (name, kind), value in zip(columns, row, strict=True)}
+
+
+def _count_on(connection: Connection, table: str, counted: int | None) -> None:
+    """Let a table go on counting where it was, or after its last row if that was not told."""
+    if connection.dialect.name != "sqlite":
+        id_: sqlalchemy.ColumnClause[int] = sqlalchemy.column("id")
+        last = connection.execute(select(sqlalchemy.func.max(id_)).select_from(sqlalchemy.table(table, id_))).scalar()
+        sequence = sqlalchemy.text("SELECT setval(pg_get_serial_sequence(:table, 'id'), :counted)")
+        connection.execute(sequence, {"table": table, "counted": max(counted or 0, last or 0, 1)})
+    elif counted is not None:
+        connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+        connection.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, counted))
+
+
+def _told(value: Any, kind: str) -> Any:
+    if value is None:
+        return None
+    if kind == "instant":
+        assert isinstance(value, datetime)
+        return (value - EPOCH) // _MICROSECOND
+    return bytes(value) if kind == "bytes" else value
+
+
+def _meant(value: Any, kind: str) -> Any:
+    return base64.b64decode(value, validate=True) if kind == "bytes" and value is not None else value
