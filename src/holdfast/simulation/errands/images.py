@@ -11,7 +11,7 @@ from holdfast.model.errors import ImageAlreadyExists, Refusal, RepositoryNotFoun
 from holdfast.simulation.client import check_bytes
 from holdfast.simulation.errands.marks import SOMETHING, blob_of, found_repository, image_of, mark_removed, tag_of
 from holdfast.simulation.registers import becomes, may_turn, sees, sees_other_than
-from holdfast.simulation.things import FIXED, REPOSITORIES, TAGS, THINGS, name_of
+from holdfast.simulation.things import BLOBS, FIXED, REPOSITORIES, TAGS, THINGS, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +38,8 @@ def put(client: Client, repository: str, thing: Thing, tags: Sequence[str]) -> R
         for tag in tags:
             movable = None if repository != FIXED else (None, thing.digest)
             deed.mark(tag_of(repository, tag), becomes(thing.digest, was=movable))
-        for digest in thing.blobs:
-            deed.mark(blob_of(repository, digest), sees(True))
+        for digest in thing.blobs:  # what was taken for garbage is taken back
+            deed.mark(blob_of(repository, digest), becomes(True))
         for digest in thing.children:
             deed.mark(image_of(repository, digest), sees(True))
     elif found_repository(deed, reply, repository) and reply.code == "TAG_INVALID" and len(tags) == 1:
@@ -181,12 +181,16 @@ def restore(client: Client, repository: str, digest: str) -> None:
     elif result is None:
         for thing in THINGS.values():
             deed.mark(image_of(repository, thing.digest), may_turn(False, True))
+        for blob in BLOBS:
+            deed.mark(blob_of(repository, blob), may_turn(False, True))
         for tag in TAGS:
             deed.mark(tag_of(repository, tag), lambda value: (value, *((thing, *value[1:]) for thing in SOMETHING)))
     else:
         deed.is_kept = True
         for image in result:
             deed.mark(image_of(repository, image.digest), becomes(True, was=(False,)))
+            for blob in THINGS[image.digest].blobs:
+                deed.mark(blob_of(repository, blob), becomes(True))
             for tag in image.tags:
                 deed.mark(tag_of(repository, tag), becomes(image.digest, was=(None,)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.simulation.registers import becomes, may_turn, sees, turns
-from holdfast.simulation.things import REPOSITORIES, TAGS, THINGS
+from holdfast.simulation.things import BLOBS, REPOSITORIES, TAGS, THINGS
 
 if TYPE_CHECKING:
     from holdfast.simulation.client import Reply
@@ -55,3 +55,6 @@ def mark_background(deed: Deed, kind: str, payload: dict[str, object]) -> None:
             for thing in THINGS.values():
                 if thing.subject == payload["subject"]:
                     mark_removed(deed, repository, thing.digest)
+        if kind == "CollectGarbage":
+            for digest in BLOBS:
+                deed.mark(blob_of(repository, digest), may_turn(True, False))
