@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 ARGS   ?=
 
-.PHONY: help run test check format interop bench docs lock clean
+.PHONY: help run test check format interop chaos bench docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ format: $(DEV) ## mend what the linters can mend
 
 interop: $(DEV) ## Debian's skopeo, podman, buildah, containerd and the AWS CLI against a started server
 	$(BIN)/python tests/interop/run.py $(ARGS)
+
+chaos: $(DEV) ## three nodes on PostgreSQL and S3, while everything around them falls (ARGS="--minutes 1" …)
+	$(BIN)/python tests/chaos/run.py $(ARGS)
 
 bench: $(DEV) ## the data plane side by side with a peer registry and nginx
 	$(BIN)/python benchmarks/run.py $(ARGS)
