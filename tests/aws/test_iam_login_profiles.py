@@ -195,12 +195,6 @@ def test_a_duration_that_is_not_kept_makes_no_password(account):
     assert refusal(account.iam.get_login_profile, UserName="alice") == NO_PROFILE
 
 
-def test_no_account_says_what_passwords_must_be_like(account):
-    answer = refusal(account.iam.get_account_password_policy)
-
-    assert answer == ("NoSuchEntity", f"The Password Policy with domain name {account.id} cannot be found.")
-
-
 def test_a_user_may_change_his_own_password_only(account):
     own = {"Effect": "Allow", "Action": "iam:*", "Resource": "arn:aws:iam::*:user/${aws:username}"}
     alice = account.client("iam", **account.a_user("alice", own))

@@ -12,8 +12,16 @@ import pytest
 
 from holdfast import registry, store
 from holdfast.model.callers import Caller
-from holdfast.model.errors import LimitExceeded, NoSuchEntity, Unauthenticated, UnrecognizedClient
+from holdfast.model.errors import (
+    AccessDenied,
+    CredentialReportExpired,
+    LimitExceeded,
+    NoSuchEntity,
+    Unauthenticated,
+    UnrecognizedClient,
+)
 from holdfast.model.names import Registry
+from holdfast.model.password_policies import PasswordPolicy
 from holdfast.registry.accounts import Tokens
 from holdfast.registry.iam import passwords
 from tests.registry.ground import HOME
@@ -252,3 +260,36 @@ def test_a_password_that_was_hashed_at_another_cost_still_holds(on, alice, monke
 def test_a_user_who_is_gone_changes_no_password(on):
     with pytest.raises(NoSuchEntity):
         passwords.change(on, "AIDAAAAAAAAAAAAAAAAAA", GOOD, GOOD)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_an_expired_password_is_to_be_changed_or_is_none(on, clock, alice, hard):
+    policy = PasswordPolicy(max_age_days=30, hard_expiry=hard)
+    registry.iam.password_policies.put(on, ACCOUNT, policy)
+    passwords.create(on, ACCOUNT, "alice", GOOD, must_change=False)
+    fresh = passwords.check(on, ACCOUNT, "alice", GOOD)
+
+    clock.pass_(days=30)
+
+    assert not fresh.must_change
+    if hard:
+        with pytest.raises(Unauthenticated):
+            passwords.check(on, ACCOUNT, "alice", GOOD)
+        with pytest.raises(AccessDenied, match="has expired"):
+            passwords.change(on, alice.id, GOOD, f"{GOOD}!")
+        passwords.update(on, ACCOUNT, "alice", password=f"{GOOD}!")
+    else:
+        assert passwords.check(on, ACCOUNT, "alice", GOOD).must_change
+        passwords.change(on, alice.id, GOOD, f"{GOOD}!")
+    assert not passwords.check(on, ACCOUNT, "alice", f"{GOOD}!").must_change
+
+
+def test_a_report_on_credentials_is_made_again_after_four_hours(on, clock):
+    reports = registry.iam.credential_reports
+    first = reports.generate(on, ACCOUNT)
+    clock.pass_(hours=4)
+
+    with pytest.raises(CredentialReportExpired):
+        reports.get(on, ACCOUNT)
+    assert [first, reports.generate(on, ACCOUNT), reports.generate(on, ACCOUNT)] == [True, True, False]
+    assert reports.get(on, ACCOUNT)[1] == clock()

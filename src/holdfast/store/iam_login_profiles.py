@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy import delete as delete_from
 
 from holdfast.model.iam_entities import LoginProfile
+from holdfast.model.password_policies import REMEMBERED
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import iam_login_profiles
 
@@ -23,8 +24,16 @@ _FIND = Statement(
 )
 _INSERT = insertion(iam_login_profiles)
 _UPDATE = Statement(
-    update(iam_login_profiles).where(_of_user).values(password_hash=bindparam("hash"), must_change=bindparam("must"))
+    update(iam_login_profiles)
+    .where(_of_user)
+    .values(
+        password_hash=bindparam("hash"),
+        must_change=bindparam("must"),
+        changed_at=bindparam("moment"),
+        previous_hashes=bindparam("before"),
+    )
 )
+_SET_MUST_CHANGE = Statement(update(iam_login_profiles).where(_of_user).values(must_change=bindparam("must")))
 _DELETE = Statement(delete_from(iam_login_profiles).where(_of_user))
 
 
@@ -50,9 +59,15 @@ def insert_new(tx: Transaction, user: User, password_hash: str, *, must_change: 
     return True
 
 
-def change(tx: Transaction, profile: LoginProfile, password_hash: str, *, must_change: bool) -> None:
-    """Give a user another password, or say whether he must choose one."""
-    tx.run(_UPDATE, which=profile.user.id, hash=password_hash, must=must_change)
+def change(tx: Transaction, profile: LoginProfile, password_hash: str, *, must_change: bool, now: datetime) -> None:
+    """Give a user another password; the one he had is remembered."""
+    before = [profile.password_hash, *(profile.previous_hashes or ())][:REMEMBERED]
+    tx.run(_UPDATE, which=profile.user.id, hash=password_hash, must=must_change, moment=now, before=before)
+
+
+def set_must_change(tx: Transaction, profile: LoginProfile, *, must_change: bool) -> None:
+    """Say whether a user must choose another password."""
+    tx.run(_SET_MUST_CHANGE, which=profile.user.id, must=must_change)
 
 
 def delete(tx: Transaction, user: User) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.aws.iam.account import the_account
 from holdfast.aws.iam.users import own_name, the_user
-from holdfast.aws.operations import Call, Shape, operation
-from holdfast.model.errors import InvalidInput, InvalidUserType, NoSuchEntity, Validation
+from holdfast.aws.operations import Call, Resource, Shape, operation
+from holdfast.model.errors import InvalidInput, InvalidUserType, Validation
 from holdfast.model.names import Arn
 
 if TYPE_CHECKING:
@@ -59,8 +58,11 @@ def delete_login_profile(call: Call, request: Shape) -> Shape:
     return {}
 
 
-def _caller(call: Call, _request: Shape) -> Arn:
-    return Arn(call.caller.account_id, call.caller.arn)
+def _caller(call: Call, _request: Shape) -> list[Resource]:
+    """Who calls; nobody is asked where the account lets all its users."""
+    if registry.iam.password_policies.lets_change(call.on, call.caller, call.http):
+        return []
+    return [Arn(call.caller.account_id, call.caller.arn)]
 
 
 @operation(on=_caller)
@@ -70,12 +72,6 @@ def change_password(call: Call, request: Shape) -> Shape:
         raise InvalidUserType("Only IAM Users can change their own password.")
     registry.iam.passwords.change(call.on, call.caller.entity_id, request["OldPassword"], request["NewPassword"])
     return {}
-
-
-@operation(on=the_account)
-def get_account_password_policy(call: Call, _request: Shape) -> Shape:
-    """What passwords must be like: no account says it, so that AWS's default policy holds in each."""
-    raise NoSuchEntity("password policy", call.caller.account_id)
 
 
 def _refuse_durations(request: Shape) -> None:

@@ -44,6 +44,8 @@ from holdfast.model.errors.families import (
     Unavailable,
 )
 from holdfast.model.errors.iam import (
+    CredentialReportExpired,
+    CredentialReportNotPresent,
     DeleteConflict,
     EntityAlreadyExists,
     InvalidInput,
@@ -137,6 +139,8 @@ __all__ = [
     "AlreadyExists",
     "BlobNotFound",
     "BytesDamaged",
+    "CredentialReportExpired",
+    "CredentialReportNotPresent",
     "DatabaseUnavailable",
     "DeleteConflict",
     "DeletedImageNotFound",

@@ -49,6 +49,20 @@ class EntityAlreadyExists(AlreadyExists):
         super().__init__(EXISTS[kind].format(name))
 
 
+class CredentialReportNotPresent(NotFound):
+    """A report on credentials that nobody asked for yet."""
+
+    def __init__(self) -> None:
+        super().__init__("No report is present: GenerateCredentialReport makes one.")
+
+
+class CredentialReportExpired(NotFound):
+    """A report on credentials that is older than four hours."""
+
+    def __init__(self) -> None:
+        super().__init__("The report has expired: GenerateCredentialReport makes another one.")
+
+
 class DeleteConflict(AlreadyExists):
     """Something that cannot go before what hangs on it."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import string
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
+from holdfast.model import password_policies
 from holdfast.model.errors import (
     AccessDenied,
     EntityAlreadyExists,
@@ -16,9 +17,10 @@ from holdfast.model.errors import (
     PasswordPolicyViolation,
     Unauthenticated,
 )
-from holdfast.model.iam_entities import key_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from holdfast.model.iam_entities import LoginProfile, User
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
@@ -29,14 +31,11 @@ SALT_BYTES = 16
 HASH_BYTES = 32
 # The text of no password; to see that none is it costs as much as for any other.
 NOBODYS = f"scrypt${COST}${BLOCK_SIZE}${PARALLELISM}${base64.b64encode(bytes(SALT_BYTES)).decode()}$"
-SHORTEST = 8
-KINDS = (string.ascii_uppercase, string.ascii_lowercase, string.digits)  # and all that is neither letter nor digit
-KINDS_NEEDED = 3
 
 
 def create(on: Backends, account_id: str, user_name: str, password: str, *, must_change: bool) -> LoginProfile:
     """Give a user a password."""
-    _check_policy(password, user_name)
+    _check_policy(on, account_id, password, user_name)
     hashed = hash_of(password, on.random_bytes(SALT_BYTES))
     with on.database.transaction() as tx:
         user = store.iam_users.get(tx, account_id, user_name)
@@ -56,13 +55,20 @@ def update(
     on: Backends, account_id: str, user_name: str, *, password: str | None = None, must_change: bool | None = None
 ) -> None:
     """Give a user another password, or say whether he must choose one."""
+    hashed = None
     if password is not None:
-        _check_policy(password, user_name)
-    hashed = None if password is None else hash_of(password, on.random_bytes(SALT_BYTES))
+        _check_policy(on, account_id, password, user_name)
+        with on.database.snapshot() as tx:
+            before = _profile(tx, store.iam_users.get(tx, account_id, user_name))
+        _check_new(on, before, password)
+        hashed = hash_of(password, on.random_bytes(SALT_BYTES))
     with on.database.transaction() as tx:
         profile = _profile(tx, store.iam_users.get(tx, account_id, user_name))
         must = profile.must_change if must_change is None else must_change
-        store.iam_login_profiles.change(tx, profile, hashed or profile.password_hash, must_change=must)
+        if hashed is None:
+            store.iam_login_profiles.set_must_change(tx, profile, must_change=must)
+        else:
+            store.iam_login_profiles.change(tx, profile, hashed, must_change=must, now=on.clock())
         store.counters.bump(tx, store.counters.ACCESS)
 
 
@@ -82,19 +88,27 @@ def change(on: Backends, user_id: str, old: str, new: str) -> None:
         if user is None:
             raise NoSuchEntity("user", user_id)
         profile = _profile(tx, user)
+        _, is_locked = _expiry(tx, profile, on.clock())
     if not is_of(old, profile.password_hash):
         raise AccessDenied(user.arn, "iam:ChangePassword", user.arn, "because the old password is not that of the user")
-    _check_policy(new, user.name)
+    if is_locked:
+        why = "because the password has expired, and the account lets administrators alone set another one"
+        raise AccessDenied(user.arn, "iam:ChangePassword", user.arn, why)
+    _check_policy(on, user.account_id, new, user.name)
+    _check_new(on, profile, new)
     hashed = hash_of(new, on.random_bytes(SALT_BYTES))
     with on.database.transaction() as tx:
         if _profile(tx, user).password_hash != profile.password_hash:
             raise AccessDenied(user.arn, "iam:ChangePassword", user.arn, "because the password was changed meanwhile")
-        store.iam_login_profiles.change(tx, profile, hashed, must_change=False)
+        store.iam_login_profiles.change(tx, profile, hashed, must_change=False, now=on.clock())
         store.counters.bump(tx, store.counters.ACCESS)
 
 
 def check(on: Backends, account_id: str, user_name: str, password: str) -> LoginProfile:
-    """Whom a name and a password speak for, who counts as having signed in; or `Unauthenticated`."""
+    """Whom a name and a password speak for, who counts as having signed in; or `Unauthenticated`.
+
+    Who has an expired password must choose another one, or is refused if the account says so.
+    """
     with on.database.snapshot() as tx:
         user = store.iam_users.find(tx, account_id, user_name)
         profile = store.iam_login_profiles.find(tx, user) if user else None
@@ -102,8 +116,11 @@ def check(on: Backends, account_id: str, user_name: str, password: str) -> Login
     if not is_of(password, profile.password_hash if profile else NOBODYS) or profile is None:
         raise Unauthenticated
     with on.database.transaction(durable=False) as tx:
+        is_over, is_locked = _expiry(tx, profile, on.clock())
+        if is_locked:
+            raise Unauthenticated
         store.iam_users.password_used(tx, profile.user.id, on.clock())
-    return profile
+    return replace(profile, must_change=profile.must_change or is_over)
 
 
 # ---- Hashes
@@ -132,12 +149,27 @@ def _written(password: str, salt: bytes, cost: int, block_size: int, parallelism
 # ---- Rules
 
 
-def _check_policy(password: str, user_name: str) -> None:
-    """Refuse what AWS refuses where no account password policy is set (IAM user guide, "Default password policy")."""
-    kinds = sum(any(character in kind for character in password) for kind in KINDS)
-    kinds += any(character not in string.ascii_letters + string.digits for character in password)
-    if len(password) < SHORTEST or kinds < KINDS_NEEDED or key_of(password) == key_of(user_name):
+def _check_policy(on: Backends, account_id: str, password: str, user_name: str) -> None:
+    with on.database.snapshot() as tx:
+        policy = store.iam_password_policies.find(tx, account_id)
+    password_policies.check(policy, password, user_name)
+
+
+def _check_new(on: Backends, profile: LoginProfile, password: str) -> None:
+    """Refuse a password that its user had before, as far back as the account remembers."""
+    with on.database.snapshot() as tx:
+        policy = store.iam_password_policies.find(tx, profile.user.account_id)
+    before = [profile.password_hash, *(profile.previous_hashes or ())]
+    if policy and any(is_of(password, kept) for kept in before[: policy.reuse_prevention or 0]):
         raise PasswordPolicyViolation
+
+
+def _expiry(tx: Transaction, profile: LoginProfile, now: datetime) -> tuple[bool, bool]:
+    """Whether a password is over, and whether only somebody else may choose the next one."""
+    policy = store.iam_password_policies.find(tx, profile.user.account_id)
+    expires_at = policy.expires_at(profile.changed_at or profile.created_at) if policy else None
+    is_over = expires_at is not None and expires_at <= now
+    return is_over, is_over and bool(policy and policy.hard_expiry)
 
 
 def _profile(tx: Transaction, user: User) -> LoginProfile:
