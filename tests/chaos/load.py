@@ -174,9 +174,6 @@ class Client:
         """Pull an image by its tag, with its layers."""
         began = time.monotonic()
         answer = self.retried(f"get manifest {tag}", lambda: self.target("GET", f"/manifests/{tag}"))
-        if answer.status == 404 and not self.ledger.tags.get((self.repository, tag)):
-            time.sleep(0.1)
-            return
         assert answer.status == 200, f"get manifest {tag}: {answer}"
         digest = answer.headers["docker-content-digest"]
         self.ledger.tag(self.repository, tag, Operation(False, digest, began, time.monotonic()))

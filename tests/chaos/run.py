@@ -11,6 +11,7 @@ must have an order that explains them.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -185,6 +186,7 @@ def _make_repositories(cluster: Cluster) -> str:
 
 def _clients(ledger: Ledger, cluster: Cluster, token: str, over: threading.Event) -> list[threading.Thread]:
     address = cluster.balancer.address
+    Client(ledger, address, token, "chaos/shared", 30).push_image(SHARED_TAG)  # so that readers find something
     threads = []
     for number in range(WRITERS):
         own = Client(ledger, address, token, f"chaos/{number}", number)
@@ -246,7 +248,8 @@ def _audit(ledger: Ledger, address: str, token: str) -> None:
         ask(repository, lambda at, digest=digest: at.pull_blob(digest))
     for digest, (repository, body) in ledger.manifests.items():
         ask(repository, lambda at, digest=digest, body=body: at.audit_manifest(digest, body))
-    for repository, tag in list(ledger.tags):
+    acknowledged = [at for at, history in ledger.tags.items() if any(one.ended < math.inf for one in history)]
+    for repository, tag in acknowledged:
         ask(repository, lambda at, tag=tag: at.read_tag(tag))
 
 
