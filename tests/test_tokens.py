@@ -340,3 +340,35 @@ def test_the_address_of_a_layer_is_no_login_and_a_login_no_address(shared):
         installation.login(f"v1.{text}")
     with pytest.raises(Unauthenticated):
         installation.tokens.read_layer(password.removeprefix("v1."))
+
+
+# ---- Whatever comes
+
+SCHEMES = st.sampled_from(["Basic ", "basic ", "BASIC  ", "Bearer ", "AWS4-HMAC-SHA256 ", "Basic", ""])
+PLAIN = st.text(st.characters(max_codepoint=255), max_size=60)
+
+
+@given(scheme=SCHEMES, text=PLAIN, is_encoded=st.booleans(), user=st.sampled_from(["AWS:v1.", "AWS:", "aws:v1.", ""]))
+def test_no_authorization_that_was_not_issued_is_anybodys(shared, scheme, text, is_encoded, user):
+    installation, _ = shared
+    sent = base64.b64encode(f"{user}{text}".encode("latin-1")).decode() if is_encoded else f"{user}{text}"
+
+    with pytest.raises(Unauthenticated):
+        installation.tokens.login(scheme + sent)
+    with pytest.raises(Unauthenticated):
+        installation.tokens.read_layer(text)
+
+
+@given(data=st.data())
+def test_a_password_that_was_changed_is_nobodys(shared, data):
+    installation, password = shared
+    start = data.draw(st.integers(0, len(password) - 1))
+    end = data.draw(st.integers(start, min(len(password), start + 4)))
+    changed = password[:start] + data.draw(PLAIN | st.just(password[start:end] * 2)) + password[end:]
+    user = data.draw(st.sampled_from(["AWS", "AWS", "aws", "AWS:", ""]))
+    header = base64.b64encode(f"{user}:{changed}".encode("latin-1")).decode()
+    if (user, changed) == ("AWS", password):
+        return
+
+    with pytest.raises(Unauthenticated):
+        installation.tokens.login(f"Basic {header}")
