@@ -96,8 +96,9 @@ class Machine:
         """Seconds that passed."""
         return (self.now - START).total_seconds()
 
-    def sleep(self, _seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Leave others some time."""
+        self.now += timedelta(seconds=max(seconds, 0.001))  # time that is told in microseconds must not stand still
         self.point("sleep")
 
     def new_id(self) -> str:

@@ -28,6 +28,7 @@ LIMITS = replace(
     registry.Limits(),
     token_lifetime=timedelta(days=10_000),  # logins are not what is tried here
     deleted_lifetime=timedelta(days=2),  # so that what was deleted goes for good before the end
+    scrub_interval=timedelta(hours=12),
 )
 
 
@@ -46,7 +47,7 @@ class Node:
         self._machine = machine
         self.on: Backends
         self.door: oci.Door
-        self.runner: Runner
+        self.runners: list[Runner] = []
         self._database: SimulatedDatabase | None = None
 
     def boot(self) -> None:
@@ -67,7 +68,9 @@ class Node:
         )
         self.door = oci.Door(self.on, registry.accounts.Tokens(self.on))
         handlers = {kind: self._watched(kind, handler) for kind, handler in HANDLERS.items()}
-        self.runner = Runner(self.on, handlers, lambda _job: nullcontext())
+        self.runners = [
+            Runner(self.on, handlers, lambda _job: nullcontext(), patient=patient) for patient in (False, True)
+        ]
         self.is_up = True
 
     def bury(self) -> None:

@@ -133,7 +133,8 @@ class _Run:
             is_last = machine.is_closing
 
             def tick() -> None:
-                node.runner.tick()
+                for runner in node.runners:
+                    runner.tick()
                 try:
                     registry.pulls.record(node.on)
                 except Exception:
@@ -188,7 +189,8 @@ class _Run:
         for _ in range(3):
             machine.now += UNTIL_ALL_IS_OLD
             for node in machine.nodes:
-                node.runner.tick()
+                for runner in node.runners:
+                    runner.tick()
         left = machine.left_over()
         if left:
             raise Violation(f"everything was deleted, and yet there are {', '.join(left)}")
