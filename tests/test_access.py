@@ -202,6 +202,45 @@ def test_a_pull_across_accounts_needs_leave_on_both_sides(account, strangers, na
     assert [answer.status for answer in (neither, owners, *both, callers)] == [403, 403, 200, 200, 403]
 
 
+def test_another_account_learns_nothing_of_repositories_that_it_may_not_see(account, strangers, name):
+    """Neither that one is there, nor what its policy denies, nor how it is tagged, whatever policies it writes."""
+    ecr = account.client("ecr")
+    ecr.create_repository(repositoryName=f"{name}/denied")
+    deny = {**grant("*", "ecr:*"), "Effect": "Deny"}
+    ecr.set_repository_policy(repositoryName=f"{name}/denied", policyText=policy(deny), force=True)
+    ecr.create_repository(repositoryName=f"{name}/tagged", tags=[{"Key": "team", "Value": "blue"}])
+    tagged = {"Effect": "Deny", "Action": "ecr:*", "Resource": "*",
+              "Condition": {"StringLike": {"aws:ResourceTag/team": "b*"}}}  # fmt: skip
+    repositories = f"arn:aws:ecr:us-east-1:{account.id}:repository/{name}"
+    credentials = {
+        "may": strangers.a_user("may", [LOGIN, allow("ecr:*")]),
+        "probes": strangers.a_user("probes", [LOGIN, allow("ecr:*"), tagged]),
+        "root": strangers.root,
+    }
+
+    for who, one in credentials.items():
+        arn = f"arn:aws:iam::{strangers.id}:" + ("root" if who == "root" else f"user/{who}")
+        for last in ("denied", "tagged", "missing"):
+            answer = docker(strangers, one, f"{name}/{last}", of=account)("GET", "/manifests/v1")
+            reason = "because no resource-based policy allows the ecr:BatchGetImage action"
+            told = sentence(arn, "ecr:BatchGetImage", f"{repositories}/{last}", reason)
+            assert (answer.status, answer.message) == (403, told)
+
+
+def test_an_account_that_is_let_in_is_told_of_its_own_denies(account, strangers, name, here):
+    account.client("ecr").set_repository_policy(repositoryName=name, policyText=policy(grant(strangers.id, PULL)))
+    denied = {"Effect": "Deny", "Action": "ecr:*", "Resource": "*"}
+    bob = docker(strangers, strangers.a_user("bob", [LOGIN, allow("ecr:*", here)]), name, of=account)
+    strangers.iam.put_user_policy(
+        UserName="bob", PolicyName="deny", PolicyDocument=policy({**denied, "Resource": here})
+    )
+
+    answer = bob("GET", "/manifests/v1")
+
+    reason = "with an explicit deny in an identity-based policy"
+    assert answer.message == sentence(f"arn:aws:iam::{strangers.id}:user/bob", "ecr:BatchGetImage", here, reason)
+
+
 def test_a_registry_policy_lets_another_account_pull_everything_and_create_below_a_prefix(
     account, strangers, name, image
 ):

@@ -200,6 +200,18 @@ def test_each_refusal_is_a_line_of_the_log(product, account, alice, name):
                          f"{arn_of(account, name)}: implicit_deny")  # fmt: skip
 
 
+def test_what_a_client_says_makes_no_line_of_the_log(product, account, alice):
+    forged = "2030-01-01 00:00:00,000 INFO all is well"
+    task = f"task/aws-service-role/x.amazonaws.com/\n{forged}\r\x1b[2K/0"
+    refused(account.client("iam", **alice).get_service_linked_role_deletion_status, DeletionTaskId=task)
+
+    written = product.log.read_bytes().decode()
+
+    assert forged in written
+    assert not re.search(rf"[\n\r]{forged}", written)
+    assert "\x1b" not in written
+
+
 # ---- aws sts decode-authorization-message
 
 
@@ -244,6 +256,8 @@ def test_of_another_accounts_policies_nothing_is_told(product, account, name):
 
     assert "KeepBobOut" not in theirs
     assert "price" not in theirs
+    assert json.loads(theirs)["outcome"] == "implicit_deny"
+    assert set(json.loads(theirs)["missing"]) == {"resource"}
     assert explained(product, request_id)["statements"][0]["statement"] == "KeepBobOut"
 
 

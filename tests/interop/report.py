@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.interop.places import Place
 
 LINES_SHOWN = 15
-TROUBLE = re.compile(r"^(Traceback|\S+ \S+ (ERROR|CRITICAL) .*)", re.MULTILINE)
+TROUBLE = re.compile(r"^( *Traceback|\S+ \S+ (ERROR|CRITICAL) .*)", re.MULTILINE)
 
 
 class Failed(Exception):

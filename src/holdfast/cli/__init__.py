@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast import __version__
 from holdfast.cli import (
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         settings = read(vars(options))
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-        )
+        to_stderr = logging.StreamHandler(sys.stderr)
+        to_stderr.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+        logging.basicConfig(level=settings.log_level.upper(), handlers=[to_stderr])
         for library in ("alembic", "botocore"):
             logging.getLogger(library).setLevel(logging.WARNING)
         status: int = options.run(settings, options)
@@ -57,6 +57,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return status
+
+
+class _OneLine(logging.Formatter):
+    """A message is one line, whatever a client put into it: nobody writes lines of the log, nor to a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return _printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - likewise
+        """A traceback, whose lines are indented: what an exception says is no line of the log either."""
+        return "\n".join(f"    {_printable(line)}" for line in super().formatException(ei).splitlines())
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else "\ufffd" for one in text)
 
 
 def _parser() -> argparse.ArgumentParser:

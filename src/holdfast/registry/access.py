@@ -19,7 +19,7 @@ from holdfast.model.callers import Caller
 from holdfast.model.circumstances import NOTHING, surroundings
 from holdfast.model.errors import AccessDenied
 from holdfast.model.iam import Decision, Policies, Principal
-from holdfast.registry.parties import Context, Parties, Resource
+from holdfast.registry.parties import EVERYTHING, Context, Parties, Resource
 
 if TYPE_CHECKING:
     from holdfast.model.circumstances import Circumstances, Facts
@@ -52,7 +52,8 @@ def require(
     decision = on.access.decide(on, caller, action, resource, request, facts)
     if not decision.is_allowed:
         on.refusals.note(request.id, caller, decision, on.clock())
-        raise AccessDenied(caller.arn, action, decision.request.resource, decision.reason, decision)
+        told = on.access.told(on, caller, resource, request, facts, decision)
+        raise AccessDenied(caller.arn, action, told.request.resource, told.reason, told)
 
 
 def may(
@@ -127,6 +128,32 @@ class Access:
                 entry.by_values[values] = replace(decision, request=replace(decision.request, context={}))
                 memory.size += 1
         return decision
+
+    def told(
+        self,
+        on: Backends,
+        caller: Caller,
+        resource: Resource,
+        request: Circumstances,
+        facts: Facts,
+        decision: Decision,
+    ) -> Decision:
+        """A refusal as the caller may know it.
+
+        Who is of another account, and not let in by the owner's, is told what he would be told if nothing was there:
+        a Deny of the owner, or a policy of his own that asks for the resource's tags, must not tell him what is.
+        """
+        asked = decision.request
+        memory = self._fresh(on)
+        known = self._known(on, memory, caller)
+        if known is None or asked.principal.account_id == asked.resource_account:
+            return decision
+        place = self._place(on, memory, resource)
+        boundary = EVERYTHING if known.boundary else None
+        owners = Policies((EVERYTHING,), boundary, (EVERYTHING,), place.resource, place.registry)
+        if iam.evaluate(asked, owners, public=on.public_repositories).is_allowed:
+            return decision
+        return _evaluate(on, caller, known, asked.action, place.bare, request, facts)
 
     def under(
         self, on: Backends, caller: Caller, action: str, at: RepositoryRef, request: Circumstances, policy: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,7 +24,9 @@ Resource = Registry | RepositoryRef | AllRepositories | Arn
 Context = dict[str, "str | tuple[str, ...]"]
 
 COMPILED_CHARACTERS = 8 * 1024 * 1024  # of policies that are kept ready to be asked
-EVERYTHING = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
+EVERYTHING = iam.stored(
+    '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}', "the root of the account"
+)
 TYPES = {"root": "Account", "user": "User", "session": "AssumedRole", "federated-user": "FederatedUser",
          "anonymous": "Anonymous"}  # fmt: skip
 
@@ -52,6 +54,12 @@ class Place:
     registry: CompiledPolicy | None
     context: Context
     keys: frozenset[str]
+
+    @property
+    def bare(self) -> Place:
+        """The same if nothing was there, and its account had no policies."""
+        context = {key: value for key, value in self.context.items() if ":resourcetag/" not in key}
+        return replace(self, resource=None, registry=None, context=context)
 
 
 class Tagged(Protocol):
@@ -103,7 +111,7 @@ class Parties:
             context["aws:username"] = found.name
         identity = tuple(self._compile(text, source) for source, text in found.identity) if found else ()
         if caller.kind == "federated-user" and caller.entity_id is None:  # the account's root is behind it
-            identity = (self._compile(EVERYTHING, "the root of the account"),)
+            identity = (EVERYTHING,)
         boundary = self._compile(found.boundary[1], found.boundary[0]) if found and found.boundary else None
         levels = tuple(
             tuple(self._compile(one.document, one.arn) for one in level)
