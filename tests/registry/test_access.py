@@ -13,7 +13,7 @@ from holdfast import registry, store
 from holdfast.http import Request
 from holdfast.model.errors import AccessDenied
 from holdfast.model.names import RepositoryRef
-from holdfast.registry import access
+from holdfast.registry import access, parties
 from holdfast.registry.access import Access
 from tests.aws.furnished import nobody_waits_for_the_disk
 from tests.grants import allow, deny
@@ -28,7 +28,7 @@ from tests.registry.any_policy import (
     policies_at,
     statements,
 )  # fmt: skip
-from tests.registry.ground import AT, HOME, Clock, open_ground
+from tests.registry.ground import AT, HOME, Clock, open_ground, work_off
 
 PULL = "ecr:BatchGetImage"
 
@@ -129,6 +129,41 @@ def test_a_refusal_that_is_remembered_tells_of_the_request_at_hand(on, clock, pe
     ]
 
 
+def test_who_is_refused_without_end_leaves_room_for_the_refusals_of_others(on, clock, people, monkeypatch):
+    """And for what else is on the disk."""
+    monkeypatch.setattr(registry.refusals, "MOST_OF_ONE", 3)
+    on = replace(on, limits=replace(on.limits, refusals=5))
+    another = replace(people.callers["alice"], account_id="999999999999", entity_id=None, kind="root", own_arn="")
+    known = []
+
+    for caller in [*[people.callers["alice"]] * 20, another]:
+        request = a_request()
+        with pytest.raises(AccessDenied):
+            access.require(on, caller, PULL, AT, request)
+        known.append(request.id)
+    registry.refusals.record(on)
+    of_the_first_minute = [is_explained(on, one) for one in known]
+    for _ in range(2):
+        clock.pass_(minutes=1)
+        for _ in range(3):
+            known.append((request := a_request()).id)
+            with pytest.raises(AccessDenied):
+                access.require(on, people.callers["alice"], PULL, AT, request)
+    registry.refusals.record(on)
+    work_off(on)
+
+    assert of_the_first_minute == [*[True] * 3, *[False] * 17, True]
+    assert [is_explained(on, one) for one in known[-6:]] == [False, *[True] * 5]
+    assert sum(is_explained(on, one) for one in known) == 5
+
+
+def is_explained(on, request_id):
+    try:
+        return bool(registry.refusals.get(on, request_id))
+    except registry.refusals.NoSuchRefusal:
+        return False
+
+
 def test_a_change_by_another_process_holds_at_once(on, people):
     other = replace(on, access=Access())
     people.say("alice", [allow(PULL)])
@@ -202,13 +237,13 @@ def test_a_remembered_decision_keeps_nothing_of_what_the_client_sent(on, people)
 
 
 def test_policies_that_are_gone_are_not_kept_ready_for_ever(on, people, monkeypatch):
-    monkeypatch.setattr(access, "COMPILED_CHARACTERS", 10_000)
+    monkeypatch.setattr(parties, "COMPILED_CHARACTERS", 10_000)
 
     for number in range(100):
         people.say("alice", [allow(PULL, *(f"arn:aws:ecr:*:*:repository/{number}/{n}" for n in range(20)))])
         asked(on, people.callers["alice"])
 
-    assert sum(len(text) for _, text in on.access._compiled) < 12_000
+    assert sum(len(text) for _, text in on.access._parties._compiled) < 12_000
 
 
 # ---- A law

@@ -15,6 +15,7 @@ from joserfc import jws
 from joserfc.jwk import RSAKey
 
 from holdfast import registry, store
+from holdfast.http.server import THREADS
 from holdfast.model import errors
 from holdfast.outbound import Fetcher
 from holdfast.registry import identity_providers
@@ -614,24 +615,36 @@ def test_one_request_asks_for_all_that_come_at_the_same_time(on, clock, issuer, 
         finally:
             on.database.close()
 
-    threads = [threading.Thread(target=ask) for _ in range(6)]
+    threads = [threading.Thread(target=ask) for _ in range(identity_providers.WAITING_FOR_ONE)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert found == ["somebody"] * 6
+    assert found == ["somebody"] * identity_providers.WAITING_FOR_ONE
     assert issuer.asked == ["openid-configuration", "keys"]
 
 
 def test_who_comes_when_too_many_wait_is_sent_away(on, clock, issuer, trusted):
     token = issuer.token(issuer.claims(clock()))
     provider = on.identity_providers._provider(issuer.url, frozenset())
-    for _ in range(identity_providers.WAITING):
+    for _ in range(identity_providers.WAITING_FOR_ONE):
         assert provider.waiting.acquire(blocking=False)
 
     refused(on, token, errors.IDPCommunicationError)
     assert issuer.asked == []
+
+
+def test_providers_that_do_not_answer_leave_threads_for_other_work(on, clock, issuer, trusted):
+    """Anybody can name roles of accounts that trust them, without a signature."""
+    verified(on, issuer.token(issuer.claims(clock())))
+    for _ in range(identity_providers.WAITING):
+        assert on.identity_providers._waiting.acquire(blocking=False)
+
+    assert identity_providers.WAITING <= THREADS // 2
+    assert verified(on, issuer.token(issuer.claims(clock()))).subject == "somebody"
+    clock.pass_(hours=50)
+    refused(on, issuer.token(issuer.claims(clock())), errors.IDPCommunicationError)
 
 
 def test_whoever_has_a_known_key_does_not_wait_for_those_who_ask(on, clock, issuer, trusted):

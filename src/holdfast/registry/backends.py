@@ -68,6 +68,7 @@ class Limits:
     event_lifetime: timedelta = timedelta(days=7)
     deleted_lifetime: timedelta = timedelta(days=7)  # in which what was deleted can be restored
     refusal_lifetime: timedelta = timedelta(days=7)
+    refusals: int = 100_000  # that are kept, of all accounts
     damaged_object_lifetime: timedelta = timedelta(days=30)  # of bytes that others took the place of
     scrub_bytes_per_second: int = 8 * 1024 * 1024  # 0: never
     scrub_interval: timedelta = timedelta(days=7)  # between two looks at the same bytes

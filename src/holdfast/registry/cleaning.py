@@ -52,12 +52,13 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
     now = on.clock()
     with on.database.transaction(durable=False) as tx:
         job.step(tx)
-        store.refusals.forget(tx, now - on.limits.refusal_lifetime, ROWS_AT_ONCE)
+        refusals = store.refusals.forget(tx, now - on.limits.refusal_lifetime, ROWS_AT_ONCE)
+        refusals = max(refusals, store.refusals.keep_newest(tx, on.limits.refusals, ROWS_AT_ONCE))
         store.work.forget_old(tx, now - on.limits.failed_work_lifetime)
         store.counters.forget_scans(tx, now - timedelta(days=2))
         # Login tokens that were made from a session outlive it.
         gone = store.iam_sessions.forget(tx, now - on.limits.token_lifetime, ROWS_AT_ONCE)
-        gone = max(gone, store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE))
+        gone = max(gone, refusals, store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE))
         gone = max(gone, store.damage.let_go(tx, now - on.limits.damaged_object_lifetime, now, AT_ONCE))
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))
     gone = max(gone, backfills.forget_old(on, now - on.limits.backfill_lifetime, ROWS_AT_ONCE))

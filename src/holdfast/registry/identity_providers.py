@@ -13,6 +13,7 @@ import logging
 import threading
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -35,7 +36,8 @@ SHORTEST, LONGEST, USUAL = timedelta(minutes=5), timedelta(hours=24), timedelta(
 STALE = timedelta(hours=24)
 BETWEEN_FETCHES = timedelta(minutes=1)
 AFTER_FAILURE = timedelta(seconds=10)
-WAITING = 8  # requests that wait for one provider; more would keep threads from other work
+WAITING = 4  # requests that wait for providers, whoever named them: the other threads have other work
+WAITING_FOR_ONE = 3
 PROVIDERS = 1024  # that are remembered
 RSA_BITS = (2048, 6144)
 CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
@@ -90,7 +92,7 @@ class _Provider:
 
     def __init__(self) -> None:
         self.asking = threading.Lock()
-        self.waiting = threading.BoundedSemaphore(WAITING)
+        self.waiting = threading.BoundedSemaphore(WAITING_FOR_ONE)
         self.keys: _Keys | None = None
         self.asked_at: datetime | None = None
         self.fault: Exception | None = None  # of the last time
@@ -111,6 +113,7 @@ class IdentityProviders:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(WAITING)
         self._known: OrderedDict[tuple[str, frozenset[str]], _Provider] = OrderedDict()
 
     def key(self, on: Backends, token: Token, thumbprints: Collection[str]) -> Key:
@@ -142,19 +145,17 @@ class IdentityProviders:
         """The key after the provider was asked, if it may be; what is known will do while somebody else asks."""
         known = provider.usable(now)
         key = known.find(token) if known else None
-        if not provider.waiting.acquire(blocking=False):
-            if known is None:
-                raise IDPCommunicationError(token.issuer)
-            return key
-        try:
+        with ExitStack() as held:
+            for places in (provider.waiting, self._waiting):
+                if not places.acquire(blocking=False):
+                    if known is None:
+                        raise IDPCommunicationError(token.issuer)
+                    return key
+                held.callback(places.release)
             if not provider.asking.acquire(blocking=key is None):
                 return key
-            try:
-                return _asked(on, provider, token, thumbprints)
-            finally:
-                provider.asking.release()
-        finally:
-            provider.waiting.release()
+            held.callback(provider.asking.release)
+            return _asked(on, provider, token, thumbprints)
 
 
 def _asked(on: Backends, provider: _Provider, token: Token, thumbprints: Collection[str]) -> Key | None:

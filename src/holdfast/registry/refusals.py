@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from holdfast import store
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_NOTES = 1000  # of a second
+MOST_NOTES = 1000  # at once, which is a second's
+MOST_OF_ONE = 300  # of one account in a minute: whoever is refused without end must not take the place of others
 OF_THE_OWNER = {"resource", "registry"}  # types of policies
 RESOURCE_TAG = ":resourcetag/"
 SEALED_CHARACTERS = 4096  # of a header; clients and proxies read no more than 8 KiB of all of them
@@ -46,6 +48,8 @@ class Refusals:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._notes: list[tuple[str, Caller, Decision, datetime]] = []
+        self._minute = 0
+        self._of_accounts: Counter[str] = Counter()  # in that minute
         self._dropped = 0
 
     def note(self, request_id: str, caller: Caller, decision: Decision, now: datetime) -> None:
@@ -53,8 +57,12 @@ class Refusals:
         asked = decision.request
         log.info("request %s: %s may not %s on %s: %s", request_id, caller.arn, asked.action, asked.resource,
                  decision.outcome)  # fmt: skip
+        minute = int(now.timestamp()) // 60
         with self._lock:
-            if len(self._notes) < MOST_NOTES:
+            if minute != self._minute:
+                self._minute, self._of_accounts = minute, Counter()
+            if len(self._notes) < MOST_NOTES and self._of_accounts[caller.account_id] < MOST_OF_ONE:
+                self._of_accounts[caller.account_id] += 1
                 self._notes.append((request_id, caller, decision, now))
             else:
                 self._dropped += 1
@@ -65,7 +73,7 @@ class Refusals:
             notes, self._notes = self._notes, []
             dropped, self._dropped = self._dropped, 0
         if dropped:
-            log.warning("%d refusals of this second are not kept: there were too many", dropped)
+            log.warning("%d refusals are not kept for `holdfast explain`: there were too many", dropped)
         return notes
 
 

@@ -19,6 +19,13 @@ _FIND = Statement(select(refusals).where(refusals.c.request_id == bindparam("whi
 _INSERT = insertion(refusals)
 _OLD = select(refusals.c.request_id).where(refusals.c.occurred_at < bindparam("before")).limit(bindparam("limit"))
 _FORGET = Statement(delete(refusals).where(refusals.c.request_id.in_(_OLD)))
+_TOO_MANY = (
+    select(refusals.c.request_id)
+    .order_by(refusals.c.occurred_at.desc())
+    .offset(bindparam("most"))
+    .limit(bindparam("limit"))
+)
+_FORGET_MOST = Statement(delete(refusals).where(refusals.c.request_id.in_(_TOO_MANY)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +59,8 @@ def find(tx: Transaction, request_id: str) -> Refused | None:
 def forget(tx: Transaction, before: datetime, limit: int) -> int:
     """Remove up to `limit` refusals of before an instant; how many went."""
     return tx.run(_FORGET, before=before, limit=limit)
+
+
+def keep_newest(tx: Transaction, most: int, limit: int) -> int:
+    """Remove up to `limit` refusals, of those that came before the newest ones; how many went."""
+    return tx.run(_FORGET_MOST, most=most, limit=limit)
