@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -234,6 +235,25 @@ def test_an_upload_outlives_its_login_and_not_its_right(busy, name):
     pushed = late("PUT", "/manifests/v1", b"{}")
 
     assert [answer.status for answer in (begun, sent, done, pushed)] == [401, 202, 201, 401]
+
+
+def test_a_login_that_is_over_tells_nothing_of_what_is_there(busy, name):
+    """A push may go on with it; it must not find out which blobs a repository has, and not do so for ever."""
+    registry = busy.registry(name)
+    digest = registry.push_blob(b"a layer")
+    location = registry.begin_upload()
+    late = Registry(Http(busy.address, login_token(busy, timedelta(seconds=-1))), name)
+    very_late = Registry(Http(busy.address, login_token(busy, timedelta(hours=-24))), name)
+    nowhere = f"/v2/{name}/blobs/uploads/{uuid4()}"
+    nothing = location.replace(name, f"{name}-not")
+
+    answers = [
+        late.complete(nowhere, digest), late.complete(nowhere, builders.digest(b"another")), late.http("GET", nowhere),
+        late.complete(nothing, digest), very_late.append(location, b"a layer"), very_late.http("GET", location),
+    ]  # fmt: skip
+
+    assert [answer.status for answer in answers] == [401] * 6
+    assert late.http("GET", location).status == 204
 
 
 def test_an_upload_goes_on_only_with_the_right_to_it(account, name, user):

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
+from holdfast import registry
 from holdfast.model.circumstances import IMAGE_TAG_KEY, NOTHING
 from holdfast.model.errors import AccessDenied, Refusal, TokenExpired, Unauthenticated
 from holdfast.model.names import RepositoryRef, registry_of_host
@@ -94,6 +95,8 @@ class Door:
         try:
             call.repository = RepositoryRef(home, name) if name else None
             self._ask_leave(call, row)
+            if row.outlives_login and login.expires_at <= self._on.clock():
+                _require_upload(call)
             answer = row.handler(call)
         except Exception as fault:
             audited.refused(call, row, fault)
@@ -122,6 +125,14 @@ class Door:
             if call.caller.kind == "anonymous":
                 raise Unauthenticated from None  # whoever he is, he may try to say so
             raise
+
+
+def _require_upload(call: Call) -> None:
+    """Refuse a login that is over, but for a push that goes on: it must not tell what else there is."""
+    try:
+        registry.uploads.get(call.on, call.at, call.reference)
+    except Refusal:
+        raise TokenExpired from None
 
 
 def registry_of(request: Request, login: Login) -> Registry:

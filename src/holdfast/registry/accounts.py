@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
@@ -198,14 +198,18 @@ class Tokens:
         return TOKEN_PREFIX + _unpadded(sealed), expires_at
 
     def login(self, authorization: str | None, *, even_if_over: bool = False) -> Login:
-        """Whom an Authorization header speaks for; `Unauthenticated` or `TokenExpired` if for nobody."""
+        """Whom an Authorization header speaks for; `Unauthenticated` or `TokenExpired` if for nobody.
+
+        With `even_if_over` it may be over for as long as an upload that nobody continues lives.
+        """
         if not authorization:
             raise Unauthenticated
         ring, version = self._ring()
         login, proved, by = self._logins.get(authorization) or (None, None, None)
         if login is None or by is not ring:
             login, proved = self._read(authorization, ring), None
-        if login.expires_at <= self._on.clock() and not even_if_over:
+        grace = self._on.limits.upload_lifetime if even_if_over else timedelta(0)
+        if login.expires_at + grace <= self._on.clock():
             raise TokenExpired
         if proved == version:
             return login
