@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the tests are a package of
 
 from tests.interop import (
     clients,
+    with_accounts,
     with_aws,
     with_aws_settings,
     with_buildah,
@@ -35,6 +36,7 @@ CHECKS = [
     *with_iam.CHECKS,
     *with_skopeo.CHECKS,
     *with_podman.CHECKS,
+    *with_accounts.CHECKS,
     *with_buildah.CHECKS,
     *with_containerd.CHECKS,
     *with_object_store.CHECKS,

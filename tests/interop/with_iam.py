@@ -56,11 +56,12 @@ def become(at: Place, profile: str, key: dict[str, str]) -> None:
     path.write_text(path.read_text() + "\n" + "\n".join(lines) + "\n")
 
 
-def make_user(at: Place, name: str, policy: str) -> None:
-    """Make a user with a policy, and a profile of its name with its key."""
-    aws(at, "iam", "create-user", "--user-name", name)
-    aws(at, "iam", "put-user-policy", "--user-name", name, "--policy-name", "own", "--policy-document", policy)
-    become(at, name, aws(at, "iam", "create-access-key", "--user-name", name)["AccessKey"])
+def make_user(at: Place, name: str, policy: str, by: str | None = None) -> None:
+    """Make a user with a policy, perhaps as somebody else, and a profile of its name with its key."""
+    put = ("iam", "put-user-policy", "--user-name", name, "--policy-name", "own", "--policy-document", policy)
+    aws(at, "iam", "create-user", "--user-name", name, profile=by)
+    aws(at, *put, profile=by)
+    become(at, name, aws(at, "iam", "create-access-key", "--user-name", name, profile=by)["AccessKey"])
 
 
 def login_of(at: Place, profile: str) -> Path:
