@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from tests import databases
 from tests.accounts import Account
 from tests.callers import Aws, Http, Registry
 from tests.clouds import Azurite
@@ -21,6 +22,36 @@ from tests.seaweed import SeaweedFS
 if TYPE_CHECKING:
     from pathlib import Path
 
+# What knows no database, or is about SQLite alone; it is run once.
+WITHOUT_DATABASE = ("model", "blobs", "outbound", "house_rules", "simulation", "chaos")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="what keeps the facts")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sqlite: about files of SQLite, or about what its files make easy to see")
+    config.server = None
+    if config.getoption("--database") == "postgresql" and not databases.on_postgresql():
+        config.server = databases.serve()  # before the workers, which learn of it by their environment
+
+
+def pytest_unconfigure(config):
+    if config.server is not None:
+        config.server.close()
+
+
+def pytest_ignore_collect(collection_path, config):
+    is_left_out = collection_path.parent.name == "tests" and collection_path.name in WITHOUT_DATABASE
+    return True if is_left_out and config.getoption("--database") == "postgresql" else None
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--database") == "postgresql":
+        items[:] = [item for item in items if item.get_closest_marker("sqlite") is None]
+
+
 READY = re.compile(r"^Holdfast serves (?P<url>https?://\S+?),? ", re.MULTILINE)
 START_SECONDS = 60
 
@@ -28,10 +59,16 @@ START_SECONDS = 60
 class Product:
     """A started `holdfast serve` with a data folder of its own."""
 
+    _databases: ClassVar[dict[Path, str]] = {}  # of PostgreSQL, by the data folder that they belong to
+
     def __init__(self, data: Path, *flags: str, **environment: str) -> None:
         self.data = data
         self.flags = flags
         self.environment = environment
+        if databases.on_postgresql() and "--database" not in flags:
+            if data not in self._databases:
+                self._databases[data] = databases.make()
+            self.environment = {"HOLDFAST_DATABASE": self._databases[data]} | environment
         self.log = data.parent / f"{data.name}.log"
         self._clients = {}
         self.start()
@@ -193,6 +230,8 @@ def start(tmp_path):
     for product in started:
         if product.process.poll() is None:
             product.kill()
+    for url in {product.environment.get("HOLDFAST_DATABASE") for product in started if databases.on_postgresql()}:
+        databases.drop(url or "")
 
 
 @pytest.fixture

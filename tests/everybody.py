@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
@@ -20,7 +19,7 @@ from holdfast.model.errors import Refusal
 from holdfast.model.iam_sessions import ROLE
 from holdfast.model.names import Registry
 from holdfast.registry.accounts import Tokens
-from tests import builders
+from tests import builders, databases
 from tests.aws.furnished import RIGHT
 from tests.grants import allow, policy
 from tests.registry.ground import AT, HOME, Clock, open_ground, push
@@ -143,11 +142,11 @@ class Ground:
         self.callers |= {"stranger": self._user(OTHER, "stranger"), "session": self._session("worker")}
         self.callers |= {"root": self._root(HOME), "root of strangers": self._root(OTHER)}
         self.give("stranger", allow("*"))
-        self._watch = sqlite3.connect(self.on.database._path)
+        self._watch = databases.look(self.on.database)
 
     def close(self):
         self._watch.close()
-        self.on.database.close()
+        databases.forget(self.on.database)
 
     def _user(self, home, name):
         user = registry.iam.users.create(self.on, home.account_id, name)
@@ -173,7 +172,7 @@ class Ground:
 
     def changes(self):
         """A number that every commit changes."""
-        return self._watch.execute("PRAGMA data_version").fetchone()
+        return databases.state(self._watch)
 
     def call(self, name, service):
         """Somebody at the endpoint of a service."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 
 import pytest
 
 from holdfast.aws.service_models import load
 from holdfast.http import ReadBody, Request
+from tests import databases
 from tests.aws.furnished import nobody_waits_for_the_disk
 from tests.callers import refusal
 from tests.everybody import (
@@ -117,17 +117,14 @@ def owner(resource):
 
 def rows_of_home(ground):
     """Every row that says that it is the home account's."""
-    with closing(sqlite3.connect(ground.on.database._path)) as rows:
+    with closing(databases.look(ground.on.database)) as rows:
         ids = {"account_id": HOME.account_id}
         [ids["registry_id"]] = rows.execute(
-            "SELECT id FROM registries WHERE account_id = ?", [HOME.account_id]
+            f"SELECT id FROM registries WHERE account_id = '{HOME.account_id}'"
         ).fetchone()
-        columns = rows.execute(
-            "SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'"
-        ).fetchall()
         return {
-            table: rows.execute(f"SELECT * FROM {table} WHERE {column} = ?", [ids[column]]).fetchall()
-            for table, column in columns
+            table: rows.execute(f"SELECT * FROM {table} WHERE CAST({column} AS text) = '{ids[column]}'").fetchall()
+            for table, column in databases.columns(rows)
             if column in ids
         }
 

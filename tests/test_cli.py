@@ -3,13 +3,14 @@
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from holdfast import __version__
+from tests import databases
 from tests.callers import Aws
 
 COMMANDS = ("serve", "worker", "migrate", "check", "account")
@@ -172,18 +173,15 @@ def test_a_database_is_migrated_once(run, tmp_path):
 def test_a_database_of_a_newer_program_is_left_alone(start, run, command):
     product = start()
     product.stop()
-    path = product.data / "holdfast.db"
-    with sqlite3.connect(path) as database:
+    with closing(databases.look_of(product)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999_future'")
-    database.close()
 
     ended = run(command, data=product.data, **({"HOLDFAST_LISTEN": "127.0.0.1:0"} if command == "serve" else {}))
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("holdfast: The database has the schema '9999_future'")
-    with sqlite3.connect(path) as database:
+    with closing(databases.look_of(product)) as database:
         assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999_future",)]
-    database.close()
 
 
 # ---- worker

@@ -15,8 +15,7 @@ from holdfast.model.errors import TokenExpired, Unauthenticated
 from holdfast.model.names import Registry
 from holdfast.registry import Backends
 from holdfast.registry.accounts import Tokens
-from holdfast.store import SqliteDatabase
-from holdfast.store.migrations import migrate
+from tests import databases
 from tests.callers import Http
 
 ACCOUNT = "000000000000"
@@ -39,9 +38,8 @@ class Installation:
     def __init__(self, folder):
         self.clock = Clock()
         file = KeyFile.create(folder / "keys" / "local.json", self.clock())
-        database, blobs = SqliteDatabase(folder / "holdfast.db"), SealedStore(FileStore(folder / "objects"))
+        database, blobs = databases.open_fresh(folder), SealedStore(FileStore(folder / "objects"))
         self.on = Backends(database, blobs, registry.keys.Keys(database, file), self.clock)
-        migrate(self.on.database)
         registry.accounts.create(self.on, ACCOUNT)
         key, _ = registry.accounts.create_key(self.on, ACCOUNT)
         self.caller = Caller(ACCOUNT, key.id)

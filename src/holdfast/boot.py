@@ -37,7 +37,7 @@ from holdfast.model.names import Registry
 from holdfast.model.quotas import ANY
 from holdfast.outbound import Fetcher
 from holdfast.settings import BadSetting, Listen
-from holdfast.store import open_database
+from holdfast.store import WouldWait, open_database
 from holdfast.store.migrations import SchemaTooNew, is_current, migrate
 from holdfast.worker import Runner
 
@@ -76,6 +76,14 @@ class Application:
         return request.path in {"/healthz", "/readyz"} or (
             request.path.startswith("/v2/") and self._oci.is_hot(request)
         )
+
+    def at_once(self, request: Request) -> Answer | None:
+        """The answer to a hot request, unless it would take a wait."""
+        try:
+            with self._on.database.without_waiting():
+                return self(request)
+        except WouldWait:
+            return None
 
     def __call__(self, request: Request) -> Answer:
         """Hand a request to its door."""
@@ -383,9 +391,11 @@ def serve(settings: Settings) -> int:
         )
         for runner in runners:
             runner.is_stopping = lambda: server.is_draining
+        on.database.remember()
         server.run(mine, ready)
         _write_notes(on)
         registry.audit.close(on)
+        on.database.close()
 
     addresses = [(sockets[0].getsockname(), tls is not None) for sockets, tls in listeners]
     return processes.Parent(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.aws.door import Door
@@ -16,6 +16,7 @@ from holdfast.aws.service_models import load
 from holdfast.http import Request
 from holdfast.model.callers import Caller
 from holdfast.registry.accounts import Tokens
+from tests import databases
 from tests.registry.ground import HOME
 
 if TYPE_CHECKING:
@@ -64,11 +65,10 @@ class Desk:
 
     def dump(self) -> dict[str, Any]:
         """All that is kept: every table, and the names of all objects."""
-        path = self.on.database._path
-        with closing(sqlite3.connect(path)) as connection:
-            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            kept = {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in sorted(tables)}
-        objects = path.parent / "objects"
+        with closing(databases.look(self.on.database)) as connection:
+            tables = databases.tables(connection)
+            kept = {name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in tables}
+        objects = Path(self.on.blobs._store._folder)
         return kept | {"files": sorted(str(file.relative_to(objects)) for file in objects.rglob("*") if file.is_file())}
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sqlite3
 import uuid
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,8 @@ from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Mutability, TagMutability
 from holdfast.registry.accounts import Tokens
 from holdfast.registry.pulls import Pulls
-from holdfast.store import SqliteDatabase, sqlite
-from tests import builders
+from holdfast.store import sqlite
+from tests import builders, databases
 from tests.aws.desk import Desk
 from tests.registry.ground import AT, HOME, Clock, create, open_ground, push, push_blob, put, work_off
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     from holdfast.registry import Backends
 
-DATABASE = "holdfast.db"
 EMPTY, FROZEN, CACHED = (RepositoryRef(HOME, name) for name in ("empty/repository", "frozen/repository", "cached/app"))
 ABSENT = "absent/repository"
 ELSEWHERE = "eu-nothing-1"  # a region in which nothing was ever done
@@ -180,28 +178,23 @@ class Furnished:
         self._on = _furnish(folder)
         self._tokens = Tokens(self._on)
         self._on.database.close()
-        self._whole = sqlite3.connect(folder / DATABASE)
 
     def copy(self, folder: Path, **limits: Any) -> Desk:
         """The desk of a copy in an empty folder, perhaps with other limits."""
-        database, blobs = SqliteDatabase(folder / DATABASE), SealedStore(FileStore(folder / "objects"))
+        database, blobs = databases.copied(self._on.database, folder), SealedStore(FileStore(folder / "objects"))
         keys = registry.keys.Keys(database, self._on.keys.file)
         on = replace(self._on, database=database, blobs=blobs, keys=keys, clock=Clock(), pulls=Pulls())
-        desk = Desk(replace(on, limits=replace(on.limits, **limits)), self._tokens)
-        self.restore(desk)
-        return desk
+        return Desk(replace(on, limits=replace(on.limits, **limits)), self._tokens)
 
     def restore(self, desk: Desk) -> None:
         """Let a copy be as if nobody had touched it."""
-        with closing(sqlite3.connect(desk.on.database._path)) as copy:
-            copy.execute("PRAGMA synchronous=OFF")
-            self._whole.backup(copy)
+        databases.restore(desk.on.database, self._on.database)
         desk.on.clock.now = Clock().now
         desk.on.pulls.take()
 
     def close(self) -> None:
         """Make no more copies."""
-        self._whole.close()
+        databases.forget(self._on.database)
 
 
 def _furnish(folder: Path) -> Backends:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 
 import pytest
 from botocore.parsers import create_parser
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast import registry
 from holdfast.aws import json_protocol
+from tests import databases
 from tests.aws.almost import changes, requests
 from tests.aws.desk import ECR, codes
 from tests.aws.furnished import ELSEWHERE, RIGHT, Furnished, nobody_waits_for_the_disk
@@ -40,8 +40,7 @@ SELECT digest FROM manifest_references r WHERE is_manifest AND NOT EXISTS
   (SELECT 1 FROM manifests m WHERE m.repository_id = r.repository_id AND m.digest = r.digest);
 SELECT digest FROM manifest_references r WHERE NOT is_manifest AND NOT EXISTS
   (SELECT 1 FROM repository_blobs b WHERE b.repository_id = r.repository_id AND b.digest = r.digest);
-SELECT key FROM objects o WHERE expires_at IS NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE object_key = o.key);
-PRAGMA foreign_key_check
+SELECT key FROM objects o WHERE expires_at IS NULL AND NOT EXISTS (SELECT 1 FROM blobs WHERE object_key = o.key)
 """
 QUICK = settings(
     derandomize=True, database=None, deadline=None, max_examples=60,
@@ -55,15 +54,17 @@ class Ground:
     def __init__(self, furnished, folder):
         self._furnished = furnished
         self.desk = furnished.copy(folder)
-        self._watch = sqlite3.connect(self.desk.on.database._path)
+        self._watch = databases.look(self.desk.on.database)
 
     def renew(self):
+        self._watch.close()
         self._furnished.restore(self.desk)
+        self._watch = databases.look(self.desk.on.database)
         self.look()
 
     def close(self):
         self._watch.close()
-        self.desk.on.database.close()
+        databases.forget(self.desk.on.database)
 
     def look(self):
         """See how it is now."""
@@ -93,10 +94,10 @@ class Ground:
     def disagreements(self):
         """Which queries find something, and what."""
         found = [(query, self._watch.execute(query).fetchall()) for query in DISAGREEMENTS.split(";")]
-        return [(query, rows) for query, rows in found if rows]
+        return [(query, rows) for query, rows in found if rows] + databases.dangling(self._watch)
 
     def _data_version(self):
-        return self._watch.execute("PRAGMA data_version").fetchone()  # other connections' commits change it
+        return databases.state(self._watch)
 
 
 def is_a_question(name):

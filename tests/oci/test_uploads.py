@@ -2,12 +2,11 @@
 
 import contextlib
 import random
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests import builders
+from tests import builders, databases
 from tests.callers import Http, Registry, Wire
 
 MIB = 1024 * 1024
@@ -31,8 +30,9 @@ def received(repository, location):
 
 def kept_objects(product):
     """Keys of all objects: large ones are files, small ones rows."""
-    with contextlib.closing(sqlite3.connect(product.data / "holdfast.db")) as database:
-        small = {key for (key,) in database.execute("SELECT key FROM objects WHERE sealed IS NOT NULL")}
+    with contextlib.closing(databases.look_of(product)) as database:
+        rows = database.execute("SELECT key FROM objects WHERE sealed IS NOT NULL").fetchall()
+        small = {key for (key,) in rows}
     return small | {path.name for path in (product.data / "objects").rglob("*") if path.is_file()}
 
 

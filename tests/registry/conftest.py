@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests import databases
 from tests.registry.ground import Clock, open_ground
 
 
@@ -16,4 +17,4 @@ def clock():
 def on(tmp_path, clock):
     backends = open_ground(tmp_path, clock)
     yield backends
-    backends.database.close()
+    databases.forget(backends.database)

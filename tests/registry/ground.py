@@ -11,10 +11,8 @@ from holdfast.model import manifests
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Encryption, TagMutability
 from holdfast.registry import Backends
-from holdfast.store import SqliteDatabase
-from holdfast.store.migrations import migrate
 from holdfast.worker import Runner
-from tests import builders
+from tests import builders, databases
 
 HOME = Registry("000000000000", "us-east-1")
 AT = RepositoryRef(HOME, "some/repository")
@@ -33,9 +31,8 @@ class Clock:
 
 def open_ground(folder, clock, **limits) -> Backends:
     """A registry with one repository, AT."""
-    database = SqliteDatabase(folder / "holdfast.db")
+    database = databases.open_fresh(folder)
     keys = registry.keys.Keys(database, KeyFile.create(folder / "keys" / "local.json", clock()))
-    migrate(database)
     on = Backends(database, SealedStore(FileStore(folder / "objects")), keys, clock)
     on = replace(on, limits=replace(on.limits, **limits))
     registry.accounts.create(on, HOME.account_id)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -17,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from holdfast import registry
 from holdfast.model.errors import Refusal
 from holdfast.registry.access import Access
-from holdfast.store import SqliteDatabase
+from tests import databases
 from tests.aws.furnished import nobody_waits_for_the_disk
 from tests.registry.any_policy import (
     ACCOUNT,
@@ -54,17 +53,16 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         folder, people = self.template
         self.folder = Path(mkdtemp(dir=folder.parent))
-        files = (sqlite3.connect(one / "holdfast.db") for one in (folder, self.folder))
-        with closing(next(files)) as whole, closing(next(files)) as copy:
-            whole.backup(copy)
-        on = replace(people.on, database=SqliteDatabase(self.folder / "holdfast.db"), clock=Clock(), access=Access())
-        self.both = [on, replace(on, database=SqliteDatabase(self.folder / "holdfast.db"), access=Access())]
+        on = replace(
+            people.on, database=databases.copied(people.on.database, self.folder), clock=Clock(), access=Access()
+        )
+        self.both = [on, replace(on, database=databases.again(on.database), access=Access())]
         self.people = People.__new__(People)
         self.people.on, self.people.callers, self.people.role = on, dict(people.callers), people.role
 
     def teardown(self) -> None:
-        for on in self.both:
-            on.database.close()
+        for on in reversed(self.both):
+            databases.forget(on.database)
         shutil.rmtree(self.folder)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -24,6 +24,7 @@ from holdfast.model.names import Registry
 from holdfast.model.password_policies import PasswordPolicy
 from holdfast.registry.accounts import Tokens
 from holdfast.registry.iam import passwords
+from tests import databases
 from tests.registry.ground import HOME
 
 ACCOUNT = HOME.account_id
@@ -47,9 +48,8 @@ def login(tokens, password):
 
 def lose(on, user):
     """Remove a user but not his keys, as only a fault could."""
-    with sqlite3.connect(on.database._path) as other:
-        other.execute("DELETE FROM iam_users WHERE id = ?", (user.id,))
-    other.close()
+    with closing(databases.look(on.database)) as other:
+        other.execute(f"DELETE FROM iam_users WHERE id = '{user.id}'")
     with on.database.transaction() as tx:
         store.counters.bump(tx, store.counters.ACCESS)
 

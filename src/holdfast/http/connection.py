@@ -252,9 +252,12 @@ class Connection(asyncio.BufferedProtocol):
     def _answer_now(self, exchange: Exchange) -> None:
         application = self._server.application
         try:
-            answer = application(exchange.request)
+            answer = application.at_once(exchange.request)
         except Exception as fault:  # noqa: BLE001 - the application words it
             answer = application.failed(exchange.request, fault)
+        if answer is None:
+            self._server.submit(self._ask, exchange)
+            return
         assert isinstance(answer, Response), "hot requests need no body"
         self._answer_or_cut(exchange, answer)
 

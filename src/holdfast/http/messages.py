@@ -131,6 +131,9 @@ class Application(Protocol):
     def is_hot(self, request: Request) -> bool:
         """Whether a request is answered in microseconds without blocking, so that a thread would cost more."""
 
+    def at_once(self, request: Request) -> Answer | None:
+        """Answer a hot request on the event loop; None if that would take a wait after all."""
+
     def __call__(self, request: Request) -> Answer:
         """Answer a request, or say what is needed to."""
 

@@ -48,7 +48,7 @@ from holdfast.store import (
     work,
     wrappings,
 )
-from holdfast.store.database import Content, Database, Transaction
+from holdfast.store.database import Content, Database, Transaction, WouldWait
 from holdfast.store.opening import open_database
 from holdfast.store.sqlite import SqliteDatabase
 
@@ -57,6 +57,7 @@ __all__ = [
     "Database",
     "SqliteDatabase",
     "Transaction",
+    "WouldWait",
     "accounts",
     "audit_files",
     "backfills",

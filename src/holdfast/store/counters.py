@@ -32,6 +32,8 @@ _FORGET = Statement(delete(counters).where(counters.c.name >= bindparam("low"), 
 
 def bump(tx: Transaction, name: str) -> None:
     """Count a change, in its transaction."""
+    if name == ACCESS:
+        tx.outdate(None)
     tx.run(_BUMP, which=name)
 
 

@@ -28,6 +28,10 @@ class Content(NamedTuple):
 Thing = str | RepositoryRef | Content
 
 
+class WouldWait(BaseException):
+    """A thread that may not wait would have to. It is nobody's fault, so nobody who words faults catches it."""
+
+
 class Transaction(ABC):
     """An open transaction, in which statements are run."""
 
@@ -54,6 +58,12 @@ class Transaction(ABC):
     @abstractmethod
     def counted(self) -> dict[str, int]:
         """The last number that each table gave to a row."""
+
+    def outdate(self, at: RepositoryRef | None) -> None:  # noqa: B027 - nothing where nobody remembers
+        """Say that tags or images of a repository move or go, or with None that access changes.
+
+        Other processes may remember it, and have forgotten it when the transaction commits.
+        """
 
     def column(self, statement: Statement, **parameters: Any) -> list[Any]:
         """The first value of every row."""
@@ -95,6 +105,12 @@ class Database(Protocol):
     @property
     def hot(self) -> HotReads:
         """This thread's connection for the few reads that decide how fast a pull is."""
+
+    def remember(self) -> None:
+        """Let hot reads remember what is asked often, if reading it again would cost more."""
+
+    def without_waiting(self) -> AbstractContextManager[None]:
+        """A block, on this thread, in which `WouldWait` is raised where the answer is far away."""
 
     def is_new(self) -> bool:
         """Whether nothing was ever kept in it."""

@@ -64,6 +64,7 @@ _IS_DELETED = Statement(select(deleted_repositories.c.is_purging).where(_it))
 
 def bury(tx: Transaction, repository: Repository, now: datetime) -> None:
     """Delete a repository so that it can come back."""
+    tx.outdate(repository.ref)
     tx.run(
         _INSERT, repository_id=repository.id, registry_id=repository.registry_id, name=repository.name, deleted_at=now,
         is_purging=False,

@@ -194,7 +194,8 @@ def departures(tx: Transaction, repository_id: int) -> int:
 
 
 def depart(tx: Transaction, repository: Repository) -> None:
-    """Count that an image went, was archived or lost a tag."""
+    """Count that an image went, was archived or lost a tag; whoever remembers it forgets it."""
+    tx.outdate(repository.ref)
     tx.run(_DEPART, which=repository.id)
 
 

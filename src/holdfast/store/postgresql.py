@@ -13,6 +13,7 @@ The locks are of the transaction: they end with its commit, its connection, or i
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -26,11 +27,13 @@ from sqlalchemy.pool import NullPool
 
 from holdfast.model.errors import DatabaseUnavailable, StorageFull
 from holdfast.model.names import RepositoryRef
-from holdfast.store.database import Content, Transaction
+from holdfast.store.database import Content, Transaction, WouldWait
 from holdfast.store.hot import HotReads
+from holdfast.store.remembered import Peers, RememberedReads, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from holdfast.store.database import Thing
     from holdfast.store.statements import Row, Statement
@@ -65,7 +68,8 @@ CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # A message in the log of the database is a commit of its own, and the log is written in order.
 FLUSH = "SELECT pg_logical_emit_message(true, 'holdfast', 'flush')"
-IS_NEW = "SELECT to_regclass('alembic_version') IS NULL"
+HAS_SCHEMA = "SELECT to_regclass('accounts') IS NOT NULL"
+HAS_ACCOUNTS = "SELECT EXISTS (SELECT FROM accounts)"
 PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -99,6 +103,11 @@ class PostgresTransaction(Transaction):
 
     def __init__(self, driver: Connection) -> None:
         self._driver = driver
+        self.outdated: set[str] = set()
+
+    def outdate(self, at: RepositoryRef | None) -> None:
+        """Say what other processes may not remember any more."""
+        self.outdated.add(name_of(at))
 
     def run(self, statement: Statement, **parameters: Any) -> int:
         """Run a statement; how many rows it changed."""
@@ -143,6 +152,8 @@ class PostgresDatabase:
         self._url = url
         self._idle: list[Connection] = []  # used from the end, so that as few as possible are
         self._clock = _ServerClock()
+        self._peers = Peers(self._connect, _seconds)
+        self._here = _Here()
 
     @contextmanager
     def transaction(
@@ -151,6 +162,8 @@ class PostgresDatabase:
         """One write transaction: all of it happens, or nothing; on disk when it returns, if it is durable."""
         with self._begun(_write(within, durable=durable)) as tx:
             yield tx
+            if tx.outdated:
+                self._peers.forget(tx._driver, tx.outdated, self._notify)  # noqa: SLF001 - it is ours
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresTransaction]:
@@ -183,14 +196,24 @@ class PostgresDatabase:
     @property
     def hot(self) -> HotReads:
         """The few reads that decide how fast a pull is."""
-        return HotReads(self._read)
+        memory = self._peers.memory
+        return HotReads(self._read) if memory is None else RememberedReads(self._read, memory, self._beside_writers)
+
+    def remember(self) -> None:
+        """Let hot reads remember what is asked often."""
+        self._peers.remember()
+
+    def without_waiting(self) -> AbstractContextManager[None]:
+        """A block, on this thread, in which `WouldWait` is raised instead of asking the server."""
+        return self._here
 
     def is_new(self) -> bool:
-        """Whether no schema was ever made in it."""
-        return bool(self._read(IS_NEW).fetchone()[0])
+        """Whether nothing is kept in it, whether or not it has a schema."""
+        return not (self._read(HAS_SCHEMA).fetchone()[0] and self._read(HAS_ACCOUNTS).fetchone()[0])
 
     def close(self) -> None:
         """Close every connection; a thread that goes on opens another."""
+        self._peers.stop()
         while self._idle:
             self._idle.pop().close()
 
@@ -217,10 +240,31 @@ class PostgresDatabase:
             self._idle.append(driver)
         return answer
 
+    @contextmanager
+    def _beside_writers(self, at: RepositoryRef | None) -> Iterator[tuple[Any, bool]]:
+        """How to run reads while nobody writes, and whether nobody does."""
+        words = ["BEGIN", _ask_for_locks(at)]
+        with _refusing():
+            driver, answer = self._run("; ".join(words))
+            try:
+                answer.nextset()
+                is_alone = bool(answer.fetchall()[0][0])
+                yield lambda text, values=(): driver.execute(text.replace("?", "%s"), values, binary=True), is_alone
+                driver.execute("COMMIT", prepare=False)
+            except BaseException as fault:
+                self._give_up(driver, fault)
+                raise
+            self._idle.append(driver)
+
+    def _notify(self, channel: str, text: str) -> None:
+        self._read("SELECT pg_notify(?, ?)", (channel, text))
+
     def _run(
         self, text: str, values: tuple[object, ...] | None = None, *, prepare: bool | None = False, binary: bool = False
     ) -> tuple[Connection, psycopg.Cursor[Any]]:
         """Run the first statement on a connection that works: the server may have ended those that were idle."""
+        if self._here.may_not_wait:
+            raise WouldWait
         while True:
             try:
                 driver = self._idle.pop()
@@ -250,6 +294,18 @@ class PostgresDatabase:
         options = " ".join([*settings, str(given.pop("options", ""))])  # what the operator says goes before ours
         words = make_conninfo(**(CONNECTION | given), options=options)
         return psycopg.connect(words, prepare_threshold=PREPARE_AFTER, autocommit=True)
+
+
+class _Here(threading.local):
+    """Whether this thread may wait, which it may not inside of the block."""
+
+    may_not_wait = False
+
+    def __enter__(self) -> None:
+        self.may_not_wait = True
+
+    def __exit__(self, *_: object) -> None:
+        self.may_not_wait = False
 
 
 class _ServerClock:
@@ -286,6 +342,14 @@ def _write(within: Sequence[Thing] | None, *, durable: bool) -> str:
         numbers = sorted({(ORDER.index(type(thing)), _number(thing)) for thing in within})
         words += [f"SELECT pg_advisory_xact_lock({kind}, {number})" for kind, number in numbers]
     return "; ".join(words)
+
+
+def _ask_for_locks(at: RepositoryRef | None) -> str:
+    """Ask for what keeps those out who write in a repository, or those who write alone, without waiting for them."""
+    asked = [f"pg_try_advisory_xact_lock_shared({WRITERS})"]
+    if at is not None:
+        asked.append(f"pg_try_advisory_xact_lock_shared({ORDER.index(RepositoryRef)}, {_number(at)})")
+    return "SELECT " + " AND ".join(asked)
 
 
 def _number(thing: Thing) -> int:

@@ -7,7 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +151,13 @@ class SqliteDatabase:
             connection.execute("PRAGMA query_only=ON")
             reads = self._local.hot = HotReads(connection.execute)
         return reads
+
+    def remember(self) -> None:
+        """Nothing: a read costs as much as to ask whether it is still true."""
+
+    def without_waiting(self) -> AbstractContextManager[None]:
+        """A block like any other: reads take microseconds."""
+        return nullcontext()
 
     def is_new(self) -> bool:
         """Whether there is no file yet."""

@@ -8,7 +8,7 @@ the conversions of its parameters and results, and is then handed to the driver 
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import ClauseElement
 
 _EXPANDING = re.compile(r"\(__\[POSTCOMPILE_(\w+)\]\)")
+# PostgreSQL takes a list as one value, so a statement is prepared once for all lengths, and none is no fault.
+_IN = re.compile(r" IN " + _EXPANDING.pattern)
+_NOT_IN = re.compile(r" NOT IN " + _EXPANDING.pattern)
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -37,28 +40,39 @@ class Statement:
     @cached_property
     def for_sqlite(self) -> Worded:
         """It in SQLite's words."""
-        return Worded(self._clause, self._named, sqlite.dialect(paramstyle="named"), ":{}")
+        return Worded(self._clause, self._named, _sqlite())
 
     @cached_property
     def for_postgresql(self) -> Worded:
         """It in PostgreSQL's words."""
-        import psycopg  # only where it is the database
-        from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+        return Worded(self._clause, self._named, _postgresql(), takes_lists=True)
 
-        dialect: Dialect = PGDialect_psycopg(dbapi=psycopg)  # type: ignore[no-untyped-call]
-        return Worded(self._clause, self._named, dialect, "%({})s")
+
+@cache
+def _sqlite() -> Dialect:
+    return sqlite.dialect(paramstyle="named")
+
+
+@cache
+def _postgresql() -> Dialect:
+    import psycopg  # only where it is the database
+    from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+    return PGDialect_psycopg(dbapi=psycopg)  # type: ignore[no-untyped-call]
 
 
 class Worded:
     """A statement in the words of one database."""
 
     def __init__(
-        self, clause: ClauseElement, columns: Sequence[str] | None, dialect: Dialect, placeholder: str
+        self, clause: ClauseElement, columns: Sequence[str] | None, dialect: Dialect, *, takes_lists: bool = False
     ) -> None:
         compiled: Any = clause.compile(dialect=dialect, column_keys=columns)
-        self._placeholder = placeholder
+        self._takes_lists = takes_lists
         self._template = str(compiled)
         self._lists = tuple(dict.fromkeys(_EXPANDING.findall(self._template)))  # a union has one several times
+        if takes_lists:
+            self._template = _IN.sub(r" = ANY(%(\1)s)", _NOT_IN.sub(r" <> ALL(%(\1)s)", self._template))
         self._fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         self._binders = tuple(compiled._bind_processors.items())  # noqa: SLF001 - there is no public way to these
         results = [(entry.keyname, entry.type) for entry in compiled._result_columns]  # noqa: SLF001 - likewise
@@ -75,9 +89,12 @@ class Worded:
         text = self._template
         for name in self._lists:
             items = values.pop(name)
+            if self._takes_lists:
+                values[name] = list(items)
+                continue
             names = [f"{name}_{number}" for number in range(len(items))]
             values.update(zip(names, items, strict=True))
-            places = ", ".join(self._placeholder.format(item) for item in names)
+            places = ", ".join(f":{item}" for item in names)
             text = text.replace(f"__[POSTCOMPILE_{name}]", places)
         return text, values
 

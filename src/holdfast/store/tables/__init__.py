@@ -79,6 +79,7 @@ from holdfast.store.tables.lifecycle import (
     lifecycle_preview_results,
     lifecycle_previews,
 )
+from holdfast.store.tables.memory import memory_leases
 from holdfast.store.tables.registries import (
     backfill_results,
     backfills,
@@ -139,6 +140,7 @@ __all__ = [
     "manifest_bodies",
     "manifest_references",
     "manifests",
+    "memory_leases",
     "metadata",
     "objects",
     "pull_exclusions",
