@@ -113,7 +113,7 @@ class Application:
             self._on.database.hot.holder_of_key("")
             return Response(200, [("Content-Type", kind)], b"ready\n")
         if request.path == "/metrics" and self._numbers is not None:
-            kind, text = self._numbers.exposition(registry.scrub.figures(self._on))
+            kind, text = self._numbers.exposition(registry.scrub.figures(self._on) | registry.garbage.figures(self._on))
             return Response(200, [("Content-Type", kind)], text)
         return Response(
             404, [("Content-Type", kind)], b"There is nothing here. ECR's API is POST /, the registry is /v2/\n"
@@ -151,6 +151,9 @@ def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry
         lifecycle_interval=timedelta(seconds=settings.lifecycle_interval),
         deleted_lifetime=timedelta(days=settings.keep_deleted),
         scrub_bytes_per_second=settings.scrub_rate * MIB,
+        collects_garbage=settings.gc,
+        quarantine=timedelta(days=settings.gc_quarantine),
+        surprising_share=settings.gc_surprise / 100,
     )
     limits = registry.quotas.with_quotas(limits, settings.quotas)
     data = settings.data.absolute()

@@ -111,6 +111,9 @@ class Settings:
     lifecycle_interval: int
     keep_deleted: int
     scrub_rate: int
+    gc: bool
+    gc_quarantine: int
+    gc_surprise: int
     background: bool
     oidc_allow: tuple[Network, ...]
     oidc_ca_file: Path | None
@@ -332,6 +335,11 @@ CHOICES = (
            "restored; 0 keeps none", "DAYS"),
     Choice("scrub_rate", "8", _number(0, 1_000_000), "MiB a second that are read in the background to verify what is "
            "kept; 0 is never", "N"),
+    Choice("gc", "on", lambda text: _one_of("on", "off")(text) == "on", "delete bytes that no image needs", "on|off"),
+    Choice("gc_quarantine", "7", _number(1, 3650), "days between taking a layer for garbage and deleting its bytes",
+           "DAYS"),
+    Choice("gc_surprise", "50", _number(1, 100), "percent of all layers that may go at once without being confirmed",
+           "PERCENT"),
     Choice("background", "on", lambda text: _one_of("on", "off")(text) == "on",
            "do background work while serving; off leaves it to `holdfast worker`", "on|off"),
     Choice("public_repositories", "off", lambda text: _one_of("on", "off")(text) == "on",

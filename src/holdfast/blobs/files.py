@@ -16,9 +16,10 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from holdfast.blobs.interface import ObjectMissing, OutOfSpace
+from holdfast.blobs.interface import ObjectMissing, OutOfSpace, is_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import timedelta
     from pathlib import Path
 
@@ -66,6 +67,22 @@ class FileStore:
         # It must not come back when nobody knows of it any more; nor if it was somebody else who removed it, and died.
         with suppress(FileNotFoundError):
             _fsync_folder(self._system, os.path.dirname(path))
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under a key."""
+        return os.path.exists(self._path(key))
+
+    def listing(self) -> Iterator[tuple[str, float]]:
+        """Every key, finished or not, and when its file was changed."""
+        with os.scandir(self._folder) as folders:
+            names = sorted(folder.path for folder in folders if folder.is_dir(follow_symlinks=False))
+        for name in names:
+            with os.scandir(name) as files:
+                for file in files:
+                    key = file.name.removesuffix(".partial")
+                    if is_key(key):
+                        with suppress(FileNotFoundError):
+                            yield key, file.stat(follow_symlinks=False).st_mtime
 
     def _path(self, key: str) -> str:
         if not key.isalnum():  # keys are ours, but a path is built from one

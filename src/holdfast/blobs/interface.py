@@ -1,15 +1,26 @@
 """What a place for bytes must do: write once under a key, read anywhere, delete.
 
 An object is immutable from the moment its writer is closed. A key is used for one object ever; whoever writes makes a
-fresh one. A store is never asked what it holds: the database knows.
+fresh one. A store is never asked what it holds: the database knows. Only who compares
+the two, on command, lists it.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import timedelta
+
+
+KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def is_key(name: str) -> bool:
+    """Whether something in a store may be ours: whoever else uses a bucket is left alone."""
+    return KEY.fullmatch(name) is not None
 
 
 class ObjectMissing(Exception):
@@ -69,3 +80,9 @@ class BlobStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object, finished or not; an absent one is no fault. Raises `StoreUnavailable`."""
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under a key. Raises `StoreUnavailable`."""
+
+    def listing(self) -> Iterator[tuple[str, float]]:
+        """Every key, and when its object was written, in seconds since 1970; for whoever compares, on command only."""

@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError
 
 from holdfast.blobs import clouds
 from holdfast.blobs.ahead import ReadAhead, Window
-from holdfast.blobs.interface import ObjectMissing, OutOfSpace, StoreUnavailable
+from holdfast.blobs.interface import ObjectMissing, OutOfSpace, StoreUnavailable, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +97,23 @@ class RemoteStore:
         """Remove an object; an absent one is no fault. Raises `StoreUnavailable`."""
         with suppress(ObjectMissing), _faults(key):
             obstore.delete(self._writing, key)
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under a key. Raises `StoreUnavailable`."""
+        try:
+            with _faults(key):
+                obstore.head(self._reading, key)
+        except ObjectMissing:
+            return False
+        return True
+
+    def listing(self) -> Iterator[tuple[str, float]]:
+        """Every key, and when its object was completed. Raises `StoreUnavailable`."""
+        with _faults("*"):
+            for found in obstore.list(self._reading):
+                for one in found:
+                    if is_key(one["path"]):
+                        yield one["path"], one["last_modified"].timestamp()
 
     def probe(self, key: str) -> None:
         """Write an object, read it and delete it. Raises `StoreUnavailable`, `OutOfSpace` and `ObjectMissing`."""

@@ -14,7 +14,7 @@ from holdfast.blobs.plain import PlainReader, PlainWriter
 from holdfast.blobs.sealed import HEADER_BYTES, TAG_BYTES, SealedReader, SealedWriter, head_of, last_segment, wrapped_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
     from holdfast.blobs.data_keys import DataKeys
@@ -92,6 +92,14 @@ class SealedStore:
     def delete(self, key: str) -> None:
         """Remove an object; an absent one is no fault."""
         self._store.delete(key)
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under a key."""
+        return self._store.exists(key)
+
+    def listing(self) -> Iterator[tuple[str, float]]:
+        """Every key, and when its object was written, in seconds since 1970."""
+        return self._store.listing()
 
 
 def _layered(

@@ -66,6 +66,14 @@ class Metrics:
 FIGURES = {
     "damaged_blobs": "Blobs whose kept bytes are damaged, and which are not served",
     "damaged_manifests": "Manifests whose kept bytes are damaged, and which are not served",
+    "gc_candidates": "Layers that are due to be looked at, whether any image needs them",
+    "gc_backlog_seconds": "How long the first of them has been due",
+    "gc_quarantined": "Layers in quarantine",
+    "gc_doomed_objects": "Objects whose bytes are still to be deleted",
+    "gc_halted": "Whether garbage collection waits to be confirmed or repaired",
+    "gc_last_expected_bytes": "Bytes that the last run was to free",
+    "gc_last_freed_bytes": "Bytes that the last run freed",
+    "gc_last_failures": "Objects that the last run could not delete",
     "scrub_oldest_seconds": "Time since that blob was verified which was not for longest",
 }
 

@@ -80,6 +80,13 @@ class RepairDamage(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class CollectGarbage(Work):
+    """Delete bytes that no image needs."""
+
+    every = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluateLifecycle(Work):
     """Do what the lifecycle policy of a repository says; comes again as long as there is one."""
 

@@ -67,6 +67,10 @@ class Limits:
     backfill_lifetime: timedelta = timedelta(days=90)
     event_lifetime: timedelta = timedelta(days=7)
     deleted_lifetime: timedelta = timedelta(days=7)  # in which what was deleted can be restored
+    push_time: timedelta = timedelta(hours=24)  # in which an image must need a layer that was pushed
+    quarantine: timedelta = timedelta(days=7)  # of what no image needs, before its bytes are deleted
+    surprising_share: float = 0.5  # of all blobs; if as many would go, the collector asks first
+    collects_garbage: bool = True
     refusal_lifetime: timedelta = timedelta(days=7)
     refusals: int = 100_000  # that are kept, of all accounts
     damaged_object_lifetime: timedelta = timedelta(days=30)  # of bytes that others took the place of

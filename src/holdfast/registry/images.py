@@ -57,9 +57,19 @@ class Failure:
 def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str] = ()) -> Put:
     """Keep a manifest and point tags at it; every part that it needs must be in the repository.
 
-    An archived image is restored by being pushed again.
+    An archived image is restored by being pushed again. A layer that was there when the push began, and was taken for
+    garbage since, is there again.
     """
     keys.require(on, at)
+    try:
+        return _put(on, at, manifest, tags)
+    except LayersNotFound:
+        if not _take_back(on, at, manifest):
+            raise
+    return _put(on, at, manifest, tags)
+
+
+def _put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]) -> Put:
     now = on.clock()
     tags = list(dict.fromkeys(tags))
     with on.database.transaction(within=[at]) as tx:
@@ -80,6 +90,18 @@ def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]
         told = tags if is_restored else moved
         arrivals.pushed(on, tx, repository, image, told, is_new=is_new, is_restored=is_restored)
     return Put(image, is_new or is_restored, bool(moved))
+
+
+def _take_back(on: Backends, at: RepositoryRef, manifest: Manifest) -> int:
+    """Link again what a manifest needs and what lies in quarantine; how many layers."""
+    needed = manifest.needed_blobs
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        if not store.garbage.in_quarantine(tx, repository.id, needed):
+            return 0
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, at)
+        return store.garbage.take_back(tx, repository.id, needed, on.clock() + on.limits.push_time)
 
 
 def _require_parts(tx: Transaction, repository: Repository, manifest: Manifest) -> int:

@@ -90,7 +90,7 @@ def delete(on: Backends, at: RepositoryRef, digest: str) -> None:
         repository = store.repositories.get(tx, at)
         if store.blobs.is_referenced(tx, repository, digest):
             raise LayerReferenced(at, digest)
-        if not store.blobs.unlink(tx, repository, digest):
+        if not store.garbage.quarantine(tx, repository.id, digest, on.clock(), is_deleted=True):
             raise BlobNotFound(at, digest)
 
 

@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 1000
 def purge(on: Backends, job: Job) -> None:
     """Purge images, what tags named, and whole repositories."""
     before = on.clock() - on.limits.deleted_lifetime
-    _in_portions(on, job, AT_ONCE, lambda tx: _purge_images(tx, before))
+    _in_portions(on, job, AT_ONCE, lambda tx: _purge_images(on, tx, before))
     _in_portions(on, job, ROWS_AT_ONCE, lambda tx: store.tag_history.forget(tx, before, ROWS_AT_ONCE))
     while True:
         with on.database.transaction() as tx:
@@ -51,9 +51,10 @@ def _in_portions(on: Backends, job: Job, portion: int, do: Callable[[Transaction
         job.rest()
 
 
-def _purge_images(tx: Transaction, before: datetime) -> int:
+def _purge_images(on: Backends, tx: Transaction, before: datetime) -> int:
     found = store.deleted_images.due(tx, before, AT_ONCE)
     for image_id, _, _ in found:
+        store.garbage.suspect_parts(tx, image_id, on.clock() + on.limits.push_time)
         store.deleted_images.erase(tx, image_id)
     return len(found)
 
@@ -63,7 +64,7 @@ def _purge_repository(on: Backends, job: Job, deleted: DeletedRepository) -> Non
     _in_portions(on, job, AT_ONCE, lambda tx: store.images.erase_some(tx, id_, AT_ONCE))
     _in_portions(on, job, AT_ONCE, lambda tx: store.deleted_images.erase_of(tx, id_, AT_ONCE))
     _in_portions(on, job, ROWS_AT_ONCE, lambda tx: store.tag_history.forget_of(tx, id_, ROWS_AT_ONCE))
-    _in_portions(on, job, ROWS_AT_ONCE, lambda tx: store.blobs.unlink_some(tx, id_, ROWS_AT_ONCE))
+    _in_portions(on, job, AT_ONCE, lambda tx: store.garbage.quarantine_some(tx, id_, AT_ONCE, on.clock()))
     with on.database.transaction() as tx:
         job.step(tx)
         store.deleted_repositories.erase(tx, deleted)

@@ -125,6 +125,7 @@ def _restore(
         if store.images.find(tx, repository, digest=child) is None:
             _restore(on, tx, repository, child, restored, with_referrers=with_referrers)
     blobs = [needed_digest for needed_digest, is_manifest in needed if not is_manifest]
+    store.garbage.take_back(tx, repository.id, blobs, on.clock() + on.limits.push_time, even_deleted=True)
     held = store.blobs.sizes(tx, repository, blobs, damaged_too=True)  # a push may still repair them
     missing = [blob for blob in blobs if blob not in held]
     if missing:
@@ -150,6 +151,7 @@ def purge_image(on: Backends, at: RepositoryRef, digest: str) -> None:
         if deleted is None:
             raise DeletedImageNotFound(at, digest)
         while deleted is not None:  # it may have been deleted several times
+            store.garbage.suspect_parts(tx, deleted.id, on.clock() + on.limits.push_time)
             store.deleted_images.erase(tx, deleted.id)
             deleted = store.deleted_images.find(tx, repository, digest, since=kept_since(on))
 

@@ -135,7 +135,7 @@ def mount(on: Backends, at: RepositoryRef, source: RepositoryRef, digest: str) -
         origin = store.repositories.find(tx, source)
         if origin is None or (on.profile is Profile.ECR_STRICT and not _may_mount(tx, origin, digest)):
             return False
-        return store.blobs.mount(tx, origin, target, digest, on.clock())
+        return store.blobs.mount(tx, origin, target, digest, on.clock(), on.limits.push_time)
 
 
 def _may_mount(tx: Transaction, origin: Repository, digest: str) -> bool:
@@ -162,7 +162,7 @@ def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, 
             repository = store.repositories.get(tx, at)
             if upload is not None and not store.uploads.end(tx, upload, on.clock()):
                 raise UploadNotFound(at, upload.id)
-            kept = store.blobs.keep(tx, repository, blob, on.clock())
+            kept = store.blobs.keep(tx, repository, blob, on.clock(), on.limits.push_time)
             _tell(on, tx, kept, blob)
         if kept is not Keeping.KNOWN or _healed(on, repository, blob):
             superfluous.discard(blob.object_key)
@@ -188,7 +188,7 @@ def _healed(on: Backends, repository: Repository, blob: Blob) -> bool:
     with on.database.transaction() as tx:
         if store.repositories.find_by_id(tx, repository.id) is None:
             return False  # it went since, and what it held went with it
-        done = store.blobs.keep(tx, repository, blob, on.clock(), instead_of=kept.object_key)
+        done = store.blobs.keep(tx, repository, blob, on.clock(), on.limits.push_time, instead_of=kept.object_key)
         _tell(on, tx, done, blob)
     return done is not Keeping.KNOWN
 

@@ -9,6 +9,7 @@ from holdfast.blobs import ObjectMissing, OutOfSpace
 from holdfast.simulation.history import Violation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import timedelta
 
     from holdfast.simulation.machine import Machine
@@ -52,6 +53,16 @@ class Disk:
 
     def address(self, _key: str, _lifetime: timedelta) -> None:
         """Nobody else serves what is here."""
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a finished object under a key."""
+        self.machine.point("exists")
+        return key in self.files and self.files[key].is_finished
+
+    def listing(self) -> Iterator[tuple[str, float]]:
+        """Every key; nobody asks how old its object is."""
+        self.machine.point("listing")
+        return ((key, 0.0) for key in list(self.files))
 
     def delete(self, key: str) -> None:
         """Remove an object, finished or not."""

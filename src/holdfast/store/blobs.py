@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, case, delete, func, select, update
 
 from holdfast.model.images import ACTIVE, Blob, Keeping
+from holdfast.store import garbage
 from holdfast.store.damage import set_apart
 from holdfast.store.statements import BATCH, Statement, batches, insertion
 from holdfast.store.tables import EPOCH, blobs, manifest_references, manifests, objects, repository_blobs, upload_parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from holdfast.model.kms import Seal, Sealed
     from holdfast.model.repositories import Repository
@@ -66,9 +67,6 @@ _MAY_MOUNT = Statement(
     .where(_in_repository, repository_blobs.c.digest == bindparam("digest"), blobs.c.damaged_at.is_(None))
 )
 _LINK = insertion(repository_blobs)
-_UNLINK = Statement(delete(repository_blobs).where(_in_repository, repository_blobs.c.digest == bindparam("digest")))
-_some = select(repository_blobs.c.digest).where(_in_repository).limit(bindparam("limit"))
-_UNLINK_SOME = Statement(delete(repository_blobs).where(_in_repository, repository_blobs.c.digest.in_(_some)))
 _REFERENCE = Statement(
     select(manifest_references.c.manifest_id)
     .where(manifest_references.c.repository_id == bindparam("repository_id"))
@@ -150,21 +148,29 @@ def find_in_scope(tx: Transaction, repository: Repository, digest: str) -> Blob 
 
 
 def keep(
-    tx: Transaction, repository: Repository, blob: Blob, now: datetime, *, instead_of: str | None = None
+    tx: Transaction,
+    repository: Repository,
+    blob: Blob,
+    now: datetime,
+    push_time: timedelta,
+    *,
+    instead_of: str | None = None,
 ) -> Keeping:
     """Make an object a blob of a repository's registry and link it, unless another object was first.
+
+    If no image needs it within `push_time`, it is garbage.
 
     The first committer wins: the loser's object stays announced and is swept. But an object that is known to be
     damaged, or was just found to be, `instead_of`, gives way to the new one.
     """
     existing = tx.first(_FIND_IN_SCOPE, **_scope(repository, blob.digest))
     if existing is not None and existing["damaged_at"] is None and existing["object_key"] != instead_of:
-        _link(tx, repository, blob.digest, existing["id"], now)
+        _link(tx, repository, blob.digest, existing["id"], now, push_time)
         return Keeping.KNOWN
     if existing is not None:
         found = existing["damage"] or "found when it was pushed again"
         replace(tx, repository.registry_id, existing["id"], existing["object_key"], blob, found, now)
-        _link(tx, repository, blob.digest, existing["id"], now)
+        _link(tx, repository, blob.digest, existing["id"], now, push_time)
         return Keeping.REPLACED
     _hold(tx, blob)
     values = {
@@ -178,7 +184,7 @@ def keep(
         "damaged_at": None,
         "damage": None,
     }
-    _link(tx, repository, blob.digest, tx.value(_INSERT, **values), now)
+    _link(tx, repository, blob.digest, tx.value(_INSERT, **values), now, push_time)
     return Keeping.NEW
 
 
@@ -202,7 +208,9 @@ def _hold(tx: Transaction, blob: Blob) -> None:
         raise ObjectDoomed(blob.object_key)
 
 
-def mount(tx: Transaction, source: Repository, target: Repository, digest: str, now: datetime) -> bool:
+def mount(
+    tx: Transaction, source: Repository, target: Repository, digest: str, now: datetime, push_time: timedelta
+) -> bool:
     """Link a blob of one repository to another; False unless both lie in one registry and key scope.
 
     A damaged one is not mounted either, so that the client sends it.
@@ -212,23 +220,13 @@ def mount(tx: Transaction, source: Repository, target: Repository, digest: str, 
     blob_id = tx.value(_MAY_MOUNT, repository_id=source.id, digest=digest)
     if blob_id is None:
         return False
-    _link(tx, target, digest, blob_id, now)
+    _link(tx, target, digest, blob_id, now, push_time)
     return True
 
 
 def is_referenced(tx: Transaction, repository: Repository, digest: str) -> bool:
     """Whether a manifest of the repository needs a digest."""
     return tx.first(_REFERENCE, repository_id=repository.id, digest=digest) is not None
-
-
-def unlink(tx: Transaction, repository: Repository, digest: str) -> bool:
-    """Take a blob out of a repository; the bytes stay until a collector proves that nobody needs them."""
-    return tx.run(_UNLINK, repository_id=repository.id, digest=digest) == 1
-
-
-def unlink_some(tx: Transaction, repository_id: int, limit: int) -> int:
-    """Take some blobs out of a repository that is going; how many."""
-    return tx.run(_UNLINK_SOME, repository_id=repository_id, limit=limit)
 
 
 def expired_objects(tx: Transaction, now: datetime, limit: int) -> list[str]:
@@ -253,6 +251,9 @@ def _scope(repository: Repository, digest: str) -> dict[str, object]:
     return {"registry_id": repository.registry_id, "scope": repository.encryption.key_scope, "digest": digest}
 
 
-def _link(tx: Transaction, repository: Repository, digest: str, blob_id: int, now: datetime) -> None:
+def _link(
+    tx: Transaction, repository: Repository, digest: str, blob_id: int, now: datetime, push_time: timedelta
+) -> None:
     if tx.first(_IS_LINKED, repository_id=repository.id, digest=digest) is None:
         tx.run(_LINK, repository_id=repository.id, digest=digest, blob_id=blob_id, added_at=now)
+        garbage.linked(tx, repository.id, digest, now + push_time)

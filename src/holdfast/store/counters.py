@@ -26,6 +26,11 @@ _BUMP = Statement(
     .values(name=bindparam("which"), value=1)
     .on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1})
 )
+_ADD = Statement(
+    insert(counters)
+    .values(name=bindparam("which"), value=bindparam("more"))
+    .on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + bindparam("more")})
+)
 _TOTAL = Statement(select(func.sum(counters.c.value)).where(counters.c.name.in_(bindparam("names", expanding=True))))
 _FORGET = Statement(delete(counters).where(counters.c.name >= bindparam("low"), counters.c.name < bindparam("high")))
 
@@ -35,6 +40,12 @@ def bump(tx: Transaction, name: str) -> None:
     if name == ACCESS:
         tx.outdate(None)
     tx.run(_BUMP, which=name)
+
+
+def add(tx: Transaction, name: str, more: int) -> None:
+    """Count several at once."""
+    if more:
+        tx.run(_ADD, which=name, more=more)
 
 
 def get(tx: Transaction, name: str) -> int:

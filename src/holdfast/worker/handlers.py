@@ -24,6 +24,7 @@ HANDLERS: dict[str, Handler] = {
     work.PurgeDeleted.__name__: registry.purging.purge,
     work.ScrubBytes.__name__: registry.scrub.scrub_bytes,
     work.RepairDamage.__name__: registry.repairs.repair_damage,
+    work.CollectGarbage.__name__: registry.garbage.collect,
     work.EvaluateLifecycle.__name__: registry.lifecycle.evaluate,
     work.PreviewLifecycle.__name__: registry.lifecycle.preview,
     work.FollowSubject.__name__: registry.referrers.follow_subject,

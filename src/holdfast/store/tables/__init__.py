@@ -8,7 +8,7 @@
          │             │       └── tags
          │             ├── deleted_images ── deleted_references · tag_history · deleted_repositories
          │             ├── uploads ── upload_parts ─┐
-         │             └── repository_blobs         │
+         │             └── repository_blobs ── gc_candidates, quarantined_links · gc_runs, gc_halts
          └── blobs ────────────┘  └── objects ──────┘   (an object is bytes under one key of the blob store)
                                          └── damaged_objects (kept apart), deletion_holds (none is deleted meanwhile)
 
@@ -39,6 +39,12 @@ from holdfast.store.tables.deleted import (
     deleted_references,
     deleted_repositories,
     tag_history,
+)
+from holdfast.store.tables.garbage import (
+    gc_candidates,
+    gc_halts,
+    gc_runs,
+    quarantined_links,
 )
 from holdfast.store.tables.iam import (
     counters,
@@ -113,6 +119,9 @@ __all__ = [
     "deleted_repositories",
     "deletion_holds",
     "events",
+    "gc_candidates",
+    "gc_halts",
+    "gc_runs",
     "guardrails",
     "iam_aliases",
     "iam_attachments",
@@ -144,6 +153,7 @@ __all__ = [
     "metadata",
     "objects",
     "pull_exclusions",
+    "quarantined_links",
     "refusals",
     "registries",
     "registry_settings",

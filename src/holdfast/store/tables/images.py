@@ -67,6 +67,7 @@ manifest_references = Table(
     Column("is_manifest", Boolean, nullable=False),
     Column("media_type", Text, nullable=False),
     Index("ix_manifest_references_repository_id_digest", "repository_id", "digest"),
+    Index("ix_manifest_references_digest", "digest"),  # whether a blob may go is asked over all repositories
 )
 
 tags = Table(
