@@ -80,6 +80,7 @@ def copied(database: Database, folder: Path) -> Database:
 def restore(database: Database, whole: Database) -> None:
     """Let a copy be again what it was copied from."""
     if on_postgresql():
+        whole.close()
         old, database._url = database._url, make(whole._url)
         database.close()
         drop(old)

@@ -1,26 +1,73 @@
-"""The steps lead from nothing to exactly the tables of the program."""
+"""The steps lead from nothing to exactly the tables of the program, on both databases."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
+import alembic.command
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from holdfast.store import SqliteDatabase, migrations
+from holdfast.store import SqliteDatabase, migrations, open_database
 from holdfast.store.migrations import SchemaTooNew, is_current, migrate
 from holdfast.store.tables import metadata
+from tests.postgres import Postgres
 
-STEPS = Path(migrations.__file__).parent / "versions"
+STEPS = sorted(path.stem for path in (Path(migrations.__file__).parent / "versions").glob("0*.py"))
+TABLES = {
+    "sqlite": "SELECT count(*) FROM sqlite_master",
+    "postgresql": "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'",
+}
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request):
+    return request.param
 
 
 @pytest.fixture
-def database(tmp_path):
-    opened = SqliteDatabase(tmp_path / "holdfast.db")
-    yield opened
-    opened.close()
+def opened(kind, tmp_path, request):
+    """How to open one database, as several programs do."""
+    made = []
+    if kind == "postgresql":
+        postgres = request.getfixturevalue("postgres")
+        url = postgres.url(postgres.create())
+
+    def begin():
+        made.append(SqliteDatabase(tmp_path / "holdfast.db") if kind == "sqlite" else open_database(url))
+        return made[-1]
+
+    yield begin
+    for database in made:
+        database.close()
+
+
+@pytest.fixture
+def database(opened):
+    return opened()
+
+
+def migrate_to(database, step):
+    """Bring a database to the schema of an older program."""
+    with database.migration() as tx:
+        config = migrations._config()
+        config.attributes["connection"] = tx
+        alembic.command.upgrade(config, step)
+
+
+def count_tables(database, kind):
+    with database.migration() as tx:
+        return tx.execute(text(TABLES[kind])).scalar_one()
 
 
 def test_the_steps_lead_to_the_tables(database):
@@ -32,8 +79,30 @@ def test_the_steps_lead_to_the_tables(database):
 
 
 def test_a_second_run_finds_nothing_to_do(database):
-    assert migrate(database) == sorted(path.stem for path in STEPS.glob("0*.py"))
+    assert migrate(database) == STEPS
     assert migrate(database) == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_older_schema_is_brought_up_to_date(database, step):
+    migrate_to(database, step)
+
+    assert migrate(database) == STEPS[STEPS.index(step) + 1 :]
+
+    with database.migration() as tx:
+        assert compare_metadata(MigrationContext.configure(tx), metadata) == []
+
+
+def test_of_programs_that_start_at_once_one_migrates(opened):
+    done, databases = [], [opened() for _ in range(3)]
+    threads = [threading.Thread(target=lambda one=one: done.append(migrate(one))) for one in databases]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(done, key=len) == [[], [], STEPS]
 
 
 def test_an_older_program_refuses_a_newer_schema(database):
@@ -45,7 +114,7 @@ def test_an_older_program_refuses_a_newer_schema(database):
         migrate(database)
 
 
-def test_a_failed_step_changes_nothing(database, monkeypatch):
+def test_a_failed_step_changes_nothing(database, kind, monkeypatch):
     import alembic.op
 
     monkeypatch.setattr(alembic.op, "create_index", lambda *_, **__: 1 / 0)
@@ -53,14 +122,31 @@ def test_a_failed_step_changes_nothing(database, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         migrate(database)
 
-    with database.migration() as tx:
-        assert tx.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one() == 0
+    assert count_tables(database, kind) == 0
 
 
-def test_ids_are_never_given_twice(database):
+def test_ids_are_never_given_twice(tmp_path):
+    database = SqliteDatabase(tmp_path / "holdfast.db")
     migrate(database)
 
     with database.migration() as tx:
         tables = tx.execute(text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")).scalars().all()
 
     assert set(tables) == {"repositories", "blobs", "manifests", "work", "events", "tag_history", "gc_runs"}
+    database.close()
+
+
+def test_names_are_sorted_by_their_bytes(postgres):
+    database = open_database(postgres.url(postgres.create()))
+    migrate(database)
+
+    with database.migration() as tx:
+        found = tx.execute(
+            text(
+                "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+                " AND data_type IN ('text', 'character varying') AND collation_name IS DISTINCT FROM 'C'"
+            )
+        ).all()
+
+    assert found == []
+    database.close()

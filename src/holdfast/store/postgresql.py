@@ -185,7 +185,7 @@ class PostgresDatabase:
     @contextmanager
     def migration(self) -> Iterator[sqlalchemy.Connection]:
         """A write transaction for changes of the schema, in the words of the migration tool."""
-        engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=self._connect, poolclass=NullPool)
+        engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: self._connect(autocommit=False), poolclass=NullPool)
         with _refusing(), engine.connect() as connection, connection.begin():
             for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
                 connection.exec_driver_sql(f"SET LOCAL {setting} = 0")  # another node may be migrating for minutes
@@ -288,12 +288,12 @@ class PostgresDatabase:
                 return
         driver.close()
 
-    def _connect(self) -> Connection:
+    def _connect(self, *, autocommit: bool = True) -> Connection:
         given = conninfo_to_dict(self._url)
         settings = [f"-c {name}={value}" for name, value in SETTINGS.items()]
         options = " ".join([*settings, str(given.pop("options", ""))])  # what the operator says goes before ours
         words = make_conninfo(**(CONNECTION | given), options=options)
-        return psycopg.connect(words, prepare_threshold=PREPARE_AFTER, autocommit=True)
+        return psycopg.connect(words, prepare_threshold=PREPARE_AFTER, autocommit=autocommit)
 
 
 class _Here(threading.local):

@@ -5,8 +5,8 @@ import time
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008_garbage"
-down_revision = "0007_damage"
+revision = "0009_garbage"
+down_revision = "0008_memory_leases"
 
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
