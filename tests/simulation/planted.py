@@ -71,32 +71,6 @@ def a_blob_that_goes_although_an_image_needs_it():
 
 
 @contextmanager
-def a_collector_that_ignores_references():
-    """Layers go although images need them."""
-    with mock.patch.object(store.garbage, "is_needed", return_value=False):
-        yield
-
-
-@contextmanager
-def a_collector_that_does_not_wait():
-    """Layers go before the manifest of their push can have come."""
-    linked = store.garbage.linked
-
-    def hasty(tx, repository_id, digest, _due_at):
-        linked(tx, repository_id, digest, EPOCH)
-
-    with mock.patch.object(store.garbage, "linked", hasty):
-        yield
-
-
-@contextmanager
-def a_push_that_no_collector_hears_of():
-    """Layers that no image needs are kept for ever."""
-    with mock.patch.object(store.garbage, "linked"):
-        yield
-
-
-@contextmanager
 def a_memory_of_access_that_nobody_empties():
     """What was decided once is decided for ever."""
     with mock.patch.object(access.Access, "_fresh", lambda self, _on: self._memory):
@@ -131,9 +105,6 @@ FAULTS = [
     a_tag_that_moves_outside_the_transaction,
     a_manifest_whose_parts_nobody_looks_for,
     a_blob_that_goes_although_an_image_needs_it,
-    a_collector_that_ignores_references,
-    a_collector_that_does_not_wait,
-    a_push_that_no_collector_hears_of,
     a_memory_of_access_that_nobody_empties,
     bytes_that_nobody_announced,
 ]

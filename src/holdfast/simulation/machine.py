@@ -23,7 +23,7 @@ from holdfast.simulation.facts import SimulatedDatabase
 from holdfast.simulation.filesystem import Filesystem
 from holdfast.simulation.ground import START
 from holdfast.simulation.history import History, Violation
-from holdfast.simulation.nodes import LIMITS, Node
+from holdfast.simulation.nodes import Node
 from holdfast.simulation.schedule import Killed, Scheduler
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class Machine:
     def committed(self) -> None:
         """A transaction was committed: whatever it was, some things hold."""
         with self.quiet(), self.auditor.snapshot() as tx:
-            broken = store.invariants.broken(tx, LIMITS.push_time)
+            broken = store.invariants.broken(tx)
             needed = store.invariants.needed_objects(tx)
         objects = self.disk.objects()
         missing = [key for key in needed if not objects.get(key)]
@@ -213,18 +213,14 @@ class Machine:
         if broken:
             raise Violation("; ".join(broken))
 
-    def uncollected(self) -> int:
-        """How many layers living repositories hold that no image needs."""
-        with self.auditor.snapshot() as tx:
-            return store.invariants.uncollected(tx)
-
     def left_over(self) -> list[str]:
         """What is still kept of images that are gone."""
         with self.auditor.snapshot() as tx:
             left = store.invariants.left_over(tx)
-        stray = len(self.disk.objects())
+            needed = store.invariants.needed_objects(tx)
+        stray = self.disk.objects().keys() - set(needed)
         if stray:
-            left.append(f"{stray} objects on the disk")
+            left.append(f"{len(stray)} objects on the disk that nobody knows of")
         return left
 
     @contextmanager

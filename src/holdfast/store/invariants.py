@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, bindparam, exists, func, or_, select, type_coerce
+from sqlalchemy import exists, func, or_, select
 
 from holdfast.store.statements import Statement
 from holdfast.store.tables import (
     blobs,
     deleted_images,
-    deleted_references,
     manifest_references,
     manifests,
     objects,
-    quarantined_links,
     repositories,
     repository_blobs,
     tag_history,
@@ -25,11 +23,8 @@ from holdfast.store.tables import (
     upload_parts,
     uploads,
 )
-from holdfast.store.tables.basis import MICROSECOND
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from holdfast.store.database import Transaction
 
 _references = manifest_references
@@ -38,10 +33,6 @@ _held_blob = exists().where(
 )
 _held_manifest = exists().where(
     manifests.c.repository_id == _references.c.repository_id, manifests.c.digest == _references.c.digest
-)
-_held_by_deleted = exists().where(
-    repository_blobs.c.repository_id == deleted_references.c.repository_id,
-    repository_blobs.c.digest == deleted_references.c.digest,
 )
 _images = select(func.count()).where(manifests.c.repository_id == repositories.c.id).scalar_subquery()
 _tagged = exists().where(tags.c.manifest_id == manifests.c.id)
@@ -67,15 +58,6 @@ _RULES = {
         .join(objects, objects.c.key == blobs.c.object_key)
         .where(objects.c.expires_at.is_not(None))
     ),
-    "a blob that a deleted image needs was taken for garbage": Statement(
-        select(deleted_references.c.digest)
-        .join(
-            quarantined_links,
-            (quarantined_links.c.repository_id == deleted_references.c.repository_id)
-            & (quarantined_links.c.digest == deleted_references.c.digest),
-        )
-        .where(~deleted_references.c.is_manifest, ~quarantined_links.c.is_deleted, ~_held_by_deleted)
-    ),
     "a repository counts its images wrongly": Statement(
         select(repositories.c.name).where(repositories.c.deleted_at.is_(None), repositories.c.image_count != _images)
     ),
@@ -94,10 +76,7 @@ _KEPT = {
     table.name: Statement(select(func.count()).select_from(table))
     for table in (
         repositories,
-        objects,
-        blobs,
         repository_blobs,
-        quarantined_links,
         manifests,
         manifest_references,
         tags,
@@ -106,42 +85,17 @@ _KEPT = {
         deleted_images,
         tag_history,
     )
+} | {
+    "objects that no blob is made of": Statement(
+        select(func.count()).select_from(objects).where(~exists().where(blobs.c.object_key == objects.c.key))
+    )
 }
-_number = BigInteger()
-_HASTY = Statement(
-    select(quarantined_links.c.digest).where(
-        ~quarantined_links.c.is_deleted,
-        type_coerce(quarantined_links.c.quarantined_at, _number)
-        < type_coerce(quarantined_links.c.added_at, _number) + bindparam("least", type_=_number),
-    )
-)
-_UNCOLLECTED = Statement(
-    select(func.count())
-    .select_from(repository_blobs)
-    .join(repositories, repositories.c.id == repository_blobs.c.repository_id)
-    .where(
-        repositories.c.deleted_at.is_(None),
-        *(
-            ~exists().where(
-                references.c.repository_id == repository_blobs.c.repository_id,
-                references.c.digest == repository_blobs.c.digest,
-            )
-            for references in (manifest_references, deleted_references)
-        ),
-    )
-)
 
 
-def broken(tx: Transaction, push_time: timedelta) -> list[str]:
+def broken(tx: Transaction) -> list[str]:
     """Each rule that does not hold, with the first thing that breaks it."""
-    found = [(rule, tx.first(statement)) for rule, statement in _RULES.items()]
-    found.append(("a layer was taken for garbage before its time", tx.first(_HASTY, least=push_time // MICROSECOND)))
+    found = ((rule, tx.first(statement)) for rule, statement in _RULES.items())
     return [f"{rule}: {next(iter(row.values()))}" for rule, row in found if row is not None]
-
-
-def uncollected(tx: Transaction) -> int:
-    """How many links of living repositories no image needs."""
-    return int(tx.value(_UNCOLLECTED))
 
 
 def needed_objects(tx: Transaction) -> list[str]:
