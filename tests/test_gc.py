@@ -14,7 +14,7 @@ LARGE = 40_000
 
 def cli(product, *arguments):
     ended = product.cli(*arguments)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
@@ -62,9 +62,11 @@ def test_machines_are_told_how_it_stands(stored):
 
 def test_an_object_that_no_row_knows_is_reported_and_deleted_on_command(stored):
     product, repository, layer, file = stored
-    stray = file.parent / ("0" * 32)
+    stray = file.parent.parent / "00" / ("0" * 32)
+    stray.parent.mkdir(exist_ok=True)
     stray.write_bytes(b"left by a fault")
-    young = file.parent / ("1" * 32)
+    young = file.parent.parent / "11" / ("1" * 32)
+    young.parent.mkdir(exist_ok=True)
     young.write_bytes(b"a moment ago")
     foreign = file.parent / "README"
     foreign.write_bytes(b"not ours")

@@ -32,7 +32,8 @@ UNDOCUMENTED = {
 PARSER = create_parser("json")
 # What is kept twice and differs, or names what is not there: none of these may find anything, whatever was done.
 DISAGREEMENTS = """
-SELECT id FROM registries r WHERE repository_count <> (SELECT count(*) FROM repositories WHERE registry_id = r.id);
+SELECT id FROM registries r WHERE repository_count <> (SELECT count(*) FROM repositories
+  WHERE registry_id = r.id AND deleted_at IS NULL);
 SELECT id FROM repositories r WHERE image_count <> (SELECT count(*) FROM manifests WHERE repository_id = r.id);
 SELECT id FROM manifests m WHERE is_tagged <> EXISTS (SELECT 1 FROM tags WHERE manifest_id = m.id);
 SELECT name FROM tags JOIN manifests m ON m.id = manifest_id WHERE is_active <> (status = 'ACTIVE');

@@ -44,7 +44,9 @@ def meaning(head, claim, body):
     """What a server would do for a request, told without its own parser."""
     pairs = [part.partition("=")[::2] for part in head.query.split("&") if part]
     told = sorted((unquote_to_bytes(name), unquote_to_bytes(value)) for name, value in pairs)
-    headers = {name: [" ".join(v.split()) for n, v in head.headers if n == name] for name in TELLING}
+    headers = {name: [" ".join(v.split()) for n, v in head.headers if n == name and v.strip()] for name in TELLING}
+    if not body:
+        headers.pop("content-type", None)  # of nothing
     who = (claim.access_key_id, claim.region, claim.service)
     query = [pair for pair in told if not pair[0].startswith(b"X-Amz-")]
     return head.method.upper(), normalize_url_path(head.path), query, headers, who, body

@@ -80,7 +80,7 @@ class FileStore:
             with os.scandir(name) as files:
                 for file in files:
                     key = file.name.removesuffix(".partial")
-                    if is_key(key):
+                    if is_key(key) and name.endswith(f"/{key[:2]}"):  # elsewhere it is nothing of ours
                         with suppress(FileNotFoundError):
                             yield key, file.stat(follow_symlinks=False).st_mtime
 

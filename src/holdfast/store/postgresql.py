@@ -185,7 +185,9 @@ class PostgresDatabase:
     @contextmanager
     def migration(self) -> Iterator[sqlalchemy.Connection]:
         """A write transaction for changes of the schema, in the words of the migration tool."""
-        engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: self._connect(autocommit=False), poolclass=NullPool)
+        engine = sqlalchemy.create_engine(
+            "postgresql+psycopg://", creator=lambda: self._connect(autocommit=False), poolclass=NullPool
+        )
         with _refusing(), engine.connect() as connection, connection.begin():
             for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
                 connection.exec_driver_sql(f"SET LOCAL {setting} = 0")  # another node may be migrating for minutes
