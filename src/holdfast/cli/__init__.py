@@ -23,7 +23,7 @@ from holdfast.cli import (
     selftest,
     work,
 )
-from holdfast.cli.ground import add_settings
+from holdfast.cli.ground import add_command, add_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,9 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         ("migrate", _migrate, "bring the database to this program's schema"),
         ("check", _check, "try the settings and every part behind them"),
     ):
-        command = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        command = add_command(commands, name, run, help_)
         add_settings(command)
-        command.set_defaults(run=run)
     for group in (
         account,
         audit,

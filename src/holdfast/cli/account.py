@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from holdfast.cli import guardrails
-from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         ("delete-key", _delete_key, "forget a key, and logins made with it, for good", ("key_id",)),
         ("rotate-login-keys", _rotate_login_keys, "make new keys for login tokens and temporary credentials", ()),
     ):
-        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        action = add_command(actions, name, run, help_)
         for argument in positional:
             action.add_argument(argument, metavar=argument.upper().replace("_", "-"))
         if name == "create-key":
@@ -37,7 +37,6 @@ def add(commands: Commands) -> None:
         if name == "rotate-login-keys":
             action.add_argument("--revoke", action="store_true", help="end all logins and sessions of before at once")
         add_settings(action)
-        action.set_defaults(run=run)
     guardrails.add_to(actions)
 
 

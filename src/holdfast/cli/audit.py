@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends
+from holdfast.cli.ground import add_command, add_settings, backends
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
         ("verify", _verify, "check that no line was altered, removed, inserted or moved, and that no file is missing"),
         ("list", _list, "print records, one JSON document a line, the newest last"),
     ):
-        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        action = add_command(actions, name, run, help_)
         action.add_argument("--since", metavar="TIME", help="only what was written since, such as 2026-01-31 or "
                             "2026-01-31T12:00:00Z")  # fmt: skip
         if name == "list":
@@ -35,7 +35,6 @@ def add(commands: Commands) -> None:
             action.add_argument("--event", metavar="NAME", help="only of this name, such as PutImage")
             action.add_argument("--limit", metavar="N", type=int, default=1000, help="only the newest so many [1000]")
         add_settings(action)
-        action.set_defaults(run=run)
 
 
 def _verify(settings: Settings, options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends
+from holdfast.cli.ground import add_command, add_settings, backends
 from holdfast.cli.progress import Progress, size
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
         ("verify", _verify, "read a backup and see whether it is what was written; no keys are needed"),
         ("prune", _prune, "remove all but the newest backups, and the objects that only they needed"),
     ):
-        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        action = add_command(actions, name, run, help_)
         action.add_argument("target", metavar="TARGET", type=Path, help="a folder, best on another disk")
         if name == "create":
             action.add_argument("--with-keys", action="store_true", help="put the key file, the root's credentials and "
@@ -42,7 +42,6 @@ def add(commands: Commands) -> None:
             action.add_argument("--generation", metavar="NAME", help="that one instead of the newest")
         if name == "prune":
             action.add_argument("--keep", metavar="N", type=int, required=True, help="how many are kept")
-        action.set_defaults(run=run)
 
 
 def _create(settings: Settings, options: argparse.Namespace) -> int:
@@ -115,10 +114,9 @@ def _verify(_settings: Settings, options: argparse.Namespace) -> int:
     faults = 0
     try:
         vault = Vault.open(options.target)
-        name = options.generation or next((one.name for one in reversed(vault.generations())), None)
-        if name is None:
+        generation = vault.generation(options.generation) if options.generation else vault.newest()
+        if generation is None:
             raise BadSetting(f"{options.target} holds no finished backup")
-        generation = vault.generation(name)
         with Progress() as progress:
             for key, fault in registry.backups.verify(vault, generation, progress):
                 progress.clear()
@@ -129,11 +127,11 @@ def _verify(_settings: Settings, options: argparse.Namespace) -> int:
         return 1
     if faults:
         sys.stderr.write(
-            f"holdfast: {faults} objects of the backup {name} are not what was written. `holdfast backup create "
-            "--verify` copies them anew, as long as the registry has them.\n"
+            f"holdfast: {faults} objects of the backup {generation.name} are not what was written. "
+            "`holdfast backup create --verify` copies them anew, as long as the registry has them.\n"
         )
         return 1
-    print(f"The backup {name} is what was written: {generation.manifest['objects']['count']} objects.")
+    print(f"The backup {generation.name} is what was written: {generation.manifest['objects']['count']} objects.")
     return 0
 
 

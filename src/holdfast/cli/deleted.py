@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text, repository_ref
 
 if TYPE_CHECKING:
     import argparse
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from holdfast.cli.ground import Commands
-    from holdfast.model.names import RepositoryRef
     from holdfast.settings import Settings
 
     T = TypeVar("T")
@@ -49,21 +48,19 @@ def add(commands: Commands) -> None:
         ("history", _history, "list what the tags of a repository named before"),
         ("at", _at, "print the digest that a tag named at a time, such as 2026-11-28T12:00:00Z"),
     ):
-        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        action = add_command(actions, name, run, help_)
         for flag, kind in FLAGS[name]:
             action.add_argument(flag, **kind)
         add_settings(action)
-        action.set_defaults(run=run)
 
 
 def _list(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
-    from holdfast.model.names import Registry
 
     def list_repositories() -> None:
-        on, home = backends(settings), Registry(settings.account, settings.region)
+        on = backends(settings)
         count = 0
-        for one in _every(lambda after: registry.undelete.repositories(on, home, after, PAGE), lambda one: one.id):
+        for one in _every(lambda after: registry.undelete.repositories(on, on.home, after, PAGE), lambda one: one.id):
             count += 1
             until = "being purged" if one.is_purging else f"until {_shown(one.deleted_at + on.limits.deleted_lifetime)}"
             document = {"id": one.id, "name": one.ref.name, "images": one.image_count, "deleted_at": one.deleted_at}
@@ -71,7 +68,7 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
         _conclude(options, f"{count} deleted repositories.")
 
     def list_images() -> None:
-        on, at = backends(settings), _ref(settings, options.repository)
+        on, at = backends(settings), repository_ref(settings, options.repository)
         count = 0
         for one in _every(lambda after: registry.undelete.deleted_images(on, at, after, PAGE), lambda one: one.id):
             count += 1
@@ -89,7 +86,7 @@ def _restore(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
 
     def restore() -> None:
-        on, at = backends(settings), _ref(settings, options.repository)
+        on, at = backends(settings), repository_ref(settings, options.repository)
         if options.digest:
             found = registry.undelete.restore_image(on, at, options.digest, with_referrers=options.with_referrers)
             for image in found:
@@ -98,7 +95,7 @@ def _restore(settings: Settings, options: argparse.Namespace) -> int:
             image = registry.undelete.restore_tag(on, at, options.tag)
             print(f"{at.name}:{options.tag} names {image.digest}")
         else:
-            under = _ref(settings, options.under) if options.under else None
+            under = repository_ref(settings, options.under) if options.under else None
             repository = registry.undelete.restore_repository(on, at, repository_id=options.id, under=under)
             print(f"The repository {repository.name} is restored.")
 
@@ -109,7 +106,7 @@ def _purge(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
 
     def purge() -> None:
-        on, at = backends(settings), _ref(settings, options.repository)
+        on, at = backends(settings), repository_ref(settings, options.repository)
         if options.digest:
             registry.undelete.purge_image(on, at, options.digest)
             print(f"{options.digest} is gone.")
@@ -124,7 +121,7 @@ def _history(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
 
     def history() -> None:
-        on, at = backends(settings), _ref(settings, options.repository)
+        on, at = backends(settings), repository_ref(settings, options.repository)
         pages = lambda after: registry.undelete.taggings(on, at, options.tag, after, PAGE)  # noqa: E731
         for one in _every(pages, lambda one: one.id):
             document = {"tag": one.name, "digest": one.digest, "from": one.tagged_at, "until": one.until_at}
@@ -145,15 +142,9 @@ def _at(settings: Settings, options: argparse.Namespace) -> int:
         raise BadSetting(f"{options.image}: it must be REPOSITORY:TAG@TIME, such as app:latest@2026-11-28T12:00:00Z")
 
     def at() -> None:
-        print(registry.undelete.digest_at(backends(settings), _ref(settings, name), tag, instant))
+        print(registry.undelete.digest_at(backends(settings), repository_ref(settings, name), tag, instant))
 
     return refusals_as_text(at)
-
-
-def _ref(settings: Settings, name: str) -> RepositoryRef:
-    from holdfast.model.names import Registry, RepositoryRef
-
-    return RepositoryRef(Registry(settings.account, settings.region), name)
 
 
 def _every(page: Callable[[int], tuple[list[T], bool]], key: Callable[[T], int]) -> Iterator[T]:

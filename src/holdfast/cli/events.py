@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends
+from holdfast.cli.ground import add_command, add_settings, backends
 
 if TYPE_CHECKING:
     import argparse
@@ -21,10 +21,9 @@ def add(commands: Commands) -> None:
     group = commands.add_parser("events", help="what happened", description="What happened.")
     actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
     help_ = "list the events of the last days, one JSON document a line"
-    action = actions.add_parser("list", help=help_, description=help_[0].upper() + help_[1:] + ".")
+    action = add_command(actions, "list", _list, help_)
     action.add_argument("--after", metavar="NUMBER", type=int, default=0, help="only those after this one")
     add_settings(action)
-    action.set_defaults(run=_list)
 
 
 def _list(settings: Settings, options: argparse.Namespace) -> int:

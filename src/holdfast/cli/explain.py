@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -29,11 +29,10 @@ KINDS = {
 def add(commands: Commands) -> None:
     """Add the command."""
     help_ = "tell why a request was refused, by its request id"
-    command = commands.add_parser("explain", help=help_, description=help_[0].upper() + help_[1:] + ".")
+    command = add_command(commands, "explain", _explain, help_)
     command.add_argument("request_id", metavar="REQUEST-ID", help="as the refusal tells it, or the audit log")
     command.add_argument("--json", action="store_true", help="print it for machines")
     add_settings(command)
-    command.set_defaults(run=_explain)
 
 
 def _explain(settings: Settings, options: argparse.Namespace) -> int:

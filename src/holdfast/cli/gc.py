@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -29,13 +29,12 @@ def add(commands: Commands) -> None:
         ("repair", _repair, "link quarantined blobs again that images need"),
         ("orphans", _orphans, "compare the blob store with the database, both ways"),
     ):
-        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        action = add_command(actions, name, run, help_)
         if name in {"status", "plan", "run", "orphans"}:
             action.add_argument("--json", action="store_true", help="print JSON")
         if name == "orphans":
             action.add_argument("--delete-unknown", action="store_true", help="delete objects that no row knows")
         add_settings(action)
-        action.set_defaults(run=run)
 
 
 def _status(settings: Settings, options: argparse.Namespace) -> int:

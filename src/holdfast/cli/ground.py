@@ -10,9 +10,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast import registry
+    from holdfast.model.names import RepositoryRef
     from holdfast.settings import Settings
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
+
+
+def add_command(
+    commands: Commands, name: str, run: Callable[[Settings, argparse.Namespace], int], help_: str
+) -> argparse.ArgumentParser:
+    """Add a command that is described by what its help says, as a sentence."""
+    command = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+    command.set_defaults(run=run)
+    return command
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
@@ -52,6 +62,13 @@ def backends(settings: Settings) -> registry.Backends:
     from holdfast import boot
 
     return boot.open_existing(settings)
+
+
+def repository_ref(settings: Settings, name: str) -> RepositoryRef:
+    """A repository of the default registry."""
+    from holdfast.model.names import Registry, RepositoryRef
+
+    return RepositoryRef(Registry(settings.account, settings.region), name)
 
 
 def refusals_as_text(do: Callable[[], None]) -> int:

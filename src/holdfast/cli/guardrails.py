@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -24,19 +24,18 @@ def add_to(actions: Commands) -> None:
         ("show-guardrail", _show, "print the policy of a guardrail", ("level", "name")),
         ("delete-guardrail", _delete, "take a guardrail away", ("level", "name")),
     ):  # fmt: skip
-        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        action = add_command(actions, name, run, help_)
         if "level" in positional:
             action.add_argument("level", metavar="ACCOUNT-ID|all", help="whom it binds")
             action.add_argument("name", metavar="NAME", help="what it is called; FullAWSAccess is AWS's own")
         if "file" in positional:
             action.add_argument("file", metavar="FILE", nargs="?", help="the policy in JSON; - is the standard input")
         add_settings(action)
-        action.set_defaults(run=run)
 
 
 def _put(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
-    from holdfast.model.guardrails import FULL_ACCESS
+    from holdfast.model.guardrails import FULL_ACCESS, whom
 
     try:
         text = None if options.file is None else _read(options.file)
@@ -46,7 +45,7 @@ def _put(settings: Settings, options: argparse.Namespace) -> int:
 
     def put() -> None:
         is_first = registry.guardrails.put(backends(settings), options.level, options.name, text)
-        print(f"{options.name} binds {_whom(options.level)} from now on, roots too.")
+        print(f"{options.name} binds {whom(options.level)} from now on, roots too.")
         if is_first:
             print(f"{FULL_ACCESS} stands beside it, so what it does not deny stays as it was. For a list of Allows:")
             print(f"  holdfast account delete-guardrail {options.level} {FULL_ACCESS}")
@@ -76,13 +75,10 @@ def _show(settings: Settings, options: argparse.Namespace) -> int:
 
 def _delete(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
+    from holdfast.model.guardrails import whom
 
     def delete() -> None:
         registry.guardrails.remove(backends(settings), options.level, options.name)
-        print(f"{options.name} binds {_whom(options.level)} no more.")
+        print(f"{options.name} binds {whom(options.level)} no more.")
 
     return refusals_as_text(delete)
-
-
-def _whom(level: str) -> str:
-    return "all accounts" if level == "all" else f"the account {level}"

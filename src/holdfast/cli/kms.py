@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+from holdfast.cli.progress import Progress
 from holdfast.model.kms import OWN
 
 if TYPE_CHECKING:
     import argparse
 
     from holdfast.cli.ground import Commands
-    from holdfast.registry.rewraps import Tally
     from holdfast.settings import Settings
-    from holdfast.store import Transaction
-
-BAR = 30  # characters
-SAY_SECONDS = 5.0  # between two lines where nobody watches
-SHOW_SECONDS = 0.1
 
 
 def add(commands: Commands) -> None:
@@ -37,7 +31,7 @@ def add(commands: Commands) -> None:
         ("disable-key", _disable_key, "let nobody push or pull what lies under a key, from now on"),
         ("enable-key", _enable_key, "let a disabled key be used again"),
     ):
-        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        action = add_command(actions, name, run, help_)
         if name == "retire":
             action.add_argument("version", metavar="VERSION", type=int)
         if name == "move":
@@ -52,7 +46,6 @@ def add(commands: Commands) -> None:
         if name == "rewrap":
             action.add_argument("--later", action="store_true", help="leave it to background work")
         add_settings(action)
-        action.set_defaults(run=run)
 
 
 def _status(settings: Settings, _options: argparse.Namespace) -> int:
@@ -99,14 +92,13 @@ def _rewrap(settings: Settings, options: argparse.Namespace) -> int:
             registry.rewraps.want(on)
             print("It is done in the background; `holdfast work list` shows how far it is.")
             return
-        progress = _Progress()
         try:
-            tally = registry.rewraps.run(on, progress.note)
+            with Progress() as progress:
+                progress.begin("rewrapping", 0)
+                tally = registry.rewraps.run(on, lambda _tx, tally: progress.reach(tally.done, tally.total))
         except KeyboardInterrupt:
-            progress.end()
             print("Stopped. Nothing is lost, and the next `holdfast kms rewrap` goes on from here.")
             raise
-        progress.end()
         print(f"{tally.done} objects and all secrets are under the newest versions.")
         for scope in tally.refused:
             print(f"Left alone, since its key is not to be used: {scope}")
@@ -114,32 +106,6 @@ def _rewrap(settings: Settings, options: argparse.Namespace) -> int:
             print(f"{tally.unreadable} objects are unreadable: their wrapped keys are missing or damaged.")
 
     return refusals_as_text(rewrap)
-
-
-class _Progress:
-    """A bar where somebody watches, else a line now and then."""
-
-    def __init__(self) -> None:
-        self._is_watched = sys.stderr.isatty()
-        self._shown_at = 0.0
-
-    def note(self, _tx: Transaction, tally: Tally) -> None:
-        """Show how far it is."""
-        if time.monotonic() - self._shown_at < (SHOW_SECONDS if self._is_watched else SAY_SECONDS) or not tally.total:
-            return
-        self._shown_at = time.monotonic()
-        text = f"{min(tally.done, tally.total)} of {tally.total} objects"
-        if self._is_watched:
-            full = "#" * min(BAR, BAR * tally.done // tally.total)
-            sys.stderr.write(f"\r[{full:<{BAR}}] {text}")
-        else:
-            sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
-
-    def end(self) -> None:
-        """Leave the line to others."""
-        if self._is_watched and self._shown_at:
-            sys.stderr.write("\n")
 
 
 def _retire(settings: Settings, options: argparse.Namespace) -> int:
@@ -157,11 +123,10 @@ def _retire(settings: Settings, options: argparse.Namespace) -> int:
 
 def _create_key(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
-    from holdfast.model.names import Registry
 
     def create() -> None:
-        home = Registry(settings.account, settings.region)
-        key = registry.kms_keys.create(backends(settings), home, options.description, options.alias)
+        on = backends(settings)
+        key = registry.kms_keys.create(on, on.home, options.description, options.alias)
         print(key.arn)
         sys.stderr.write(
             "Next: aws ecr create-repository --repository-name NAME "

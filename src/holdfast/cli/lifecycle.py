@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text, repository_ref
 
 if TYPE_CHECKING:
     import argparse
@@ -20,16 +20,14 @@ def add(commands: Commands) -> None:
     group = commands.add_parser("lifecycle", help="lifecycle policies", description="Lifecycle policies.")
     actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
     help_ = "tell what a policy would do with each image now, and why; nothing is changed"
-    action = actions.add_parser("explain", help=help_, description=help_[0].upper() + help_[1:] + ".")
+    action = add_command(actions, "explain", _explain, help_)
     action.add_argument("repository", metavar="REPOSITORY")
     action.add_argument("--policy", metavar="FILE", help="a policy to try instead of the repository's own")
     add_settings(action)
-    action.set_defaults(run=_explain)
 
 
 def _explain(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
-    from holdfast.model.names import Registry, RepositoryRef
     from holdfast.settings import BadSetting
 
     try:
@@ -38,7 +36,7 @@ def _explain(settings: Settings, options: argparse.Namespace) -> int:
         raise BadSetting(f"--policy {options.policy}: {fault}") from None
 
     def explain() -> None:
-        at = RepositoryRef(Registry(settings.account, settings.region), options.repository)
+        at = repository_ref(settings, options.repository)
         verdicts = registry.lifecycle.explain(backends(settings), at, text)
         for verdict in verdicts:
             print(_line(verdict))

@@ -49,6 +49,11 @@ class Progress:
         """More bytes are done."""
         self.add(0, size_bytes)
 
+    def reach(self, done: int, count: int) -> None:
+        """So many of so many things are done."""
+        self._count = count
+        self.add(done - self._done)
+
     def clear(self) -> None:
         """Leave the line to something else."""
         if self._is_terminal and not self._quiet:
@@ -62,8 +67,8 @@ class Progress:
         full = round(share * BAR_CHARACTERS)
         bar = f"[{'#' * full}{'.' * (BAR_CHARACTERS - full)}] " if self._is_terminal else ""
         left = f", {_time(seconds / share - seconds)} left" if share > 0.01 else ""
-        return (f"{self._what} {bar}{share:4.0%}  {self._done} of {self._count}, {size(self._done_bytes)}, "
-                f"{size(self._done_bytes / seconds)}/s{left}")  # fmt: skip
+        speed = f", {size(self._done_bytes)}, {size(self._done_bytes / seconds)}/s" if self._size_bytes else ""
+        return f"{self._what} {bar}{share:4.0%}  {self._done} of {self._count}{speed}{left}"
 
 
 def size(size_bytes: float) -> str:

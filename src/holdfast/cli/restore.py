@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings
+from holdfast.cli.ground import add_command, add_settings
 from holdfast.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 def add(commands: Commands) -> None:
     """Add the command."""
     help_ = "make a new installation from a backup; into an empty folder only"
-    command = commands.add_parser("restore", help=help_, description=help_[0].upper() + help_[1:] + ".")
+    command = add_command(commands, "restore", _restore, help_)
     command.add_argument("source", metavar="SOURCE", type=Path, help="the folder that was the target of backups")
     command.add_argument("--generation", metavar="NAME", help="that backup instead of the newest")
     command.add_argument("--key-file", metavar="FILE", type=Path, help="a copy of the registry's key file, if the "
                          "backup was made without keys")  # fmt: skip
     add_settings(command)
-    command.set_defaults(run=_restore)
 
 
 def _restore(settings: Settings, options: argparse.Namespace) -> int:

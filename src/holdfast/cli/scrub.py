@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text, repository_ref
 from holdfast.cli.progress import Progress, size
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
     group = commands.add_parser("scrub", help="verify what is kept", description="Verify what is kept.")
     actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
     help_ = "read blobs and manifests to their end and tell what is damaged; such is not served any more"
-    action = actions.add_parser("run", help=help_, description=help_[0].upper() + help_[1:] + ".")
+    action = add_command(actions, "run", _run, help_)
     which = action.add_mutually_exclusive_group(required=True)
     which.add_argument("--all", action="store_true", help="everything, what was not verified for longest first")
     which.add_argument("--repository", metavar="NAME", help="what a repository of the default registry holds")
@@ -35,26 +35,22 @@ def add(commands: Commands) -> None:
                         "can be read either, as when the disk is really lost")  # fmt: skip
     action.add_argument("--json", action="store_true", help="print it for machines: a JSON document a line")
     add_settings(action)
-    action.set_defaults(run=_run)
     help_ = "tell how much was verified lately, and what is damaged"
-    action = actions.add_parser("status", help=help_, description=help_[0].upper() + help_[1:] + ".")
+    action = add_command(actions, "status", _status, help_)
     action.add_argument("--days", metavar="N", type=int, default=30, help="what counts as lately [30]")
     action.add_argument("--json", action="store_true", help="print it for machines")
     add_settings(action)
-    action.set_defaults(run=_status)
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
-    from holdfast.model.names import Registry, RepositoryRef
 
     status = 0
 
     def run() -> None:
         nonlocal status
-        home = Registry(settings.account, settings.region)
-        repository = RepositoryRef(home, options.repository) if options.repository else None
-        wanted = registry.scrub.Wanted(options.digest, repository)
+        at = repository_ref(settings, options.repository) if options.repository else None
+        wanted = registry.scrub.Wanted(options.digest, at)
         on = backends(settings)
         counts = {"sound": 0, "damaged": 0, "unreadable": 0}
         with Progress(quiet=options.json) as progress:

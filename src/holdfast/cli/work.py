@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -30,11 +30,10 @@ def add(commands: Commands) -> None:
         ("retry", _retry, "let an item that waits, or was given up, be done now"),
         ("forget", _forget, "forget an item that was given up"),
     ):
-        action = actions.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        action = add_command(actions, name, run, help_)
         if name != "list":
             action.add_argument("item_id", metavar="NUMBER", type=int)
         add_settings(action)
-        action.set_defaults(run=run)
 
 
 def _list(settings: Settings, _options: argparse.Namespace) -> int:
