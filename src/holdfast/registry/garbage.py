@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
     from holdfast.registry.work import Job
     from holdfast.store import Transaction
-    from holdfast.store.garbage import Candidate, Figures, Freed, Halt, Quarantined
+    from holdfast.store.garbage import Candidate, Figures, Freed, Quarantined
+    from holdfast.store.gc_runs import Halt
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def run(
     tally = Tally()
     with on.database.transaction() as tx:
         step(tx, tally)
-        number = store.garbage.begin_run(tx, on.clock())
+        number = store.gc_runs.begin(tx, on.clock())
     found = plan(on)
     tally.more = len(found.needed) + len(found.unneeded) >= MOST or len(found.expired) >= MOST
     tally.halted = _halted(on, found)
@@ -147,7 +148,7 @@ def run(
             _halt(on, tally.halted, 0)
     with on.database.transaction() as tx:
         step(tx, tally)
-        store.garbage.end_run(tx, number, on.clock(), asdict(tally), RUNS_KEPT)
+        store.gc_runs.end(tx, number, on.clock(), asdict(tally), RUNS_KEPT)
     if tally.quarantined or tally.blobs:
         log.info("garbage: %d links quarantined, %d blobs of %d bytes removed, %d bytes freed",
                  tally.quarantined, tally.blobs, tally.expected_bytes, tally.freed_bytes)  # fmt: skip
@@ -161,7 +162,7 @@ def _portions(items: list[Any]) -> list[list[Any]]:
 def _halted(on: Backends, found: Plan) -> str | None:
     """Why nothing may be done; a plan that is surprising halts until somebody confirms it."""
     with on.database.snapshot() as tx:
-        halt = store.garbage.halt(tx)
+        halt = store.gc_runs.halt(tx)
     is_surprising = found.surprise >= SURPRISING_BLOBS and found.surprise > on.limits.surprising_share * found.blobs
     if halt is not None and not (halt.is_confirmed and halt.planned):
         return halt.reason
@@ -178,7 +179,7 @@ def _halted(on: Backends, found: Plan) -> str | None:
 
 def _halt(on: Backends, reason: str, planned: int) -> None:
     with on.database.transaction() as tx:
-        store.garbage.set_halt(tx, reason, planned, on.clock())
+        store.gc_runs.set_halt(tx, reason, planned, on.clock())
     log.critical("garbage collection is halted: %s", reason)
 
 
@@ -192,7 +193,7 @@ def _quarantine(on: Backends, tx: Transaction, candidates: list[Candidate], tall
         else:
             gone += store.garbage.quarantine(tx, one.repository_id, one.digest, on.clock())
     tally.quarantined += gone
-    store.garbage.use_halt(tx, gone)
+    store.gc_runs.use_halt(tx, gone)
 
 
 def _release(on: Backends, tx: Transaction, links: list[Quarantined], tally: Tally) -> list[Freed]:
@@ -201,7 +202,7 @@ def _release(on: Backends, tx: Transaction, links: list[Quarantined], tally: Tal
     found = (store.garbage.release(tx, link, now - on.limits.quarantine, now) for link in links)
     freed = [one for one in found if one is not None]
     store.counters.add(tx, GONE, len(freed))
-    store.garbage.use_halt(tx, len(links))
+    store.gc_runs.use_halt(tx, len(links))
     tally.blobs += len(freed)
     tally.expected_bytes += sum(one.size_bytes for one in freed)
     return freed
@@ -229,7 +230,7 @@ def _delete(on: Backends, freed: list[Freed], tally: Tally) -> None:
 def status(on: Backends, runs: int = 5) -> Status:
     """How the collector stands, and what it did last."""
     with on.database.snapshot() as tx:
-        return Status(store.garbage.figures(tx, on.clock()), store.garbage.halt(tx), store.garbage.runs(tx, runs))
+        return Status(store.garbage.figures(tx, on.clock()), store.gc_runs.halt(tx), store.gc_runs.latest(tx, runs))
 
 
 def figures(on: Backends) -> dict[str, float]:
@@ -256,9 +257,9 @@ def repair(on: Backends) -> int:
             found = store.garbage.page(tx, after, AT_ONCE)
             repaired += sum(store.garbage.repair(tx, link, on.clock()) for link in found)
             if not found:
-                halt = store.garbage.halt(tx)
+                halt = store.gc_runs.halt(tx)
                 if halt is not None and halt.planned == 0:
-                    store.garbage.clear_halt(tx)
+                    store.gc_runs.clear_halt(tx)
                 return repaired
         after = found[-1].blob_id
 
@@ -266,9 +267,9 @@ def repair(on: Backends) -> int:
 def confirm(on: Backends) -> Halt:
     """Let happen what was surprising."""
     with on.database.transaction() as tx:
-        halt = store.garbage.halt(tx)
+        halt = store.gc_runs.halt(tx)
         if halt is None or halt.is_confirmed:
             raise NothingHalted
-        store.garbage.confirm_halt(tx)
+        store.gc_runs.confirm_halt(tx)
         store.work.add(tx, CollectGarbage(), on.clock())
     return halt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, tuple_, update
@@ -11,7 +10,7 @@ from holdfast.model.images import ACTIVE, ImageId
 from holdfast.model.names import Registry
 from holdfast.model.replication import Backfill, BackfillResult, BackfillStatus, Copied, Progress
 from holdfast.store.statements import Statement, insertion
-from holdfast.store.tables import EPOCH, backfill_results, backfills, manifests, registries, tags
+from holdfast.store.tables import backfill_results, backfills, manifests, microseconds, registries, tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +137,7 @@ def page(tx: Transaction, registry: Registry, after: Place, forgotten: datetime,
 
 def place(backfill: Backfill) -> Place:
     """The place of a backfill in a list."""
-    return (backfill.started_at - EPOCH) // timedelta(microseconds=1), backfill.id
+    return microseconds(backfill.started_at), backfill.id
 
 
 def change(tx: Transaction, backfill_id: str, status: BackfillStatus) -> None:

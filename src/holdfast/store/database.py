@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from holdfast.store.hot import HotReads
-    from holdfast.store.statements import Row, Statement
+    from holdfast.store.statements import Row, Statement, Worded
 
 
 class Content(NamedTuple):
@@ -33,23 +33,36 @@ class WouldWait(BaseException):
 
 
 class Transaction(ABC):
-    """An open transaction, in which statements are run."""
+    """An open transaction, in which statements are run by a connection of the driver."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
 
     @abstractmethod
+    def _worded(self, statement: Statement) -> Worded:
+        """A statement in the words of the database."""
+
     def run(self, statement: Statement, **parameters: Any) -> int:
         """Run a statement; how many rows it changed."""
+        count: int = self._driver.execute(*self._worded(statement).bound(parameters)).rowcount
+        return count
 
-    @abstractmethod
     def run_each(self, statement: Statement, rows: Sequence[Row]) -> None:
         """Run a statement once for each row of parameters."""
+        worded = self._worded(statement)
+        text = worded.bound(rows[0])[0]
+        self._driver.cursor().executemany(text, [worded.bound(row)[1] for row in rows])
 
-    @abstractmethod
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Every row that a statement finds."""
+        worded = self._worded(statement)
+        return worded.rows(self._driver.execute(*worded.bound(parameters)).fetchall())
 
-    @abstractmethod
     def first(self, statement: Statement, **parameters: Any) -> Row | None:
         """The first row that a statement finds."""
+        worded = self._worded(statement)
+        found = self._driver.execute(*worded.bound(parameters)).fetchone()
+        return worded.rows([found])[0] if found else None
 
     @abstractmethod
     def portions(self, statement: Statement, size: int, **parameters: Any) -> Iterator[list[Row]]:

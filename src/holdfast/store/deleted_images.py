@@ -10,19 +10,19 @@ from holdfast.model.deleted import DeletedImage
 from holdfast.store import images, tag_history
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import (
-    EPOCH,
     Instant,
     deleted_images,
     deleted_references,
     image_replications,
     image_scans,
     image_signings,
+    instant,
     manifest_bodies,
     manifest_references,
     manifests,
+    microseconds,
     tags,
 )
-from holdfast.store.tables.basis import MICROSECOND
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -132,7 +132,7 @@ _ERASE_OF = Statement(delete(deleted_images).where(deleted_images.c.id.in_(_OF_R
 
 def bury(tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:
     """Delete an image with its tags so that it can come back."""
-    named = [[row["name"], _number(row["tagged_at"])] for row in tx.all(_TAGS, which=image.id)]
+    named = [[row["name"], microseconds(row["tagged_at"])] for row in tx.all(_TAGS, which=image.id)]
     facts = {table.name: [_packed(table, row) for row in tx.all(_READ_FACTS[table.name], which=image.id)]
              for table in _FACTS}  # fmt: skip
     tx.run(_BURY, which=image.id, now=now, tag_list=named, fact_list=facts)
@@ -151,7 +151,7 @@ def restore(tx: Transaction, repository: Repository, deleted: DeletedImage, free
     tx.run(_RESTORE_REFERENCES, which=deleted.id)
     for name, tagged_at in named:
         tx.run(
-            _INSERT_TAG, repository_id=repository.id, name=name, manifest_id=deleted.id, tagged_at=_instant(tagged_at),
+            _INSERT_TAG, repository_id=repository.id, name=name, manifest_id=deleted.id, tagged_at=instant(tagged_at),
             is_active=deleted.status == "ACTIVE",
         )  # fmt: skip
     for table in _FACTS:
@@ -204,22 +204,14 @@ def _value(row: Row) -> DeletedImage:
     return DeletedImage(**{**row, "tags": tuple(name for name, _ in row["tags"])})
 
 
-def _number(instant: datetime) -> int:
-    return (instant - EPOCH) // MICROSECOND
-
-
-def _instant(number: int) -> datetime:
-    return EPOCH + number * MICROSECOND
-
-
 def _packed(table: Table, row: Row) -> Row:
     """A row as JSON can keep it."""
-    return {name: _number(value) if _is_instant(table, name) and value is not None else value
+    return {name: microseconds(value) if _is_instant(table, name) and value is not None else value
             for name, value in row.items()}  # fmt: skip
 
 
 def _unpacked(table: Table, packed: Row) -> Row:
-    return {name: _instant(value) if _is_instant(table, name) and value is not None else value
+    return {name: instant(value) if _is_instant(table, name) and value is not None else value
             for name, value in packed.items()}  # fmt: skip
 
 

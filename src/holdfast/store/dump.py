@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,12 @@ from sqlalchemy import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, S
 
 from holdfast.store.statements import Statement
 from holdfast.store.tables import (
-    EPOCH,
     Instant,
     blobs,
     damaged_objects,
     deletion_holds,
     metadata,
+    microseconds,
     objects,
     upload_parts,
     uploads,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32  # rows: a manifest may have four megabytes
 IN_PROGRESS = {uploads, upload_parts, deletion_holds, damaged_objects}
-_MICROSECOND = timedelta(microseconds=1)
 
 _KINDS: tuple[tuple[type[Any], str], ...] = (
     (Instant, "instant"), (Boolean, "bool"), (JSON, "json"), (LargeBinary, "bytes"), (Float, "float"),
@@ -182,7 +181,7 @@ def _told(value: Any, kind: str) -> Any:
         return None
     if kind == "instant":
         assert isinstance(value, datetime)
-        return (value - EPOCH) // _MICROSECOND
+        return microseconds(value)
     return bytes(value) if kind == "bytes" else value
 
 

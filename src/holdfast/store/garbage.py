@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, exists, func, insert, literal, select, union_all, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from holdfast.model.repositories import Encryption
 from holdfast.store.statements import Statement, insertion
@@ -18,8 +19,6 @@ from holdfast.store.tables import (
     blobs,
     deleted_references,
     gc_candidates,
-    gc_halts,
-    gc_runs,
     manifest_references,
     objects,
     quarantined_links,
@@ -43,12 +42,14 @@ _quarantined = (quarantined_links.c.repository_id == _repository_id, quarantined
 _now = bindparam("now", type_=quarantined_links.c.quarantined_at.type)
 _limit: Any = bindparam("limit")
 
-_POSTPONE = Statement(
-    update(gc_candidates)
-    .where(gc_candidates.c.repository_id == bindparam("in_repository"), gc_candidates.c.digest == bindparam("of"))
-    .values(due_at=bindparam("due"))
+_insert_candidate = upsert(gc_candidates)  # SQLite knows the same words
+_SUSPECT = Statement(
+    _insert_candidate.on_conflict_do_update(
+        index_elements=[gc_candidates.c.repository_id, gc_candidates.c.digest],
+        set_={"due_at": _insert_candidate.excluded.due_at},
+    ),
+    ["repository_id", "digest", "due_at"],
 )
-_ADD = insertion(gc_candidates)
 _ADD_OF_DELETED = Statement(
     insert(gc_candidates).from_select(
         ["repository_id", "digest", "due_at"],
@@ -140,6 +141,7 @@ _NEEDING = Statement(
     .distinct()
 )
 _LINK = insertion(repository_blobs)
+_LINKED = Statement(select(literal(1)).where(*_link))
 _this = (
     quarantined_links.c.blob_id == bindparam("which"),
     quarantined_links.c.repository_id == bindparam("of_repository"),
@@ -173,18 +175,6 @@ _COUNT_QUARANTINED = Statement(select(func.count()).select_from(quarantined_link
 _COUNT_CANDIDATES = Statement(select(func.count()).where(gc_candidates.c.due_at <= bindparam("now")))
 _COUNT_DOOMED = Statement(select(func.count()).where(objects.c.expires_at == EPOCH))
 
-_BEGIN = insertion(gc_runs)
-_END = Statement(
-    update(gc_runs).where(gc_runs.c.id == bindparam("run")).values(ended_at=bindparam("at"), outcome=bindparam("so"))
-)
-_LAST = Statement(select(gc_runs).where(gc_runs.c.ended_at.is_not(None)).order_by(gc_runs.c.id.desc()).limit(_limit))
-_FORGET_RUNS = Statement(delete(gc_runs).where(gc_runs.c.id <= bindparam("upto")))
-_HALT = Statement(select(gc_halts))
-_SET_HALT = insertion(gc_halts)
-_CLEAR_HALT = Statement(delete(gc_halts))
-_CONFIRM = Statement(update(gc_halts).values(is_confirmed=True))
-_USE = Statement(update(gc_halts).values(planned=gc_halts.c.planned - bindparam("gone")))
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -212,16 +202,6 @@ class Freed:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
-    """Why nothing is collected until somebody confirms it."""
-
-    reason: str
-    halted_at: datetime
-    planned: int
-    is_confirmed: bool
-
-
 class StillReferenced(Exception):
     """A blob that no repository links is needed by an image: the rows disagree, and nobody may guess."""
 
@@ -231,8 +211,7 @@ class StillReferenced(Exception):
 
 def suspect(tx: Transaction, repository_id: int, digest: str, due_at: datetime) -> None:
     """Have a link looked at, not before an instant."""
-    if tx.run(_POSTPONE, in_repository=repository_id, of=digest, due=due_at) == 0:
-        tx.run(_ADD, repository_id=repository_id, digest=digest, due_at=due_at)
+    tx.run(_SUSPECT, repository_id=repository_id, digest=digest, due_at=due_at)
 
 
 def suspect_parts(tx: Transaction, deleted_image_id: int, due_at: datetime) -> None:
@@ -361,9 +340,6 @@ def _is_linked(tx: Transaction, link: Quarantined) -> bool:
     return tx.first(_LINKED, repository_id=link.repository_id, digest=link.digest) is not None
 
 
-_LINKED = Statement(select(literal(1)).where(*_link))
-
-
 def _scopes_that_need(tx: Transaction, blob: Row) -> set[str]:
     rows = tx.all(_SCOPES, digest=blob["digest"], registry_id=blob["registry_id"])
     return {_scope(row) for row in rows}
@@ -373,7 +349,7 @@ def _scope(row: Row) -> str:
     return Encryption(row["encryption_type"], row["kms_key"]).key_scope
 
 
-# ---- Figures, runs and halts
+# ---- Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,49 +377,3 @@ def figures(tx: Transaction, now: datetime) -> Figures:
 def latest_blob(tx: Transaction) -> int:
     """The number of the blob that was made last: as many were ever made."""
     return int(tx.value(_LATEST_BLOB) or 0)
-
-
-def begin_run(tx: Transaction, now: datetime) -> int:
-    """Note that a run begins; its number."""
-    return int(tx.value(_BEGIN, started_at=now, ended_at=None, outcome={}))
-
-
-def end_run(tx: Transaction, run: int, now: datetime, outcome: dict[str, Any], keep: int) -> None:
-    """Note what a run did, and forget those of long ago."""
-    tx.run(_END, run=run, at=now, so=outcome)
-    tx.run(_FORGET_RUNS, upto=run - keep)
-
-
-def runs(tx: Transaction, limit: int) -> list[Row]:
-    """The runs that ended last, the latest first."""
-    return tx.all(_LAST, limit=limit)
-
-
-def halt(tx: Transaction) -> Halt | None:
-    """Why nothing is collected, if that is so."""
-    row = tx.first(_HALT)
-    return Halt(row["reason"], row["halted_at"], row["planned"], row["is_confirmed"]) if row else None
-
-
-def set_halt(tx: Transaction, reason: str, planned: int, now: datetime) -> None:
-    """Collect nothing more until somebody confirms it."""
-    tx.run(_CLEAR_HALT)
-    tx.run(_SET_HALT, id=1, reason=reason, halted_at=now, planned=planned, is_confirmed=False)
-
-
-def confirm_halt(tx: Transaction) -> None:
-    """Let what was planned go after all."""
-    tx.run(_CONFIRM)
-
-
-def use_halt(tx: Transaction, gone: int) -> None:
-    """Count what went of that which was confirmed; when all did, the next surprise halts again."""
-    tx.run(_USE, gone=gone)
-    found = halt(tx)
-    if found is not None and found.planned <= 0:
-        tx.run(_CLEAR_HALT)
-
-
-def clear_halt(tx: Transaction) -> None:
-    """Nothing is surprising any more."""
-    tx.run(_CLEAR_HALT)

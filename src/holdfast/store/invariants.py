@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import exists, func, select
 
+from holdfast.store.objects import HELD
 from holdfast.store.statements import Statement
 from holdfast.store.tables import (
     blobs,
@@ -62,15 +63,7 @@ _RULES = {
         select(repositories.c.name).where(repositories.c.deleted_at.is_(None), repositories.c.image_count != _images)
     ),
 }
-_NEEDED = Statement(
-    select(objects.c.key).where(
-        objects.c.sealed.is_(None),
-        or_(
-            exists().where(blobs.c.object_key == objects.c.key),
-            exists().where(upload_parts.c.object_key == objects.c.key),
-        ),
-    )
-)
+_NEEDED = Statement(select(objects.c.key).where(HELD))
 
 _KEPT = {
     table.name: Statement(select(func.count()).select_from(table))

@@ -15,12 +15,10 @@ if TYPE_CHECKING:
     from holdfast.store.database import Transaction
 
 _key: Any = objects.c.key
-_held = objects.c.sealed.is_(None) & (
-    _key.in_(select(blobs.c.object_key)) | _key.in_(select(upload_parts.c.object_key))
-)
+HELD = objects.c.sealed.is_(None) & (_key.in_(select(blobs.c.object_key)) | _key.in_(select(upload_parts.c.object_key)))
 _KNOWN = Statement(select(_key).where(_key.in_(bindparam("keys", expanding=True))))
-_HELD = Statement(select(_key).where(_held, _key > bindparam("after")).order_by(_key).limit(bindparam("limit")))
-_IS_HELD = Statement(select(_key).where(_held, _key == bindparam("which")))
+_HELD = Statement(select(_key).where(HELD, _key > bindparam("after")).order_by(_key).limit(bindparam("limit")))
+_IS_HELD = Statement(select(_key).where(HELD, _key == bindparam("which")))
 
 
 def known(tx: Transaction, keys: Collection[str]) -> set[str]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from holdfast.store.database import Thing
-    from holdfast.store.statements import Row, Statement
+    from holdfast.store.statements import Row, Statement, Worded
 
     Connection = psycopg.Connection[Any]
 
@@ -102,34 +102,15 @@ class PostgresTransaction(Transaction):
     """An open transaction of PostgreSQL."""
 
     def __init__(self, driver: Connection) -> None:
-        self._driver = driver
+        super().__init__(driver)
         self.outdated: set[str] = set()
+
+    def _worded(self, statement: Statement) -> Worded:
+        return statement.for_postgresql
 
     def outdate(self, at: RepositoryRef | None) -> None:
         """Say what other processes may not remember any more."""
         self.outdated.add(name_of(at))
-
-    def run(self, statement: Statement, **parameters: Any) -> int:
-        """Run a statement; how many rows it changed."""
-        return self._driver.execute(*statement.for_postgresql.bound(parameters)).rowcount
-
-    def run_each(self, statement: Statement, rows: Sequence[Row]) -> None:
-        """Run a statement once for each row of parameters."""
-        worded = statement.for_postgresql
-        text = worded.bound(rows[0])[0]
-        with self._driver.cursor() as cursor:
-            cursor.executemany(text, [worded.bound(row)[1] for row in rows])
-
-    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
-        """Every row that a statement finds."""
-        worded = statement.for_postgresql
-        return worded.rows(self._driver.execute(*worded.bound(parameters)).fetchall())
-
-    def first(self, statement: Statement, **parameters: Any) -> Row | None:
-        """The first row that a statement finds."""
-        worded = statement.for_postgresql
-        found = self._driver.execute(*worded.bound(parameters)).fetchone()
-        return worded.rows([found])[0] if found else None
 
     def portions(self, statement: Statement, size: int, **parameters: Any) -> Iterator[list[Row]]:
         """Every row that a statement finds, so many at a time; the server keeps the rest."""
@@ -221,13 +202,19 @@ class PostgresDatabase:
 
     @contextmanager
     def _begun(self, begin: str) -> Iterator[PostgresTransaction]:
+        asked = _seconds()
+        with self._until_commit(begin) as (driver, answer):
+            if answer.nextset():
+                self._clock.set(answer.fetchall()[0][0], asked)
+            yield PostgresTransaction(driver)
+
+    @contextmanager
+    def _until_commit(self, begin: str) -> Iterator[tuple[Connection, psycopg.Cursor[Any]]]:
+        """A connection in a transaction, with what was answered to its beginning; rolled back if the block raises."""
         with _refusing():
-            asked = _seconds()
             driver, answer = self._run(begin)
             try:
-                if answer.nextset():
-                    self._clock.set(answer.fetchall()[0][0], asked)
-                yield PostgresTransaction(driver)
+                yield driver, answer
                 driver.execute("COMMIT", prepare=False)
             except BaseException as fault:
                 self._give_up(driver, fault)
@@ -246,17 +233,10 @@ class PostgresDatabase:
     def _beside_writers(self, at: RepositoryRef | None) -> Iterator[tuple[Any, bool]]:
         """How to run reads while nobody writes, and whether nobody does."""
         words = ["BEGIN", _ask_for_locks(at)]
-        with _refusing():
-            driver, answer = self._run("; ".join(words))
-            try:
-                answer.nextset()
-                is_alone = bool(answer.fetchall()[0][0])
-                yield lambda text, values=(): driver.execute(text.replace("?", "%s"), values, binary=True), is_alone
-                driver.execute("COMMIT", prepare=False)
-            except BaseException as fault:
-                self._give_up(driver, fault)
-                raise
-            self._idle.append(driver)
+        with self._until_commit("; ".join(words)) as (driver, answer):
+            answer.nextset()
+            is_alone = bool(answer.fetchall()[0][0])
+            yield lambda text, values=(): driver.execute(text.replace("?", "%s"), values, binary=True), is_alone
 
     def _notify(self, channel: str, text: str) -> None:
         self._read("SELECT pg_notify(?, ?)", (channel, text))

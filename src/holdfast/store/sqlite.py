@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.store.database import Thing
-    from holdfast.store.statements import Row, Statement
+    from holdfast.store.statements import Row, Statement, Worded
 
 log = logging.getLogger(__name__)
 
@@ -36,26 +36,8 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_st
 class SqliteTransaction(Transaction):
     """An open transaction of SQLite."""
 
-    def __init__(self, driver: sqlite3.Connection) -> None:
-        self._driver = driver
-
-    def run(self, statement: Statement, **parameters: Any) -> int:
-        """Run a statement; how many rows it changed."""
-        return self._driver.execute(*statement.for_sqlite.bound(parameters)).rowcount
-
-    def run_each(self, statement: Statement, rows: Sequence[Row]) -> None:
-        """Run a statement once for each row of parameters."""
-        text = statement.for_sqlite.bound(rows[0])[0]
-        self._driver.executemany(text, [statement.for_sqlite.bound(row)[1] for row in rows])
-
-    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
-        """Every row that a statement finds."""
-        return statement.for_sqlite.rows(self._driver.execute(*statement.for_sqlite.bound(parameters)).fetchall())
-
-    def first(self, statement: Statement, **parameters: Any) -> Row | None:
-        """The first row that a statement finds."""
-        found = self._driver.execute(*statement.for_sqlite.bound(parameters)).fetchone()
-        return statement.for_sqlite.rows([found])[0] if found else None
+    def _worded(self, statement: Statement) -> Worded:
+        return statement.for_sqlite
 
     def portions(self, statement: Statement, size: int, **parameters: Any) -> Iterator[list[Row]]:
         """Every row that a statement finds, so many at a time."""

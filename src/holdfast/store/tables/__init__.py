@@ -23,7 +23,9 @@ from holdfast.store.tables.accounts import (
 from holdfast.store.tables.basis import (
     EPOCH,
     Instant,
+    instant,
     metadata,
+    microseconds,
 )
 from holdfast.store.tables.blobs import (
     blobs,
@@ -141,6 +143,7 @@ __all__ = [
     "image_replications",
     "image_scans",
     "image_signings",
+    "instant",
     "kms_aliases",
     "kms_keys",
     "lifecycle_policies",
@@ -151,6 +154,7 @@ __all__ = [
     "manifests",
     "memory_leases",
     "metadata",
+    "microseconds",
     "objects",
     "pull_exclusions",
     "quarantined_links",

@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(value: datetime) -> int:
+    """An instant as whole microseconds since 1970."""
+    return (value - EPOCH) // _MICROSECOND
+
+
+def instant(value: int) -> datetime:
+    """The instant of so many microseconds since 1970."""
+    return EPOCH + value * _MICROSECOND
 
 
 class Instant(TypeDecorator[datetime]):
@@ -22,11 +32,11 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> int | None:
         """From the program to the database."""
-        return None if value is None else (value - EPOCH) // MICROSECOND
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: int | None, _dialect: Dialect) -> datetime | None:
         """From the database to the program."""
-        return None if value is None else EPOCH + value * MICROSECOND
+        return None if value is None else instant(value)
 
 
 metadata = MetaData(
