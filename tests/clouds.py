@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.seaweed import free_ports
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,6 +17,7 @@ from tests import databases
 from tests.accounts import Account
 from tests.callers import Aws, Http, Registry
 from tests.clouds import Azurite
+from tests.faults import Faults
 from tests.seaweed import SeaweedFS
 
 if TYPE_CHECKING:
@@ -206,6 +207,14 @@ def seaweed(tmp_path_factory):
     server = SeaweedFS(tmp_path_factory.mktemp("seaweed") / "data")
     yield server
     server.stop()
+
+
+@pytest.fixture
+def faults(seaweed):
+    """What stands before that server, and may let it have a bad day."""
+    proxy = Faults(seaweed.port)
+    yield proxy
+    proxy.stop()
 
 
 @pytest.fixture(scope="session")

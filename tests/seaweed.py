@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from tests.ports import free_ports
 
 KEY_ID, SECRET = "AKIASEAWEEDFSEXAMPLE", "a-secret-of-the-tests-alone"
 REGION = "us-east-1"
@@ -85,12 +86,3 @@ class SeaweedFS:
         """End it."""
         self.process.kill()
         self.process.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [bound.getsockname()[1] for bound in sockets]
-    for bound in sockets:
-        bound.close()
-    return ports

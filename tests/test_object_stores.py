@@ -12,20 +12,12 @@ import pytest
 from tests import builders
 from tests.callers import Registry
 from tests.crash.test_kill import Ledger, audit, load_until_killed
-from tests.faults import Faults
 from tests.seaweed import BUCKET
 from tests.test_settings import serve
 
 pytestmark = pytest.mark.xdist_group("object stores")
 
 LAYER = 20 * 1024 * 1024  # three parts
-
-
-@pytest.fixture
-def faults(seaweed):
-    proxy = Faults(seaweed.port)
-    yield proxy
-    proxy.stop()
 
 
 @pytest.fixture

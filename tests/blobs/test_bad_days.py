@@ -11,19 +11,11 @@ from holdfast.blobs import DataKeys, KeyRing, ObjectDamaged, ObjectMissing, Seal
 from holdfast.blobs.remote import RemoteStore
 from holdfast.model import object_stores
 from tests.blobs.test_stores import PART, content, read, write
-from tests.faults import Faults
 from tests.seaweed import BUCKET
 
 pytestmark = pytest.mark.xdist_group("object stores")
 
 HANGING_SECONDS = 60  # far more than any of these should take, and far less than for ever
-
-
-@pytest.fixture
-def faults(seaweed):
-    proxy = Faults(seaweed.port)
-    yield proxy
-    proxy.stop()
 
 
 @pytest.fixture

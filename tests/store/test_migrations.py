@@ -14,20 +14,12 @@ from sqlalchemy import text
 from holdfast.store import SqliteDatabase, migrations, open_database
 from holdfast.store.migrations import SchemaTooNew, is_current, migrate
 from holdfast.store.tables import metadata
-from tests.postgres import Postgres
 
 STEPS = sorted(path.stem for path in (Path(migrations.__file__).parent / "versions").glob("0*.py"))
 TABLES = {
     "sqlite": "SELECT count(*) FROM sqlite_master",
     "postgresql": "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'",
 }
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    server = Postgres()
-    yield server
-    server.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

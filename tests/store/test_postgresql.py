@@ -4,20 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.postgres import Postgres
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    server = Postgres()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def url(postgres):
-    return postgres.url(postgres.create())
-
 
 def test_a_push_and_a_pull(start, url):
     product = start("--database", url)

@@ -16,7 +16,6 @@ from holdfast.store import WouldWait, open_database
 from holdfast.store.migrations import migrate
 from holdfast.store.remembered import LEASE_SECONDS, TIME_TO_LIVE_SECONDS, Memory
 from tests import databases
-from tests.postgres import Postgres
 from tests.registry import ground
 from tests.registry.ground import AT, Clock, push, put
 
@@ -38,18 +37,6 @@ def memory(seconds):
     memory = Memory(seconds, most_bytes=5000)
     memory.lengthen(seconds.now)
     return memory
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    server = Postgres()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def url(postgres):
-    return postgres.url(postgres.create())
 
 
 @pytest.fixture
