@@ -28,8 +28,9 @@ from holdfast.blobs import (
     StoreUnavailable,
 )
 from holdfast.blobs.keys import WrongKey
-from holdfast.blobs.secret_files import fsync_folder, write_secret_file
-from holdfast.blobs.vault import Vault, VaultFault
+from holdfast.blobs.secret_files import write_secret_file
+from holdfast.blobs.system import fsync_folder
+from holdfast.blobs.vault import Vault, VaultFault, has_something
 from holdfast.http import Response, certificates, metrics, processes
 from holdfast.http.server import Server
 from holdfast.model import object_stores
@@ -261,7 +262,7 @@ def open_key_service(settings: Settings) -> KeyService:
 
 def key_file_path(settings: Settings) -> Path:
     """Where the key file is, if the registry's own key lies in one."""
-    return settings.data.absolute() / "keys" / "local.json"
+    return settings.data.absolute() / KEY_FILE
 
 
 def _require_keys(on: registry.Backends, *, may_make: bool = False) -> None:
@@ -296,7 +297,7 @@ def prepare(settings: Settings, on: registry.Backends) -> Path:
     except WrongKey:
         raise BadSetting(
             "The keys of this node are not those of the database, which another node made: copy its "
-            f"keys/local.json to {settings.data}, then start again. Nothing was changed."
+            f"{KEY_FILE} to {settings.data}, then start again. Nothing was changed."
         ) from None
     registry.rewraps.want_backfill(on)
     path = credentials_path(settings)
@@ -469,11 +470,13 @@ def restore(
     half = data / RESTORING
     try:
         vault = Vault.open(source)
-        generation = vault.generation(name) if name else _newest(vault)
+        generation = vault.generation(name) if name else vault.newest()
+        if generation is None:
+            raise BadSetting(f"{vault.folder} holds no finished backup")
         if half.exists() and half.read_text() != generation.name:
             raise BadSetting(f"--data {settings.data} is half restored from another backup, {half.read_text()}: "
                              "name that one with --generation, or empty the folder")  # fmt: skip
-        if not half.exists() and (holds_data(settings) or _has_something(data)):
+        if not half.exists() and (holds_data(settings) or (data.is_dir() and has_something(data))):
             raise BadSetting(f"--data {settings.data} is not empty: a backup is restored into a new folder only")
         key_path = keys or generation.folder / "secrets" / KEY_FILE
         if settings.keys is None:
@@ -496,17 +499,6 @@ def restore(
     half.unlink()
     fsync_folder(data)
     return generation, lost
-
-
-def _newest(vault: Vault) -> Generation:
-    generations = vault.generations()
-    if not generations:
-        raise BadSetting(f"{vault.folder} holds no finished backup")
-    return generations[-1]
-
-
-def _has_something(folder: Path) -> bool:
-    return folder.is_dir() and any(path.name != "lost+found" for path in folder.iterdir())
 
 
 def _restore_secret(data: Path, name: str, source: Path) -> None:

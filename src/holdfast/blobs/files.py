@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from holdfast.blobs.interface import ObjectMissing, OutOfSpace, is_key
+from holdfast.blobs.system import fsync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ class FileStore:
                 self._system.unlink(name)
         # It must not come back when nobody knows of it any more; nor if it was somebody else who removed it, and died.
         with suppress(FileNotFoundError):
-            _fsync_folder(self._system, os.path.dirname(path))
+            fsync_folder(os.path.dirname(path), self._system)
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under a key."""
@@ -123,7 +124,7 @@ class FileWriter:
             self._system.close(self._fd)
             self._fd = None
             self._system.rename(self._partial, self._path)
-            _fsync_folder(self._system, self._folder)
+            fsync_folder(self._folder, self._system)
 
     def discard(self) -> None:
         """Close and remove the provisional file."""
@@ -200,14 +201,6 @@ def _make_folder(system: System, folder: str) -> None:
         system.mkdir(folder, 0o700)
     except FileExistsError:
         with suppress(PermissionError):  # where we may not look, we did not make it
-            _fsync_folder(system, above)
+            fsync_folder(above, system)
         return
-    _fsync_folder(system, above)
-
-
-def _fsync_folder(system: System, folder: str) -> None:
-    fd = system.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        system.fsync(fd)
-    finally:
-        system.close(fd)
+    fsync_folder(above, system)

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from holdfast.blobs.keys import KEY_BYTES, KeyRing, UnknownKey
-from holdfast.blobs.secret_files import fsync_folder, replace_secret_file, write_secret_file
+from holdfast.blobs.secret_files import replace_secret_file, write_secret_file
+from holdfast.blobs.system import fsync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

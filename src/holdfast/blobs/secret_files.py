@@ -6,6 +6,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from holdfast.blobs.system import fsync_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -27,15 +29,6 @@ def replace_secret_file(path: Path, text: str) -> None:
     with _draft(path, text) as draft:
         draft.replace(path)
     fsync_folder(path.parent)
-
-
-def fsync_folder(path: Path) -> None:
-    """Return when the names in a folder are on disk."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 @contextmanager

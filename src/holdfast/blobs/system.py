@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 # ruff: noqa: D102 - they are described in the manual of the system
 
@@ -29,3 +31,12 @@ class System(Protocol):
     def close(self, fd: int, /) -> None: ...
     def rename(self, old: str, new: str, /) -> None: ...
     def unlink(self, path: str, /) -> None: ...
+
+
+def fsync_folder(folder: str | Path, system: System = os) -> None:
+    """Return when the names in a folder are on disk."""
+    fd = system.open(os.fspath(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        system.fsync(fd)
+    finally:
+        system.close(fd)

@@ -31,7 +31,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.blobs.files import FileStore
 from holdfast.blobs.interface import ObjectMissing, StoreUnavailable
-from holdfast.blobs.secret_files import fsync_folder, write_secret_file
+from holdfast.blobs.secret_files import write_secret_file
+from holdfast.blobs.system import fsync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,6 +62,11 @@ class Entry(NamedTuple):
     key: str
     sha256: str
     size_bytes: int
+
+
+def has_something(folder: Path) -> bool:
+    """Whether a folder holds more than a new disk does."""
+    return any(path.name != "lost+found" for path in folder.iterdir())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ class Vault:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not (folder / MARK).exists():
-                if any(one.name != "lost+found" for one in folder.iterdir()):
+                if has_something(folder):
                     raise VaultFault(f"{folder} is not empty and holds no backups: choose another folder")
                 write_secret_file(folder / MARK, json.dumps({"format": FORMAT}) + "\n")
         except OSError as fault:
@@ -135,6 +141,10 @@ class Vault:
         """Every finished backup, the oldest first."""
         names = sorted(path.parent.name for path in self.folder.glob("*/manifest.json"))
         return [self.generation(name) for name in names if not name.endswith(PARTIAL)]
+
+    def newest(self) -> Generation | None:
+        """The last finished backup, if there is one."""
+        return next(reversed(self.generations()), None)
 
     def generation(self, name: str) -> Generation:
         """A backup by its name."""

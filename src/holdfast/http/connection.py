@@ -403,8 +403,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.pause_reading()
             return
         if self._lingering:
-            self._is_closing = True
-            self._transport.close()
+            self._hang_up(linger=False)
         else:
             self._end_with(wire.plain(status, text))
 
@@ -415,13 +414,9 @@ class Connection(asyncio.BufferedProtocol):
         """
         self._is_closing = True
         self._transport.write(last_word)
-        if self._is_secure:  # has no way to end one direction
-            self._transport.close()
-            return
-        self._transport.write_eof()
-        self._lingering = 1
-        self._deadline = self._loop.time() + LINGER_SECONDS
-        self._transport.resume_reading()
+        if not self._is_secure:  # which has no way to end one direction
+            self._transport.write_eof()
+        self._hang_up(linger=not self._is_secure)
 
     def _resume(self) -> None:
         """Read on: what was read has been taken."""

@@ -45,6 +45,11 @@ class Guardrail:
         return f"arn:aws:organizations::{self.level}:policy/o-holdfast/service_control_policy/p-{self.name}"
 
 
+def whom(level: str) -> str:
+    """Whom a level binds, for people."""
+    return "all accounts" if level == ALL else f"the account {level}"
+
+
 def check(name: str, document: str) -> None:
     """Refuse what AWS would not take as a service control policy."""
     if not _NAME.fullmatch(name):

@@ -133,8 +133,8 @@ class _Copier:
         self._made = made
         self._verify = verify
         self._journal = vault.journal()
-        generations = vault.generations()
-        self._before = vault.entries(generations[-1]) if generations else iter(())
+        newest = vault.newest()
+        self._before = vault.entries(newest) if newest else iter(())
         self._next = next(self._before, None)
         self.size_bytes = 0
 

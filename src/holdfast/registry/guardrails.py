@@ -20,7 +20,7 @@ class NoSuchGuardrail(NotFound):
 
     def __init__(self, level: str, name: str) -> None:
         super().__init__(
-            f"There is no guardrail '{name}' of {_told(level)}. "
+            f"There is no guardrail '{name}' of {guardrails.whom(level)}. "
             "`holdfast account list-guardrails` shows those there are."
         )
 
@@ -42,7 +42,9 @@ def put(on: Backends, level: str, name: str, document: str | None) -> bool:
         if is_first:
             store.guardrails.put(tx, Guardrail(level, FULL_ACCESS, EVERYTHING, now))
         if len(before | {name}) > MOST:
-            raise LimitExceeded(f"There are {MOST} guardrails of {_told(level)}, and there can be no more: join some")
+            raise LimitExceeded(
+                f"There are {MOST} guardrails of {guardrails.whom(level)}, and there can be no more: join some"
+            )
         store.guardrails.put(tx, Guardrail(level, name, document, now))
         store.counters.bump(tx, store.counters.ACCESS)
     return is_first
@@ -55,7 +57,7 @@ def remove(on: Backends, level: str, name: str) -> None:
             raise NoSuchGuardrail(level, name)
         if name != FULL_ACCESS and not store.guardrails.of_level(tx, level):
             raise InvalidInput(
-                f"{name} is the last guardrail of {_told(level)}; without any, everything is allowed. "
+                f"{name} is the last guardrail of {guardrails.whom(level)}; without any, everything is allowed. "
                 f"If that is meant: holdfast account put-guardrail {level} {FULL_ACCESS}, then remove {name}"
             )
         store.counters.bump(tx, store.counters.ACCESS)
@@ -79,7 +81,3 @@ def list_all(on: Backends) -> list[Guardrail]:
 def _require_level(tx: Transaction, level: str) -> None:
     if level != ALL and not store.accounts.exists(tx, level):
         raise NoSuchAccount(level)
-
-
-def _told(level: str) -> str:
-    return "all accounts" if level == ALL else f"the account {level}"

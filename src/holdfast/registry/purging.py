@@ -54,9 +54,14 @@ def _in_portions(on: Backends, job: Job, portion: int, do: Callable[[Transaction
 def _purge_images(on: Backends, tx: Transaction, before: datetime) -> int:
     found = store.deleted_images.due(tx, before, AT_ONCE)
     for image_id, _, _ in found:
-        store.garbage.suspect_parts(tx, image_id, on.clock() + on.limits.push_time)
-        store.deleted_images.erase(tx, image_id)
+        erase_image(on, tx, image_id)
     return len(found)
+
+
+def erase_image(on: Backends, tx: Transaction, image_id: int) -> None:
+    """Forget a deleted image, and have what it held looked at."""
+    store.garbage.suspect_parts(tx, image_id, on.clock() + on.limits.push_time)
+    store.deleted_images.erase(tx, image_id)
 
 
 def _purge_repository(on: Backends, job: Job, deleted: DeletedRepository) -> None:

@@ -94,7 +94,7 @@ def _check(on: Backends, generation: Generation, watch: Watch) -> list[str]:
     """Open every blob; digests of those that are damaged because the backup did not have their bytes."""
     missing = generation.manifest["missing"]["count"]
     lost: list[str] = []
-    watch.begin("opening", sum(1 for _ in _blobs(on)))
+    watch.begin("opening", generation.manifest["facts"]["rows"]["blobs"])
     for blob in _blobs(on):
         try:
             objects.open_object(on, blob.object_key, blob.size_bytes).close()

@@ -23,7 +23,7 @@ from holdfast.model.errors import (
     RepositoryAlreadyExists,
 )
 from holdfast.model.work import EvaluateLifecycle, PurgeDeleted
-from holdfast.registry import arrivals, images, quotas
+from holdfast.registry import arrivals, images, purging, quotas
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -151,8 +151,7 @@ def purge_image(on: Backends, at: RepositoryRef, digest: str) -> None:
         if deleted is None:
             raise DeletedImageNotFound(at, digest)
         while deleted is not None:  # it may have been deleted several times
-            store.garbage.suspect_parts(tx, deleted.id, on.clock() + on.limits.push_time)
-            store.deleted_images.erase(tx, deleted.id)
+            purging.erase_image(on, tx, deleted.id)
             deleted = store.deleted_images.find(tx, repository, digest, since=kept_since(on))
 
 
@@ -172,7 +171,7 @@ def digest_at(on: Backends, at: RepositoryRef, tag: str, instant: datetime) -> s
     with on.database.snapshot() as tx:
         digest = store.tag_history.at(tx, store.repositories.get(tx, at), tag, instant)
     if digest is None:
-        raise ImageTagHistoryNotFound(at, tag, f"at {instant:%Y-%m-%dT%H:%M:%SZ}")
+        raise ImageTagHistoryNotFound(at, tag, _at(instant))
     return digest
 
 
@@ -186,7 +185,7 @@ def restore_tag(on: Backends, at: RepositoryRef, tag: str, instant: datetime | N
         else:
             digest = store.tag_history.at(tx, repository, tag, instant)
         if digest is None:
-            raise ImageTagHistoryNotFound(at, tag, "before" if instant is None else f"at {instant:%Y-%m-%dT%H:%M:%SZ}")
+            raise ImageTagHistoryNotFound(at, tag, "before" if instant is None else _at(instant))
         image = store.images.find(tx, repository, digest=digest)
         if image is None:
             raise ImageNotFound(at, digest, None)
@@ -194,3 +193,7 @@ def restore_tag(on: Backends, at: RepositoryRef, tag: str, instant: datetime | N
             arrivals.pushed(on, tx, repository, image, [tag], is_new=False, is_restored=False)
         [image] = store.tags.of_images(tx, [image])
     return image
+
+
+def _at(instant: datetime) -> str:
+    return f"at {instant:%Y-%m-%dT%H:%M:%SZ}"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.iam_entities import LoginProfile, User
+    from holdfast.model.password_policies import PasswordPolicy
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -35,7 +36,9 @@ NOBODYS = f"scrypt${COST}${BLOCK_SIZE}${PARALLELISM}${base64.b64encode(bytes(SAL
 
 def create(on: Backends, account_id: str, user_name: str, password: str, *, must_change: bool) -> LoginProfile:
     """Give a user a password."""
-    _check_policy(on, account_id, password, user_name)
+    with on.database.snapshot() as tx:
+        policy = store.iam_password_policies.find(tx, account_id)
+    password_policies.check(policy, password, user_name)
     hashed = hash_of(password, on.random_bytes(SALT_BYTES))
     with on.database.transaction() as tx:
         user = store.iam_users.get(tx, account_id, user_name)
@@ -57,10 +60,11 @@ def update(
     """Give a user another password, or say whether he must choose one."""
     hashed = None
     if password is not None:
-        _check_policy(on, account_id, password, user_name)
         with on.database.snapshot() as tx:
+            policy = store.iam_password_policies.find(tx, account_id)
+            password_policies.check(policy, password, user_name)
             before = _profile(tx, store.iam_users.get(tx, account_id, user_name))
-        _check_new(on, before, password)
+        _check_new(policy, before, password)
         hashed = hash_of(password, on.random_bytes(SALT_BYTES))
     with on.database.transaction() as tx:
         profile = _profile(tx, store.iam_users.get(tx, account_id, user_name))
@@ -88,14 +92,15 @@ def change(on: Backends, user_id: str, old: str, new: str) -> None:
         if user is None:
             raise NoSuchEntity("user", user_id)
         profile = _profile(tx, user)
-        _, is_locked = _expiry(tx, profile, on.clock())
+        policy = store.iam_password_policies.find(tx, user.account_id)
+    _, is_locked = _expiry(policy, profile, on.clock())
     if not is_of(old, profile.password_hash):
         raise AccessDenied(user.arn, "iam:ChangePassword", user.arn, "because the old password is not that of the user")
     if is_locked:
         why = "because the password has expired, and the account lets administrators alone set another one"
         raise AccessDenied(user.arn, "iam:ChangePassword", user.arn, why)
-    _check_policy(on, user.account_id, new, user.name)
-    _check_new(on, profile, new)
+    password_policies.check(policy, new, user.name)
+    _check_new(policy, profile, new)
     hashed = hash_of(new, on.random_bytes(SALT_BYTES))
     with on.database.transaction() as tx:
         if _profile(tx, user).password_hash != profile.password_hash:
@@ -116,7 +121,8 @@ def check(on: Backends, account_id: str, user_name: str, password: str) -> Login
     if not is_of(password, profile.password_hash if profile else NOBODYS) or profile is None:
         raise Unauthenticated
     with on.database.transaction(durable=False) as tx:
-        is_over, is_locked = _expiry(tx, profile, on.clock())
+        policy = store.iam_password_policies.find(tx, account_id)
+        is_over, is_locked = _expiry(policy, profile, on.clock())
         if is_locked:
             raise Unauthenticated
         store.iam_users.password_used(tx, profile.user.id, on.clock())
@@ -149,24 +155,15 @@ def _written(password: str, salt: bytes, cost: int, block_size: int, parallelism
 # ---- Rules
 
 
-def _check_policy(on: Backends, account_id: str, password: str, user_name: str) -> None:
-    with on.database.snapshot() as tx:
-        policy = store.iam_password_policies.find(tx, account_id)
-    password_policies.check(policy, password, user_name)
-
-
-def _check_new(on: Backends, profile: LoginProfile, password: str) -> None:
+def _check_new(policy: PasswordPolicy | None, profile: LoginProfile, password: str) -> None:
     """Refuse a password that its user had before, as far back as the account remembers."""
-    with on.database.snapshot() as tx:
-        policy = store.iam_password_policies.find(tx, profile.user.account_id)
     before = [profile.password_hash, *(profile.previous_hashes or ())]
     if policy and any(is_of(password, kept) for kept in before[: policy.reuse_prevention or 0]):
         raise PasswordPolicyViolation
 
 
-def _expiry(tx: Transaction, profile: LoginProfile, now: datetime) -> tuple[bool, bool]:
+def _expiry(policy: PasswordPolicy | None, profile: LoginProfile, now: datetime) -> tuple[bool, bool]:
     """Whether a password is over, and whether only somebody else may choose the next one."""
-    policy = store.iam_password_policies.find(tx, profile.user.account_id)
     expires_at = policy.expires_at(profile.changed_at or profile.created_at) if policy else None
     is_over = expires_at is not None and expires_at <= now
     return is_over, is_over and bool(policy and policy.hard_expiry)
