@@ -124,7 +124,16 @@ def test_ids_are_never_given_twice(tmp_path):
     with database.migration() as tx:
         tables = tx.execute(text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")).scalars().all()
 
-    assert set(tables) == {"repositories", "blobs", "manifests", "work", "events", "tag_history", "gc_runs"}
+    assert set(tables) == {
+        "repositories",
+        "blobs",
+        "manifests",
+        "work",
+        "events",
+        "tag_history",
+        "gc_runs",
+        "package_versions",
+    }
     database.close()
 
 

@@ -11,6 +11,7 @@
          │             └── repository_blobs ── gc_candidates, quarantined_links · gc_runs, gc_halts
          └── blobs ────────────┘  └── objects ──────┘   (an object is bytes under one key of the blob store)
                                          └── damaged_objects (kept apart), deletion_holds (none is deleted meanwhile)
+    package_versions                                                   of all images together
 
 References are rows: what a manifest needs is in `manifest_references`, and nothing it names may go while it is there.
 """
@@ -20,6 +21,7 @@ from holdfast.store.tables.accounts import (
     accounts,
     secrets,
 )
+from holdfast.store.tables.advisories import package_versions
 from holdfast.store.tables.basis import (
     EPOCH,
     Instant,
@@ -156,6 +158,7 @@ __all__ = [
     "metadata",
     "microseconds",
     "objects",
+    "package_versions",
     "pull_exclusions",
     "quarantined_links",
     "refusals",

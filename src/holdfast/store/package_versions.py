@@ -1,0 +1,70 @@
+"""Every version of every package that is in any image, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.sqlite import insert  # the clause that PostgreSQL has as well
+
+from holdfast.model import versions
+from holdfast.model.ecosystems import clipped, spelled
+from holdfast.store.statements import Statement, batches
+from holdfast.store.tables import package_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holdfast.store.database import Transaction
+
+_names: Any = bindparam("names", expanding=True)
+_FIND = Statement(
+    select(package_versions.c.id, package_versions.c.name, package_versions.c.version).where(
+        package_versions.c.ecosystem == bindparam("ecosystem"), package_versions.c.name.in_(_names)
+    )
+)
+_INSERT = Statement(
+    insert(package_versions).on_conflict_do_nothing(index_elements=["ecosystem", "name", "version"]),
+    ["ecosystem", "name", "version", "sort_key"],
+)
+
+Key = tuple[str, str, str]  # ecosystem as OSV has it, such as `Debian:12`; name; version
+
+
+def ensure(tx: Transaction, packages: Sequence[Key]) -> list[int]:
+    """The row numbers of package versions, in their order; those that nobody has seen are added.
+
+    The name and version of a deb or apk are those of its source package.
+    """
+    wanted = [_key(*package) for package in packages]
+    known = _find(tx, wanted)
+    missing = sorted(set(wanted) - known.keys())
+    if missing:
+        tx.run_each(_INSERT, [_row(key) for key in missing])
+        known |= _find(tx, missing)
+    return [known[key] for key in wanted]
+
+
+def _key(ecosystem: str, name: str, version: str) -> Key:
+    return *spelled(ecosystem, name), clipped(version, versions.VERSION_CHARACTERS)
+
+
+def _row(key: Key) -> dict[str, Any]:
+    ecosystem, name, version = key
+    return {
+        "ecosystem": ecosystem,
+        "name": name,
+        "version": version,
+        "sort_key": versions.sort_key(ecosystem, version),
+    }
+
+
+def _find(tx: Transaction, keys: Iterable[Key]) -> dict[Key, int]:
+    wanted = set(keys)
+    found: dict[Key, int] = {}
+    for ecosystem in {key[0] for key in wanted}:
+        names = sorted({key[1] for key in wanted if key[0] == ecosystem})
+        for some in batches(names):
+            rows = tx.all(_FIND, ecosystem=ecosystem, names=some)
+            found |= {(ecosystem, row["name"], row["version"]): row["id"] for row in rows}
+    return {key: number for key, number in found.items() if key in wanted}
