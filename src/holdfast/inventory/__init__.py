@@ -1,0 +1,6 @@
+"""What images hold: layers are read in a process of their own, within bounds, and nothing is ever unpacked to disk."""
+
+from holdfast.inventory.child import ChildDied, LayerReader, LayerRefused
+from holdfast.inventory.limits import Limits
+
+__all__ = ["ChildDied", "LayerReader", "LayerRefused", "Limits"]

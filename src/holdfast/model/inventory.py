@@ -1,0 +1,189 @@
+"""What a layer holds, and what the layers of an image hold together once each has covered those below.
+
+    layer 0   evidence {path: packages} ─┐
+    layer 1   whiteouts, opaque folders ─┼─► merge ─► Inventory: each package with its path and the layer it came in
+    layer 2   files, evidence ───────────┘
+
+The evidence of a package is the file that tells of it. An upper layer's evidence of the same path takes the place of
+the lower one, so the whole database of dpkg, apk or rpm that a later layer carries is right by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from holdfast.model.packages import OS_TYPES, OperatingSystem, Package
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+UNPACKED_BYTES = 512 * 1024 * 1024  # of a record that was kept
+OS_RELEASES = ("etc/os-release", "usr/lib/os-release")
+_ENTRY = re.compile(rb"[^\0]+")
+_MERGED = re.compile(r"^(?:usr/)?(bin|sbin|lib|lib32|lib64|libx32)/")
+FOLDER = -1  # instead of a size
+T = TypeVar("T")
+
+
+class Evidence(msgspec.Struct, frozen=True, array_like=True):
+    """What one file tells: packages, files that they own, or which system this is."""
+
+    packages: tuple[Package, ...] = ()
+    owned: tuple[str, ...] = ()  # those paths that might be evidence of other packages
+    os: OperatingSystem | None = None
+
+
+class Files(msgspec.Struct, frozen=True, array_like=True):
+    """Every path of a layer but whiteouts, in columns: a million of them are few objects."""
+
+    paths: bytes = b""  # each ended by a zero byte
+    sizes: bytes = b""  # 8 bytes each, signed and little-endian; FOLDER for folders
+    hashes: bytes = b""  # 8 bytes each, of SHA-256; zeros for what is small or no file
+
+    def __iter__(self) -> Iterator[tuple[bytes, int]]:
+        """Each path, and its size in bytes or FOLDER."""
+        for number, found in enumerate(_ENTRY.finditer(self.paths)):
+            yield found[0], int.from_bytes(self.sizes[8 * number : 8 * number + 8], "little", signed=True)
+
+
+class LayerRecord(msgspec.Struct, frozen=True):
+    """What one layer holds; it depends on nothing but the layer's bytes."""
+
+    diff_id: str
+    size_bytes: int  # unpacked
+    evidence: dict[str, Evidence] = {}
+    whiteouts: tuple[str, ...] = ()
+    opaque: tuple[str, ...] = ()  # folders that hide what lower layers have in them
+    files: Files = Files()
+    notes: tuple[str, ...] = ()  # what was not understood, and why
+
+
+_DECODER = msgspec.msgpack.Decoder(LayerRecord)
+
+
+class BadRecord(ValueError):
+    """Bytes that are no record."""
+
+
+def pack(record: LayerRecord) -> bytes:
+    """A record as it is kept and handed on."""
+    return zlib.compress(msgspec.msgpack.encode(record), 3)
+
+
+def unpack(data: bytes) -> LayerRecord:
+    """A record that was packed; `BadRecord` if it was not."""
+    unpacker = zlib.decompressobj()
+    try:
+        document = unpacker.decompress(data, UNPACKED_BYTES)
+        if not unpacker.eof:
+            raise BadRecord("it is cut off or too large")
+        return _DECODER.decode(document)
+    except (zlib.error, msgspec.DecodeError) as fault:
+        raise BadRecord(str(fault)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A package of an image: what tells of it, and the layer in which it came."""
+
+    package: Package
+    path: str
+    layer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What an image holds."""
+
+    os: OperatingSystem | None
+    packages: tuple[Installed, ...]
+    notes: tuple[str, ...] = ()
+
+    def sets(self) -> dict[int, tuple[Installed, ...]]:
+        """The packages by the layer in which they came; images on the same base have the same ones."""
+        found: dict[int, list[Installed]] = {}
+        for installed in self.packages:
+            found.setdefault(installed.layer, []).append(installed)
+        return {layer: tuple(members) for layer, members in sorted(found.items())}
+
+    def set_digest(self, members: Sequence[Installed]) -> str:
+        """What tells a set from all others: its packages, where they are, and on which system."""
+        content = (self.os, [(member.package, member.path) for member in members])
+        return f"sha256:{hashlib.sha256(msgspec.msgpack.encode(content)).hexdigest()}"
+
+
+class State(StrEnum):
+    """How the taking of an inventory ended."""
+
+    COMPLETE = "COMPLETE"
+    UNSUPPORTED = "UNSUPPORTED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How the taking of an inventory ended: with one, or with the reason why there is none."""
+
+    state: State
+    reason: str = ""
+    inventory: Inventory | None = None
+
+
+def merge(layers: Sequence[LayerRecord]) -> Inventory:
+    """What is visible when the layers lie on each other, the lowest first (image-spec, layer.md, "Whiteouts")."""
+    visible: dict[str, tuple[Evidence, dict[Package, int]]] = {}
+    notes: list[str] = []
+    for number, record in enumerate(layers):
+        below = visible
+        visible = _uncovered(below, record)
+        for path, evidence in record.evidence.items():
+            before = below[path][1] if path in below else {}
+            origins = {package: before.get(package, number) for package in evidence.packages}
+            visible[path] = (evidence, origins)
+        notes += record.notes
+    owned = {merged(path) for evidence, _ in visible.values() for path in evidence.owned}
+    packages = [
+        Installed(package, path, layer)
+        for path, (_, origins) in visible.items()
+        for package, layer in origins.items()
+        if package.type in OS_TYPES or merged(path) not in owned
+    ]
+    found = (visible[path][0].os for path in OS_RELEASES if path in visible)
+    os = next((one for one in found if one is not None), None)
+    packages.sort(key=lambda one: (one.layer, one.path, one.package.name, one.package.version, one.package.within))
+    return Inventory(os, tuple(packages), tuple(notes))
+
+
+def _uncovered(below: dict[str, T], record: LayerRecord) -> dict[str, T]:
+    """Those paths of the lower layers that a layer leaves visible."""
+    if not below:
+        return {}
+    ancestry = {path: _ancestors(path) for path in below}
+    wanted = {one.encode() for path, ancestors in ancestry.items() for one in (path, *ancestors)}
+    sizes = {path.decode(): size for path, size in record.files if path in wanted}
+    whiteouts, opaque = set(record.whiteouts), set(record.opaque)
+    return {
+        path: found
+        for path, found in below.items()
+        if path not in sizes
+        and path not in whiteouts
+        and not any(one in whiteouts or one in opaque or sizes.get(one, FOLDER) != FOLDER for one in ancestry[path])
+        and "" not in opaque
+    }
+
+
+def _ancestors(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def merged(path: str) -> str:
+    """A path where `/bin`, `/lib` and the like are one with those of `/usr`: package lists speak of either."""
+    return _MERGED.sub(r"usr/\1/", path)

@@ -1,0 +1,1 @@
+"""What images hold, and what hostile ones try."""
