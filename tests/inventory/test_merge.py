@@ -122,7 +122,8 @@ def _unpack(lower, files):
     for path, thing in files.items():
         if ".wh." in path:
             continue
-        for ancestor in inventory._ancestors(path):
+        parts = path.split("/")
+        for ancestor in ("/".join(parts[:count]) for count in range(1, len(parts))):
             if seen.get(ancestor, FOLDER) is not FOLDER:
                 del seen[ancestor]
         if thing is not FOLDER or seen.get(path, FOLDER) is not FOLDER:

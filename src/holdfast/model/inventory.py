@@ -15,21 +15,20 @@ import re
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from holdfast.model.packages import OS_TYPES, OperatingSystem, Package
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 UNPACKED_BYTES = 512 * 1024 * 1024  # of a record that was kept
 OS_RELEASES = ("etc/os-release", "usr/lib/os-release")
 _ENTRY = re.compile(rb"[^\0]+")
 _MERGED = re.compile(r"^(?:usr/)?(bin|sbin|lib|lib32|lib64|libx32)/")
 FOLDER = -1  # instead of a size
-T = TypeVar("T")
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True):
@@ -141,8 +140,8 @@ def merge(layers: Sequence[LayerRecord]) -> Inventory:
     visible: dict[str, tuple[Evidence, dict[Package, int]]] = {}
     notes: list[str] = []
     for number, record in enumerate(layers):
-        below = visible
-        visible = _uncovered(below, record)
+        below, hidden = visible, covered(visible.keys(), record)
+        visible = {path: one for path, one in below.items() if path not in hidden}
         for path, evidence in record.evidence.items():
             before = below[path][1] if path in below else {}
             origins = {package: before.get(package, number) for package in evidence.packages}
@@ -161,27 +160,30 @@ def merge(layers: Sequence[LayerRecord]) -> Inventory:
     return Inventory(os, tuple(packages), tuple(notes))
 
 
-def _uncovered(below: dict[str, T], record: LayerRecord) -> dict[str, T]:
-    """Those paths of the lower layers that a layer leaves visible."""
-    if not below:
-        return {}
-    ancestry = {path: _ancestors(path) for path in below}
-    wanted = {one.encode() for path, ancestors in ancestry.items() for one in (path, *ancestors)}
-    sizes = {path.decode(): size for path, size in record.files if path in wanted}
+def covered(paths: Collection[str], record: LayerRecord) -> set[str]:
+    """Which paths of lower layers a layer hides: by something in their place, or by taking them or a folder away."""
+    if not paths:
+        return set()
+    folders = _folders(paths)
+    wanted = {one.encode() for one in (*paths, *folders)}
+    entries = {path.decode(): size for path, size in record.files if path in wanted}
     whiteouts, opaque = set(record.whiteouts), set(record.opaque)
-    return {
-        path: found
-        for path, found in below.items()
-        if path not in sizes
-        and path not in whiteouts
-        and not any(one in whiteouts or one in opaque or sizes.get(one, FOLDER) != FOLDER for one in ancestry[path])
-        and "" not in opaque
-    }
+    gone = {"": "" in opaque}  # by folder; sorted, so that the one above is known
+    for folder in sorted(folders):
+        is_gone = folder in whiteouts or folder in opaque or entries.get(folder, FOLDER) != FOLDER
+        gone[folder] = is_gone or gone[folder.rpartition("/")[0]]
+    return {path for path in paths if path in entries or path in whiteouts or gone[path.rpartition("/")[0]]}
 
 
-def _ancestors(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+def _folders(paths: Iterable[str]) -> set[str]:
+    """Every folder that some paths lie in."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
 def merged(path: str) -> str:
