@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from holdfast import registry, store
-from holdfast.model.errors import BlobNotFound, LayersNotFound
+from holdfast.model.errors import BlobNotFound, ImageTagAlreadyExists, LayersNotFound
 from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
+from holdfast.model.repositories import Mutability, TagMutability
 from holdfast.model.uploads import SMALL_BYTES
 from tests import builders
 from tests.registry.ground import AT, HOME, create, described, push, push_blob, put, work_off
@@ -209,6 +210,27 @@ def test_a_manifest_may_name_a_layer_that_was_there_when_its_push_began(on, cloc
     days(on, clock, 30)
 
     assert holds(on, LARGE)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_manifest_that_is_refused_takes_nothing_out_of_quarantine(on, clock, is_there):
+    registry.repositories.set_mutability(on, AT, TagMutability(Mutability.IMMUTABLE))
+    push(on, AT, 1, "taken")
+    push_blob(on, AT, LARGE)
+    days(on, clock, 2)
+    layers = [LARGE] if is_there else [LARGE, b"never pushed"]
+    config = b'{"seed": "1"}'
+    push_blob(on, AT, config)
+    document = builders.document(
+        builders.OCI_MANIFEST,
+        config=builders.descriptor(builders.OCI_CONFIG, config),
+        layers=[builders.descriptor(builders.OCI_LAYER, layer) for layer in layers],
+    )
+
+    with pytest.raises(ImageTagAlreadyExists if is_there else LayersNotFound):
+        put(on, AT, document, "taken")
+
+    assert not holds(on, LARGE)
 
 
 def test_another_repository_learns_nothing_of_what_is_in_quarantine(on, clock):

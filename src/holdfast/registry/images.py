@@ -64,16 +64,21 @@ def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]
     try:
         return _put(on, at, manifest, tags)
     except LayersNotFound:
-        if not _take_back(on, at, manifest):
-            raise
-    return _put(on, at, manifest, tags)
+        with on.database.snapshot() as tx:
+            repository = store.repositories.get(tx, at)
+            if not store.garbage.in_quarantine(tx, repository.id, manifest.needed_blobs):
+                raise
+    return _put(on, at, manifest, tags, takes_back=True)
 
 
-def _put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]) -> Put:
+def _put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str], *, takes_back: bool = False) -> Put:
+    """Keep a manifest; what it needs and lies in quarantine is linked again, if that is wanted."""
     now = on.clock()
     tags = list(dict.fromkeys(tags))
-    with on.database.transaction(within=[at]) as tx:
+    with on.database.transaction(within=None if takes_back else [at]) as tx:
         repository = store.repositories.get(tx, at)
+        if takes_back:
+            store.garbage.take_back(tx, repository.id, manifest.needed_blobs, now + on.limits.push_time)
         image = store.images.find(tx, repository, digest=manifest.digest)
         is_new = image is None
         if image is None:
@@ -90,18 +95,6 @@ def _put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str
         told = tags if is_restored else moved
         arrivals.pushed(on, tx, repository, image, told, is_new=is_new, is_restored=is_restored)
     return Put(image, is_new or is_restored, bool(moved))
-
-
-def _take_back(on: Backends, at: RepositoryRef, manifest: Manifest) -> int:
-    """Link again what a manifest needs and what lies in quarantine; how many layers."""
-    needed = manifest.needed_blobs
-    with on.database.snapshot() as tx:
-        repository = store.repositories.get(tx, at)
-        if not store.garbage.in_quarantine(tx, repository.id, needed):
-            return 0
-    with on.database.transaction() as tx:
-        repository = store.repositories.get(tx, at)
-        return store.garbage.take_back(tx, repository.id, needed, on.clock() + on.limits.push_time)
 
 
 def _require_parts(tx: Transaction, repository: Repository, manifest: Manifest) -> int:
