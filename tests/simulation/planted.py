@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from unittest import mock
 
 from sqlalchemy import bindparam, update
@@ -71,6 +73,55 @@ def a_blob_that_goes_although_an_image_needs_it():
 
 
 @contextmanager
+def a_collector_that_ignores_references():
+    """Layers go although images need them."""
+    with mock.patch.object(store.garbage, "is_needed", return_value=False):
+        yield
+
+
+@contextmanager
+def a_collector_that_does_not_wait():
+    """Layers go before the manifest of their push can have come."""
+    linked = store.garbage.linked
+
+    def hasty(tx, repository_id, digest, _due_at):
+        linked(tx, repository_id, digest, EPOCH)
+
+    with mock.patch.object(store.garbage, "linked", hasty):
+        yield
+
+
+@contextmanager
+def a_push_that_no_collector_hears_of():
+    """Layers that no image needs are kept for ever."""
+    with mock.patch.object(store.garbage, "linked"):
+        yield
+
+
+@contextmanager
+def a_quarantine_that_nobody_waits_for():
+    """Layers go for good as soon as they are out of sight."""
+    with (
+        mock.patch.object(store.garbage, "expired", partial(_now, store.garbage.expired)),
+        mock.patch.object(store.garbage, "release", partial(_now, store.garbage.release)),
+    ):
+        yield
+
+
+def _now(act, tx, what, *arguments):
+    """Ask for what was taken away, or a limit, with an instant that is still to come."""
+    late = datetime(2040, 1, 1, tzinfo=UTC)
+    return act(tx, late, *arguments) if isinstance(what, datetime) else act(tx, what, late, arguments[-1])
+
+
+@contextmanager
+def a_manifest_that_finds_nothing_in_quarantine():
+    """Who was told that a layer is there has to send it after all."""
+    with mock.patch.object(store.garbage, "in_quarantine", return_value=[]):
+        yield
+
+
+@contextmanager
 def a_memory_of_access_that_nobody_empties():
     """What was decided once is decided for ever."""
     with mock.patch.object(access.Access, "_fresh", lambda self, _on: self._memory):
@@ -105,6 +156,11 @@ FAULTS = [
     a_tag_that_moves_outside_the_transaction,
     a_manifest_whose_parts_nobody_looks_for,
     a_blob_that_goes_although_an_image_needs_it,
+    a_collector_that_ignores_references,
+    a_collector_that_does_not_wait,
+    a_push_that_no_collector_hears_of,
+    a_quarantine_that_nobody_waits_for,
+    a_manifest_that_finds_nothing_in_quarantine,
     a_memory_of_access_that_nobody_empties,
     bytes_that_nobody_announced,
 ]

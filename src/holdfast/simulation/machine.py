@@ -23,13 +23,15 @@ from holdfast.simulation.facts import SimulatedDatabase
 from holdfast.simulation.filesystem import Filesystem
 from holdfast.simulation.ground import START
 from holdfast.simulation.history import History, Violation
-from holdfast.simulation.nodes import Node
+from holdfast.simulation.leases import Leases
+from holdfast.simulation.nodes import LIMITS, Node
 from holdfast.simulation.schedule import Killed, Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
+    from holdfast.model.names import RepositoryRef
     from holdfast.simulation.ground import Ground
 
 T = TypeVar("T")
@@ -73,9 +75,11 @@ class Machine:
         self.is_quiet = False  # while nobody but an auditor acts
         self.is_closing = False  # no misfortunes any more: what runs comes to its end
         self.writer: object | None = None
+        self.commits = 0
         self.complaints: list[str] = []  # in the program's log, without a fault that explains them
         self.nodes = [Node(self, f"node-{number}") for number in (1, 2)]
         self._folder = folder
+        self._leases = Leases(LIMITS)
         self._durable_bytes = 0  # of the database's log
         self._generation = 0
         self.database_path = folder / "0" / "holdfast.db"
@@ -173,6 +177,7 @@ class Machine:
         """Leave of the database's log what was flushed, and as much of the rest as chance wills."""
         self.history.incident("what was not durable is lost", is_cut=True)
         self.disk.lose_power()
+        self._leases.forget()
         before = self.database_path
         log = before.with_name(f"{before.name}-wal")
         length = log.stat().st_size if log.exists() else 0
@@ -203,8 +208,10 @@ class Machine:
 
     def committed(self) -> None:
         """A transaction was committed: whatever it was, some things hold."""
+        self.commits += 1
         with self.quiet(), self.auditor.snapshot() as tx:
             broken = store.invariants.broken(tx)
+            broken += self._leases.look(store.invariants.links(tx), self.now)
             needed = store.invariants.needed_objects(tx)
         objects = self.disk.objects()
         missing = [key for key in needed if not objects.get(key)]
@@ -213,14 +220,30 @@ class Machine:
         if broken:
             raise Violation("; ".join(broken))
 
+    def unneeded(self) -> int:
+        """How many blobs living repositories hold that no image needs."""
+        with self.auditor.snapshot() as tx:
+            return store.invariants.unneeded(tx)
+
+    def check_refused(self, what: str, at: RepositoryRef, digests: Collection[str]) -> None:
+        """A manifest was refused since a blob is missing; what the collector took must still be had."""
+        with self.quiet(), self.auditor.snapshot() as tx:
+            repository = store.repositories.find(tx, at)
+            there = {
+                link.digest
+                for link in store.invariants.links(tx)
+                if repository is not None and link.repository_id == repository.id and not link.is_deleted
+            }
+        if there.issuperset(digests):
+            raise Violation(f"{what} is refused, although every blob is there or in quarantine")
+
     def left_over(self) -> list[str]:
         """What is still kept of images that are gone."""
         with self.auditor.snapshot() as tx:
             left = store.invariants.left_over(tx)
-            needed = store.invariants.needed_objects(tx)
-        stray = self.disk.objects().keys() - set(needed)
+        stray = len(self.disk.objects())
         if stray:
-            left.append(f"{len(stray)} objects on the disk that nobody knows of")
+            left.append(f"{stray} objects on the disk")
         return left
 
     @contextmanager

@@ -28,6 +28,7 @@ LIMITS = replace(
     registry.Limits(),
     token_lifetime=timedelta(days=10_000),  # logins are not what is tried here
     deleted_lifetime=timedelta(days=2),  # so that what was deleted goes for good before the end
+    quarantine=timedelta(days=2),
     scrub_interval=timedelta(hours=12),
 )
 

@@ -30,6 +30,7 @@ PEOPLE = 4
 REST = timedelta(seconds=1)  # between two ticks of a process's background work, at most
 BOOT = timedelta(seconds=2)  # until a process that died begins anew, at most
 UNTIL_ALL_IS_OLD = timedelta(days=8)
+GENERATIONS = 5  # in which a policy lets images expire: each one makes garbage of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,10 @@ class _Run:
         scheduler.run()
         with machine.quiet():
             self._audit()
+            self._let_time_pass()
+            self._audit()
             machine.history.judge()
+            self._wait_for_the_collector()
             self._delete_everything()
 
     def _furnish(self) -> None:
@@ -181,16 +185,36 @@ class _Run:
                 errands.blobs.get(self._auditor, repository, digest)
             errands.access.come_in(self._auditor, repository)
 
+    def _let_time_pass(self) -> None:
+        """Until whatever waits for a time has had it, and was done."""
+        self._let_days_pass()
+        for repository in REPOSITORIES:  # what it needs may be in quarantine by now
+            thing = self._machine.chance.choice([thing for thing in THINGS.values() if thing.blobs])
+            errands.images.put(self._auditor, repository, thing, [])
+        for _ in range(2):
+            self._let_days_pass()
+
+    def _let_days_pass(self) -> None:
+        self._machine.now += UNTIL_ALL_IS_OLD
+        for node in self._machine.nodes:
+            for runner in node.runners:
+                runner.tick()
+
+    def _wait_for_the_collector(self) -> None:
+        """What no image needs any more goes in time; an index, its images and their referrers one after the other."""
+        for _ in range(GENERATIONS):
+            if not self._machine.unneeded():
+                return
+            self._let_days_pass()
+        raise Violation(f"{self._machine.unneeded()} blobs that no image needs are never collected")
+
     def _delete_everything(self) -> None:
         """When all is deleted and time has passed, nothing is left: neither rows nor objects."""
         machine = self._machine
         for repository in REPOSITORIES:
             errands.repositories.delete(self._auditor, repository, force=True)
         for _ in range(3):
-            machine.now += UNTIL_ALL_IS_OLD
-            for node in machine.nodes:
-                for runner in node.runners:
-                    runner.tick()
+            self._let_days_pass()
         left = machine.left_over()
         if left:
             raise Violation(f"everything was deleted, and yet there are {', '.join(left)}")

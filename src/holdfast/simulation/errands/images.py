@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 def put(client: Client, repository: str, thing: Thing, tags: Sequence[str]) -> Reply:
     """Push a manifest under tags, or under its digest only."""
     by_digest = len(tags) != 1
+    commits = client.machine.commits
     what = f"put {thing.name} as {', '.join(tags) or 'untagged'} in {repository}"
     deed, reply = client.ask(
         what, "PUT", f"/v2/{repository}/manifests/{thing.digest if by_digest else tags[0]}",
@@ -44,6 +45,8 @@ def put(client: Client, repository: str, thing: Thing, tags: Sequence[str]) -> R
             deed.mark(image_of(repository, digest), sees(True))
     elif found_repository(deed, reply, repository) and reply.code == "TAG_INVALID" and len(tags) == 1:
         deed.mark(tag_of(repository, tags[0]), sees_other_than(None, thing.digest))
+    elif reply.code == "MANIFEST_BLOB_UNKNOWN" and thing.blobs and client.machine.commits == commits:
+        client.machine.check_refused(what, REPOSITORIES[repository], thing.blobs)
     return reply
 
 
