@@ -34,14 +34,7 @@ def sweep(on: Backends) -> int:
             store.uploads.end(tx, upload, now)
     with on.database.snapshot() as tx:
         keys = store.blobs.expired_objects(tx, now, AT_ONCE)
-    gone = 0
-    for key in keys:
-        try:
-            if not objects.drop(on, key):
-                break  # the store is away, and each of the others would wait for it
-            gone += 1
-        except Exception:
-            log.exception("the object %s cannot be removed; the others are, and it is tried again", key)
+    gone = len(objects.drop(on, keys).keys)
     if gone:
         log.info("%d objects of abandoned uploads removed", gone)
     return gone

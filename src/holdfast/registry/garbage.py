@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from holdfast import store
@@ -210,18 +211,12 @@ def _release(on: Backends, tx: Transaction, links: list[Quarantined], tally: Tal
 
 def _delete(on: Backends, freed: list[Freed], tally: Tally) -> None:
     """Delete the bytes of what was doomed; what cannot be deleted now is tried again by the sweep."""
-    for one in freed:
-        try:
-            is_gone = objects.drop(on, one.object_key)
-        except Exception as fault:
-            log.exception("the object %s cannot be removed; the others are, and it is tried again", one.object_key)
-            if len(tally.failures) < FAILURES_TOLD:
-                tally.failures[one.object_key] = f"{type(fault).__name__}: {fault}"[:300]
-        else:
-            if not is_gone:
-                return  # the store is away, and each of the others would wait for it
-            tally.freed_bytes += one.size_bytes
-            tally.freed_objects += 1
+    sizes = {one.object_key: one.size_bytes for one in freed}
+    dropped = objects.drop(on, sizes)
+    tally.freed_bytes += sum(sizes[key] for key in dropped.keys)
+    tally.freed_objects += len(dropped.keys)
+    told = {key: f"{type(fault).__name__}: {fault}"[:300] for key, fault in dropped.failures.items()}
+    tally.failures = dict(islice((tally.failures | told).items(), FAILURES_TOLD))
 
 
 # ---- See and steer

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -22,12 +23,14 @@ from holdfast.model.kms import OWN, STORE, Seal, Sealed
 from holdfast.model.uploads import SMALL_BYTES, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from holdfast.blobs import PlainReader, PlainWriter, SealedReader, SealedWriter
     from holdfast.registry.backends import Backends
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 100  # objects that are decided on in one transaction
 
 
 class PartWriter:
@@ -150,27 +153,53 @@ def read(on: Backends, part: Part, digest: str | None = None) -> Iterator[memory
         reader.close()
 
 
-def drop(on: Backends, key: str) -> bool:
-    """Delete an object that nothing holds: decide, delete the bytes, forget. A crash in between is swept up later.
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What became of objects that were to go; of those that are in neither, the sweep has another look."""
 
-    So are bytes that the store cannot delete now, for which the answer is False.
+    keys: set[str]  # whose bytes are gone
+    failures: dict[str, Exception]  # of those whose bytes could not be deleted
+
+
+def drop(on: Backends, keys: Iterable[str]) -> Dropped:
+    """Delete objects that nothing holds: decide, delete the bytes, forget. A crash in between is swept up later.
+
+    So are bytes that the store cannot delete now.
     The decision is on disk before the bytes go: else a power cut could bring back an upload whose bytes are gone.
     While a backup holds deletions the bytes stay, and the sweep comes back for them. That is asked after the decision:
     whoever begins to hold after this was asked cannot have seen the object as one that anything needs.
     """
-    with on.database.transaction(within=()) as tx:
-        doomed = store.blobs.doom_object(tx, key)
-    if doomed:
+    dropped = Dropped(set(), {})
+    wanted = sorted(keys)  # a seed of the simulation always tells the same history
+    for start in range(0, len(wanted), AT_ONCE):
+        with on.database.transaction(within=()) as tx:
+            doomed = [key for key in wanted[start : start + AT_ONCE] if store.blobs.doom_object(tx, key)]
         with on.database.snapshot() as tx:
             if store.holds.is_standing(tx, on.clock()):
-                return True
-        try:
-            on.blobs.delete(key)
-        except StoreUnavailable as fault:
+                break
+            outside = store.objects.outside(tx, doomed)
+        gone = [key for key in doomed if key not in outside or _delete(on, key, dropped)]
+        if gone:
+            with on.database.transaction(durable=False, within=()) as tx:
+                for key in gone:
+                    store.blobs.forget_object(tx, key)
+        dropped.keys.update(gone)
+    return dropped
+
+
+def _delete(on: Backends, key: str, dropped: Dropped) -> bool:
+    """Delete bytes; False if they stay for now. A store that was away a moment ago is not asked again."""
+    if any(isinstance(fault, StoreUnavailable) for fault in dropped.failures.values()):
+        return False
+    try:
+        on.blobs.delete(key)
+    except Exception as fault:
+        dropped.failures[key] = fault
+        if isinstance(fault, StoreUnavailable):
             log.warning("the object %s is removed later: %s", key, fault)
-            return False
-        with on.database.transaction(durable=False, within=()) as tx:
-            store.blobs.forget_object(tx, key)
+        else:
+            log.exception("the object %s cannot be removed; the others are, and it is tried again", key)
+        return False
     return True
 
 

@@ -122,7 +122,7 @@ def _replace(on: Backends, blob: Kept, new: Blob) -> bool:
         log.warning("blob %s is repaired from another copy; the damaged object %s is set apart",
                     blob.digest, blob.object_key)  # fmt: skip
     elif new.sealed is None:
-        objects.drop(on, new.object_key)  # a client was quicker
+        objects.drop(on, [new.object_key])  # a client was quicker
     return True
 
 

@@ -121,7 +121,7 @@ def complete_whole(on: Backends, at: RepositoryRef, writer: PartWriter, digest: 
     try:
         blob = _prove(on, (part,), (digest,), writer.key_scope)
     except DigestInvalid:
-        objects.drop(on, part.object_key)
+        objects.drop(on, [part.object_key])
         raise
     _commit(on, at, blob, None, (part,))
     return blob
@@ -148,8 +148,7 @@ def _end(on: Backends, upload: Upload, parts: Sequence[Part]) -> None:
     """End an upload that comes to nothing, and delete its bytes."""
     with on.database.transaction(durable=False, within=()) as tx:
         store.uploads.end(tx, upload, on.clock())
-    for part in parts:
-        objects.drop(on, part.object_key)
+    objects.drop(on, [part.object_key for part in parts])
 
 
 def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, parts: Sequence[Part]) -> None:
@@ -167,8 +166,7 @@ def _commit(on: Backends, at: RepositoryRef, blob: Blob, upload: Upload | None, 
         if kept is not Keeping.KNOWN or _healed(on, repository, blob):
             superfluous.discard(blob.object_key)
     finally:
-        for key in sorted(superfluous):  # a seed of the simulation always tells the same history
-            objects.drop(on, key)
+        objects.drop(on, superfluous)
 
 
 def _healed(on: Backends, repository: Repository, blob: Blob) -> bool:
@@ -220,7 +218,7 @@ def _prove(on: Backends, parts: Sequence[Part], wanted: Sequence[str], key_scope
         if any(digests.same(digest, proof) for proof in found):
             return Blob(digest, whole.size_bytes, whole.object_key, whole.sealed)
     if whole not in parts:
-        objects.drop(on, whole.object_key)
+        objects.drop(on, [whole.object_key])
     raise DigestInvalid(f"The uploaded bytes have the digest '{found[0]}' instead of '{wanted[0]}'")
 
 

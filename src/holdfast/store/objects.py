@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _key: Any = objects.c.key
 HELD = objects.c.sealed.is_(None) & (_key.in_(select(blobs.c.object_key)) | _key.in_(select(upload_parts.c.object_key)))
 _KNOWN = Statement(select(_key).where(_key.in_(bindparam("keys", expanding=True))))
+_OUTSIDE = Statement(select(_key).where(_key.in_(bindparam("keys", expanding=True)), objects.c.sealed.is_(None)))
 _HELD = Statement(select(_key).where(HELD, _key > bindparam("after")).order_by(_key).limit(bindparam("limit")))
 _IS_HELD = Statement(select(_key).where(HELD, _key == bindparam("which")))
 
@@ -24,6 +25,11 @@ _IS_HELD = Statement(select(_key).where(HELD, _key == bindparam("which")))
 def known(tx: Transaction, keys: Collection[str]) -> set[str]:
     """Those keys that are in the database."""
     return set(tx.column(_KNOWN, keys=list(keys))) if keys else set()
+
+
+def outside(tx: Transaction, keys: Collection[str]) -> set[str]:
+    """Those keys whose bytes are not in the database itself."""
+    return set(tx.column(_OUTSIDE, keys=list(keys))) if keys else set()
 
 
 def held(tx: Transaction, after: str, limit: int) -> list[str]:
