@@ -579,6 +579,16 @@ def test_a_tag_that_aws_would_not_keep_is_refused(product, name, operation, tags
     assert tags_of(ecr, f"{name}/tagged") == {}
 
 
+@pytest.mark.parametrize("tag", [{"Key": "k\0", "Value": ""}, {"Key": "k", "Value": "a\0b"}])
+def test_a_tag_that_no_database_keeps_is_refused(product, name, tag):
+    product.ecr().create_repository(repositoryName=name)
+
+    code, _ = product.aws().refusal("TagResource", {"resourceArn": arn(name), "tags": [tag]})
+
+    assert code == "InvalidParameterException"
+    assert tags_of(product.ecr(), name) == {}
+
+
 def test_a_tag_needs_a_value(product, name):
     product.ecr().create_repository(repositoryName=name)
 

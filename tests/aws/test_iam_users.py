@@ -213,7 +213,7 @@ def test_pages_of_a_path_leave_nobody_out(account):
     assert [names(page) for page in pages] == [["u1"], ["u3"], ["u5"]]
 
 
-@pytest.mark.parametrize("marker", ["x", "!!!!", "e30=", "MTI=", "ÿ", "AAAA"])
+@pytest.mark.parametrize("marker", ["x", "!!!!", "e30=", "MTI=", "ÿ", "AAAA", "Ilx1MDAwMCI="])
 def test_a_marker_that_nobody_gave_is_refused(account, marker):
     assert refusal(account.iam.list_users, Marker=marker) == ("ValidationError", "Invalid Marker.")
 

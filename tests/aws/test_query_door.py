@@ -185,6 +185,14 @@ def test_an_action_may_be_asked_for_in_the_query(query, presigned):
     assert changed == (403, "SignatureDoesNotMatch", DOES_NOT_MATCH)
 
 
+def test_a_key_that_no_database_could_hold_is_refused(product):
+    query = Query(product.address, "\0", "secret", "sts")
+
+    answer = query.send(query.signed(in_query=True, presigned=True, Action="GetCallerIdentity", Version=STS))
+
+    assert fault(answer)[:2] == (403, "SignatureDoesNotMatch")
+
+
 def test_who_one_is_may_be_asked_with_a_presigned_address(product):
     query = Query(product.address, *product.credentials(), "sts")
 

@@ -93,7 +93,15 @@ def test_there_is_no_link_where_nothing_is_left(product, name, n):
 
 @pytest.mark.parametrize(
     ("last", "expected"),
-    [("a", ["b", "c"]), ("c", []), ("zzz", []), ("", ["a", "b", "c"]), ("aa", ["b", "c"]), ("%00", ["a", "b", "c"])],
+    [
+        ("a", ["b", "c"]),
+        ("c", []),
+        ("zzz", []),
+        ("", ["a", "b", "c"]),
+        ("aa", ["b", "c"]),
+        ("%00", ["a", "b", "c"]),
+        ("a%00b", ["b", "c"]),
+    ],
 )
 def test_last_is_where_the_list_begins_after(product, name, last, expected):
     repository = tagged(product, name, ["a", "b", "c"])
@@ -242,6 +250,15 @@ def test_referrers_are_described_with_type_and_annotations(product, name):
     answer = repository("GET", f"/referrers/{subject.digest}")
 
     assert answer.json()["manifests"] == [{**sbom.descriptor, "artifactType": SBOM, "annotations": notes}]
+
+
+def test_a_type_that_nothing_can_have_is_refused(product, name):
+    repository = product.registry(name)
+    subject = repository.push_image()
+
+    answer = repository("GET", f"/referrers/{subject.digest}?artifactType=a%00")
+
+    assert (answer.status, answer.code) == (400, "UNSUPPORTED")
 
 
 @pytest.mark.parametrize("members", [{}, {"artifactType": ""}], ids=["missing", "empty"])

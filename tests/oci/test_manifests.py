@@ -438,6 +438,14 @@ INVALID = {
         builders.document(OCI_MANIFEST, **CONFIG_AND_LAYERS, artifactType="\ud800").body,
         OCI_MANIFEST,
     ),
+    "zero character in its type": (
+        builders.document(OCI_MANIFEST, **CONFIG_AND_LAYERS, artifactType="a\0").body,
+        OCI_MANIFEST,
+    ),
+    "zero character in the type of its config": (
+        builders.document(OCI_MANIFEST, config={**EMPTY, "mediaType": "\0"}, layers=[]).body,
+        OCI_MANIFEST,
+    ),
 }
 
 

@@ -17,7 +17,8 @@ T = TypeVar("T", int, str, tuple[int, str])
 DEFAULT = 100
 # A larger number is no row of any database, and would be a fault there.
 Row = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-PLACES: dict[type, Any] = {int: Row, str: str, tuple: tuple[Row, str]}
+Name = Annotated[str, msgspec.Meta(pattern=r"^[^\0]*\Z")]  # and so would be a zero character
+PLACES: dict[type, Any] = {int: Row, str: Name, tuple: tuple[Row, Name]}
 
 
 def size(request: Shape) -> int:

@@ -253,6 +253,8 @@ def _scope(parts: _Parts, services: Collection[str]) -> tuple[str, str, str, str
         )
     access_key_id, date, region, service, terminator = elements
     faults = []
+    if "\0" in access_key_id:
+        faults.append("Credential should name an access key.")
     if not REGION.fullmatch(region):
         faults.append(f"Credential should be scoped to a valid region, not '{region}'.")
     if service not in services:

@@ -118,6 +118,7 @@ def parse(body: bytes, media_type: str | None, algorithm: str = "sha256") -> Man
         if document.config is None or document.layers is msgspec.UNSET:
             raise ManifestInvalid("An image manifest must have the members 'config' and 'layers'")
     config = document.config
+    _check_kinds(document.artifact_type, config.media_type if config else None)
     layers = (*((config,) if config else ()), *(document.layers or ()))
     children = tuple(document.manifests or ())
     subject = document.subject
@@ -163,6 +164,12 @@ def _refuse_members(kind: str, **members: object) -> None:
     for name, value in members.items():
         if value:
             raise ManifestInvalid(f"A manifest of type '{kind}' must not have the member '{name}'")
+
+
+def _check_kinds(*kinds: str | None) -> None:
+    """Refuse a type that is kept as a text of its own, if it has a zero character, which no text of a database has."""
+    if any("\0" in kind for kind in kinds if kind):
+        raise ManifestInvalid("A media type must not contain a zero character")
 
 
 def _check_descriptors(descriptors: Iterable[Descriptor]) -> None:

@@ -29,9 +29,7 @@ def ping(_call: Call) -> Response:
 def catalogue(call: Call) -> Response:
     """Repository names of the registry, in order."""
     limit = _page_size(call)
-    names, more = (
-        registry.repositories.names(call.on, call.registry, call.query("last") or "", limit) if limit else ([], False)
-    )
+    names, more = registry.repositories.names(call.on, call.registry, _last(call), limit) if limit else ([], False)
     return _page(call, {"repositories": names}, "/v2/_catalog", limit, names[-1] if more else None)
 
 
@@ -39,7 +37,7 @@ def tags(call: Call) -> Response:
     """Tags of a repository, in order."""
     limit = _page_size(call)
     registry.repositories.require(call.on, call.at)
-    names, more = registry.images.tag_names(call.on, call.at, call.query("last") or "", limit) if limit else ([], False)
+    names, more = registry.images.tag_names(call.on, call.at, _last(call), limit) if limit else ([], False)
     document = {"name": call.at.name, "tags": names}
     return _page(call, document, call.repository_path("tags/list"), limit, names[-1] if more else None)
 
@@ -79,6 +77,11 @@ def _descriptor(image: Image) -> dict[str, Any]:
     if image.annotations:
         descriptor["annotations"] = image.annotations
     return descriptor
+
+
+def _last(call: Call) -> str:
+    """The name after which a list goes on; none has a zero character, so none lies between one and what precedes it."""
+    return (call.query("last") or "").partition("\0")[0]
 
 
 def _page_size(call: Call) -> int:

@@ -67,6 +67,7 @@ ROUTES = (  # read from top to bottom, this is the protocol
 )
 # fmt: on
 
+NOTHING_SENSIBLE = "\N{REPLACEMENT CHARACTER}"  # what `unquote` makes of bytes that are no text, here of a zero as well
 SHORT_PATH = 600  # longer ones are nobody's names, and are not remembered
 
 # What follows a repository's name. Names contain slashes, so a path is read from its right end.
@@ -83,7 +84,7 @@ def match(path: str) -> tuple[dict[str, Route], str, str] | None:
 
 def _match(path: str) -> tuple[dict[str, Route], str, str] | None:
     if "%" in path:
-        path = unquote(path)
+        path = unquote(path).replace("\0", NOTHING_SENSIBLE)
     if path in {"/v2/", "/v2"}:
         return _BY_PATH["/v2/"], "", ""
     if path == "/v2/_catalog":

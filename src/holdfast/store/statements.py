@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy
 from sqlalchemy.dialects import sqlite
 
+from holdfast.model.errors import InvalidParameter
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -81,14 +83,19 @@ class Worded:
         self._readers: tuple[tuple[str, Callable[[Any], Any]], ...] = tuple((n, read) for n, read in readers if read)
 
     def bound(self, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The text and the values for the driver."""
+        """The text and the values for the driver; PostgreSQL has no zero character, so no database of ours has one."""
         values = {**self._fixed, **parameters}
         for name, bind in self._binders:
             if name in values and name not in self._lists:
                 values[name] = bind(values[name])
+        for name, value in values.items():
+            if type(value) is str and "\0" in value:
+                raise _unspeakable(name)
         text = self._template
         for name in self._lists:
             items = values.pop(name)
+            if any(type(item) is str and "\0" in item for item in items):
+                raise _unspeakable(name)
             if self._takes_lists:
                 values[name] = list(items)
                 continue
@@ -105,6 +112,10 @@ class Worded:
             for row in rows:
                 row[name] = read(row[name])
         return rows
+
+
+def _unspeakable(name: str) -> InvalidParameter:
+    return InvalidParameter(name, "Member must not contain a zero character")
 
 
 def insertion(table: Table) -> Statement:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
+from holdfast.aws.pages import Name
 from holdfast.model.errors import Validation
 from holdfast.model.iam_entities import key_of
 
@@ -39,7 +40,7 @@ def after(request: Shape) -> str:
         return ""
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii"))
-        return msgspec.json.decode(raw, type=str)
+        return msgspec.json.decode(raw, type=Name)
     except (ValueError, msgspec.MsgspecError):
         raise Validation("Invalid Marker.") from None
 
