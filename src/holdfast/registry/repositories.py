@@ -79,9 +79,9 @@ def ensure_for_push(on: Backends, at: RepositoryRef, *, may_create: Callable[[],
 
     `may_create` refuses a caller who may not make it.
     """
-    if on.database.hot.has_repository(at):
-        return
     template = require_for_push(on, at)
+    if template is None:
+        return
     may_create()
     while template is not None:
         if template.settings.lacks_role:
@@ -100,7 +100,7 @@ def ensure_for_push(on: Backends, at: RepositoryRef, *, may_create: Callable[[],
 
 
 def require_for_push(on: Backends, at: RepositoryRef) -> Template | None:
-    """Refuse with `RepositoryNotFound` what `ensure_for_push` would not make; the template by which it would."""
+    """Refuse what `ensure_for_push` would not make; the template by which it would, None if the repository is there."""
     if on.database.hot.has_repository(at):
         return None
     with on.database.snapshot() as tx:
