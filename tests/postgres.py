@@ -7,6 +7,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -69,6 +70,19 @@ class Postgres:
                 time.sleep(0.05)
             else:
                 return
+
+    def stop(self) -> None:
+        """End every connection and stop, as for a restart."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=60)
+
+    def end_connections(self, url: str) -> None:
+        """End every connection to a database, as an operator may, and wait until they are gone."""
+        with self.admin() as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+                [url.rpartition("/")[2]],
+            )
 
     def admin(self, name: str = "postgres") -> psycopg.Connection:
         """A connection of the superuser."""

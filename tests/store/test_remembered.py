@@ -5,19 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from dataclasses import replace
 
 import pytest
 
 from holdfast import registry
 from holdfast.model.images import ImageId
-from holdfast.registry.access import Access
-from holdfast.store import WouldWait, open_database
-from holdfast.store.migrations import migrate
+from holdfast.store import WouldWait
 from holdfast.store.remembered import LEASE_SECONDS, TIME_TO_LIVE_SECONDS, Memory
-from tests import databases
-from tests.registry import ground
-from tests.registry.ground import AT, Clock, push, put
+from tests.registry.ground import AT, push, put
 
 
 class Seconds:
@@ -40,21 +35,10 @@ def memory(seconds):
 
 
 @pytest.fixture
-def nodes(tmp_path, url, monkeypatch):
+def nodes(one, two):
     """Two nodes in this process, of which the second remembers."""
-
-    def open_fresh(_):
-        database = open_database(url)
-        migrate(database)
-        return database
-
-    monkeypatch.setattr(databases, "open_fresh", open_fresh)
-    one = ground.open_ground(tmp_path, Clock())
-    two = replace(one, database=open_database(url), access=Access())
     two.database.remember()
-    yield one, two
-    two.database.close()
-    one.database.close()
+    return one, two
 
 
 def pulled(on, tag="v1"):
@@ -219,6 +203,19 @@ def test_a_connection_that_breaks_lets_everything_be_forgotten(nodes, postgres):
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE query LIKE '%memory_leases%' AND pid <> pg_backend_pid()"
         )
+    put(one, AT, second, "v1")
+
+    assert pulled(two) == second.digest
+    assert until_remembered(two) == second.digest
+
+
+def test_a_message_that_nobody_understands_lets_everything_be_forgotten(nodes, postgres, url):
+    one, two = nodes
+    first, second = push(one, AT, "first", "v1"), push(one, AT, "second", "v2")
+    assert until_remembered(two) == first.digest
+
+    with postgres.admin(url.rpartition("/")[2]) as admin:
+        admin.execute("NOTIFY holdfast_told, 'nonsense'")
     put(one, AT, second, "v1")
 
     assert pulled(two) == second.digest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast import registry
@@ -15,6 +16,7 @@ from holdfast.boot.first_start import prepare
 from holdfast.boot.opening import open_backends, open_existing, try_blobs, try_blobs_apart
 from holdfast.http import metrics, processes
 from holdfast.http.server import Server
+from holdfast.model.errors import DatabaseUnavailable
 from holdfast.settings import BadSetting
 from holdfast.worker import Runner
 
@@ -107,13 +109,15 @@ def work(settings: Settings) -> int:
 
 def _write_notes(on: registry.Backends, numbers: metrics.Metrics | None = None) -> None:
     """Write down what requests noted; what cannot be is kept for the next time."""
-    on.keys.refresh()
     if numbers is not None:
         numbers.read_faults(on.read_faults.take())
     records = (registry.pulls.record, registry.iam.key_uses.record, registry.refusals.record, registry.audit.record)
-    for record in records:
+    steps: list[Callable[[], object]] = [on.keys.refresh, *(partial(record, on) for record in records)]
+    for step in steps:
         try:
-            record(on)
+            step()
+        except DatabaseUnavailable:
+            log.warning("what requests noted waits until the database can be had")
         except Exception:
             log.exception("what requests noted could not be written down")
 

@@ -249,14 +249,13 @@ class PostgresDatabase:
             raise WouldWait
         while True:
             try:
-                driver = self._idle.pop()
+                driver, was_idle = self._idle.pop(), True
             except IndexError:
-                driver = self._connect()
-                return driver, driver.execute(text, values, prepare=prepare, binary=binary)
+                driver, was_idle = self._connect(), False
             try:
                 return driver, driver.execute(text, values, prepare=prepare, binary=binary)
             except psycopg.Error:
-                is_lost = driver.closed
+                is_lost = was_idle and driver.closed
                 driver.close()
                 if not is_lost:
                     raise

@@ -319,7 +319,12 @@ class Peers:
                 renew_at = sent + RENEW_SECONDS
             # All of them first: the connection is the generator's until it ends.
             for note in tuple(connection.notifies(timeout=LISTEN_SECONDS, stop_after=1)):
-                self._hear(connection, note)
+                try:
+                    self._hear(connection, note)
+                except msgspec.MsgspecError as fault:
+                    log.warning("everything is forgotten for a message that is nobody's: %s", fault)
+                    if self.memory is not None:
+                        self.memory.forget([EVERYTHING])
         if self.memory is not None:
             self.memory.end()
             connection.execute(END_LEASE, (self.id,))

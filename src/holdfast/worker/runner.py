@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast import registry
+from holdfast.model.errors import DatabaseUnavailable
 from holdfast.registry.work import LEASE, Job, LeaseLost, WorkCancelled, WorkInterrupted
 from holdfast.worker.handlers import HANDLERS
 
@@ -59,6 +60,8 @@ class Runner:
                 if job is None:
                     break
                 self._run(job)
+        except DatabaseUnavailable:
+            log.warning("background work waits until the database can be had")
         except Exception:
             log.exception("background work failed; it will be tried again")
 
