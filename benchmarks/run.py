@@ -48,7 +48,7 @@ def main() -> int:
     began = datetime.now(UTC)
     scale = dataclasses.replace(QUICK if options.quick else FULL, chunk=options.chunk)
     chosen = _chosen(rows.scenes(scale), options.rows)
-    contenders = seats.taken(stand_in=options.stand_in, on_s3=options.s3)
+    contenders = seats.taken(stand_in=options.stand_in, on_s3=options.s3, on_postgresql=options.postgresql)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = []
     directory = Path(tempfile.mkdtemp(prefix="bench-"))
@@ -84,6 +84,7 @@ def _options() -> argparse.Namespace:
         "--stand-in", action="store_true", help="put docker-registry in Holdfast's place, to try the benchmark itself"
     )
     parser.add_argument("--s3", action="store_true", help="keep the layers of both registries in SeaweedFS")
+    parser.add_argument("--postgresql", action="store_true", help="Holdfast on PostgreSQL beside Holdfast on SQLite")
     options = parser.parse_args()
     known = {row.name for scene in rows.scenes(FULL) for row in scene.rows}
     if unknown := set(options.rows or ()) - known:

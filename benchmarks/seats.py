@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from servers import Distribution, Holdfast, Moto, Nginx, Server
-from stores import DistributionOnS3, HoldfastOnS3
+from stores import DistributionOnS3, HoldfastOnPostgres, HoldfastOnS3
 
 LIMIT, PEER, CANDIDATE, STUB = "limit", "peer", "candidate", "stub"
 
@@ -33,14 +33,18 @@ class Contender:
         return self.kind(self.program, self.title, directory)
 
 
-def taken(*, stand_in: bool, on_s3: bool = False) -> dict[str, Contender]:
+def taken(*, stand_in: bool, on_s3: bool = False, on_postgresql: bool = False) -> dict[str, Contender]:
     """Fill the seats that can be filled; ABSENCES says why another stays empty."""
-    peer = os.environ.get("PEER_REGISTRY", "docker-registry")
+    program = os.environ.get("PEER_REGISTRY", "docker-registry")
     ours, theirs = (HoldfastOnS3, DistributionOnS3) if on_s3 else (Holdfast, Distribution)
+    peer = (theirs, program, "distribution")
     candidate = (theirs, "docker-registry", "stand-in") if stand_in else (ours, "holdfast", "Holdfast")
+    if on_postgresql:
+        peer = (Holdfast, "holdfast", "Holdfast on SQLite")
+        candidate = (HoldfastOnPostgres, "holdfast", "Holdfast on PostgreSQL")
     seats = {
         LIMIT: _contender(Nginx, "nginx", "nginx", "-v"),
-        PEER: _contender(theirs, peer, "distribution"),
+        PEER: _contender(*peer),
         CANDIDATE: _contender(*candidate),
         STUB: _contender(Moto, "moto_server", "moto"),
     }

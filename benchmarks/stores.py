@@ -1,4 +1,4 @@
-"""The same registries with their layers in an object store on this machine: SeaweedFS, one for each of them."""
+"""The same registries with their layers in SeaweedFS, or with their facts in PostgreSQL: one of it for each of them."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from servers import Distribution, Holdfast, Server
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests are a package of the checkout, not an installed one
 
+from tests.postgres import Postgres
 from tests.seaweed import BUCKET, KEY_ID, REGION, SECRET, SeaweedFS
 
 # As for the folder, its best case; and it sends nobody to the store, as Holdfast does not.
@@ -58,3 +59,18 @@ class DistributionOnS3(_OnS3, Distribution):
         configuration = self.directory / "config.yml"
         configuration.write_text(text, encoding="utf-8")
         return [self.program, "serve", str(configuration)]
+
+
+class HoldfastOnPostgres(Holdfast):
+    """Ours with its facts in PostgreSQL as it comes: a commit is on disk."""
+
+    def start(self) -> None:
+        self.postgres = Postgres(())
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        self.postgres.close()
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--database", self.postgres.url("postgres")]
