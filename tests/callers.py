@@ -313,7 +313,7 @@ class Wire:
 @contextmanager
 def secrets_of(product: Any, **limits: timedelta) -> Iterator[Tokens]:
     """Make tokens as a started product would, but with other lifetimes: some are over when they are made."""
-    on = boot.open_backends(settings.read({"data": str(product.data)}, {}))
+    on = boot.open_backends(settings.read({"data": str(product.data)}, product.environment))
     try:
         yield Tokens(replace(on, limits=replace(on.limits, **limits)))
     finally:

@@ -239,8 +239,16 @@ def start(tmp_path):
     for product in started:
         if product.process.poll() is None:
             product.kill()
-    for url in {product.environment.get("HOLDFAST_DATABASE") for product in started if databases.on_postgresql()}:
-        databases.drop(url or "")
+    for url in {product.environment.get("HOLDFAST_DATABASE") for product in started} - {None}:
+        if databases.on_postgresql():
+            databases.drop(url)
+
+
+@pytest.fixture(autouse=True)
+def no_connection_is_left():
+    """What a test opened in this process and did not close is closed."""
+    yield
+    databases.rest()
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import psycopg
 
@@ -18,12 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.store import Database
+    from holdfast.store.statements import Statement
 
 FILE = "holdfast.db"
+PLACE = re.compile(r":(\w+)")
 SERVER = "HOLDFAST_TESTS_ON"  # the variable that says to every process of the run where PostgreSQL is
 MIGRATED = "migrated"  # a database of this program's schema, that others are made from
 
+HEEDLESS = "-c session_replication_role=replica"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+COUNTED = """
+SELECT format('public.%I', sequencename) AS name, last_value AS value FROM pg_sequences WHERE schemaname = 'public'
+"""
+
+_opened: WeakSet[Database] = WeakSet()  # of PostgreSQL
 
 
 def serve() -> Postgres:
@@ -60,7 +70,7 @@ def drop(url: str) -> None:
 def open_fresh(folder: Path) -> Database:
     """A database of this program's schema with nothing in it."""
     if on_postgresql():
-        return open_database(make())
+        return _open(make())
     database = SqliteDatabase(folder / FILE)
     migrate(database)
     return database
@@ -70,7 +80,10 @@ def copied(database: Database, folder: Path) -> Database:
     """Another database with the same rows; nobody may be connected to the first."""
     if on_postgresql():
         database.close()
-        return open_database(make(database._url))
+        copy = _open(make(database._url))
+        with look(copy) as connection:
+            connection.execute(_keep(connection))
+        return copy
     with closing(sqlite3.connect(database._path)) as whole, closing(sqlite3.connect(folder / FILE)) as copy:
         copy.execute("PRAGMA synchronous=OFF")
         whole.backup(copy)
@@ -80,10 +93,8 @@ def copied(database: Database, folder: Path) -> Database:
 def restore(database: Database, whole: Database) -> None:
     """Let a copy be again what it was copied from."""
     if on_postgresql():
-        whole.close()
-        old, database._url = database._url, make(whole._url)
-        database.close()
-        drop(old)
+        with look(database) as connection:
+            connection.execute(_put_back(connection))
         return
     with closing(sqlite3.connect(whole._path)) as source, closing(sqlite3.connect(database._path)) as copy:
         copy.execute("PRAGMA synchronous=OFF")
@@ -92,7 +103,7 @@ def restore(database: Database, whole: Database) -> None:
 
 def again(database: Database) -> Database:
     """The same database, as another process opens it."""
-    return open_database(database._url) if on_postgresql() else SqliteDatabase(database._path)
+    return _open(database._url) if on_postgresql() else SqliteDatabase(database._path)
 
 
 def forget(database: Database) -> None:
@@ -102,18 +113,56 @@ def forget(database: Database) -> None:
         drop(database._url)
 
 
+def _open(url: str) -> Database:
+    database = open_database(url)
+    _opened.add(database)
+    return database
+
+
+def rest() -> None:
+    """Close the connections that nobody uses at the moment; SQLite's end with their threads."""
+    for database in _opened:
+        database.close()
+
+
 def look(database: Database) -> Any:
-    """A connection past the program; `execute` commits by itself."""
+    """A connection past the program; `execute` commits by itself, and may leave what refers to nothing."""
     if on_postgresql():
-        return psycopg.connect(database._url, autocommit=True)
+        return psycopg.connect(database._url, autocommit=True, options=HEEDLESS)
     return sqlite3.connect(database._path, isolation_level=None)
 
 
 def look_of(product) -> Any:
     """The same for a started product."""
     if on_postgresql():
-        return psycopg.connect(product.environment["HOLDFAST_DATABASE"], autocommit=True)
+        return psycopg.connect(product.environment["HOLDFAST_DATABASE"], autocommit=True, options=HEEDLESS)
     return sqlite3.connect(product.data / FILE, isolation_level=None)
+
+
+def run(connection: Any, text: str, **values: Any) -> Any:
+    """Run a statement with values at places such as `:name`."""
+    return connection.execute(PLACE.sub(r"%(\1)s", text) if on_postgresql() else text, values)
+
+
+def scans(database: Database, statement: Statement, **values: Any) -> list[str]:
+    """Where the database would read a whole table, though it would rather not, to run a statement."""
+    with database.transaction() as tx:
+        text, bound = tx._worded(statement).bound(values)
+        if on_postgresql():
+            tx._driver.execute("SET LOCAL enable_seqscan = off")
+            plan = [line for (line,) in tx._driver.execute(f"EXPLAIN {text}", bound).fetchall()]
+            return [line for line in plan if "Seq Scan" in line]
+        plan = [row[3] for row in tx._driver.execute(f"EXPLAIN QUERY PLAN {text}", bound).fetchall()]
+        return [step for step in plan if step.startswith("SCAN") and "CONSTANT" not in step]
+
+
+def kept_bytes(database: Database) -> bytes:
+    """All that is kept, in one piece."""
+    if not on_postgresql():
+        return b"".join(path.read_bytes() for path in database._path.parent.glob(f"{FILE}*"))
+    with look(database) as connection:
+        rows = [row for name in tables(connection) for row in connection.execute(f"SELECT * FROM {name}").fetchall()]
+    return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row)
 
 
 def tables(connection: Any) -> list[str]:
@@ -142,6 +191,19 @@ def state(connection: Any) -> Any:
         return connection.execute("PRAGMA data_version").fetchone()
     sums = [f"(SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {name} t)" for name in tables(connection)]
     return connection.execute("SELECT " + ", ".join(sums)).fetchone()
+
+
+def _keep(connection: Any) -> str:
+    """Remember every row and sequence beside the tables: to make another database takes several times as long."""
+    kept = [f"CREATE TABLE kept.{name} AS TABLE public.{name}" for name in tables(connection)]
+    return "; ".join(["CREATE SCHEMA kept", *kept, f"CREATE TABLE kept.counted AS {COUNTED}"])
+
+
+def _put_back(connection: Any) -> str:
+    """Let everything be as it was remembered."""
+    back = [f"DELETE FROM public.{name}; INSERT INTO public.{name} TABLE kept.{name}" for name in tables(connection)]
+    counted = "SELECT setval(name, coalesce(value, 1), value IS NOT NULL) FROM kept.counted"
+    return "; ".join(["BEGIN", "SET LOCAL session_replication_role = replica", *back, counted, "COMMIT"])
 
 
 def _admin() -> psycopg.Connection:

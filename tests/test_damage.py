@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import sqlite3
 from contextlib import closing
 
 import pytest
 
-from tests import builders
+from tests import builders, databases
 from tests.test_hard_times import files
 
 MIB = 1024 * 1024
@@ -112,11 +111,11 @@ def test_a_small_layer_that_is_damaged_in_the_database_is_never_served(running):
     repository = running.registry("some/thing")
     repository.push_blob(b"another")
     digest = repository.push_blob(b"small")
-    with closing(sqlite3.connect(running.data / "holdfast.db")) as database, database:
-        [(key, sealed)] = database.execute(
-            "SELECT o.key, o.sealed FROM objects o JOIN blobs b ON b.object_key = o.key WHERE b.digest = ?", (digest,)
-        ).fetchall()
-        database.execute("UPDATE objects SET sealed = ? WHERE key = ?", (sealed[:-1] + bytes([sealed[-1] ^ 1]), key))
+    with closing(databases.look_of(running)) as database:
+        find = "SELECT o.key, o.sealed FROM objects o JOIN blobs b ON b.object_key = o.key WHERE b.digest = :digest"
+        [(key, sealed)] = databases.run(database, find, digest=digest).fetchall()
+        flipped = sealed[:-1] + bytes([sealed[-1] ^ 1])
+        databases.run(database, "UPDATE objects SET sealed = :sealed WHERE key = :key", sealed=flipped, key=key)
 
     found = running.cli("scrub", "run", "--digest", digest)
 
@@ -131,8 +130,9 @@ def test_a_manifest_that_is_damaged_in_the_database_is_absent_until_it_is_pushed
     repository, ecr = running.registry("some/thing"), running.ecr()
     image = builders.an_image(repository.push_blob, seed=1)
     repository.push_manifest(image, "v1")
-    with closing(sqlite3.connect(running.data / "holdfast.db")) as database, database:
-        database.execute("UPDATE manifest_bodies SET body = ?", (image.body.replace(b'"layers"', b'"Layers"'),))
+    damaged = image.body.replace(b'"layers"', b'"Layers"')
+    with closing(databases.look_of(running)) as database:
+        databases.run(database, "UPDATE manifest_bodies SET body = :body", body=damaged)
 
     found = running.cli("scrub", "run", "--repository", "some/thing", "--json")
     pulled = repository("GET", "/manifests/v1")

@@ -115,7 +115,7 @@ def unchecked(account, credentials):
 @contextmanager
 def inside(product):
     """The backends of a started product, for what nobody can do from outside."""
-    on = boot.open_backends(settings.read({"data": str(product.data)}, {}))
+    on = boot.open_backends(settings.read({"data": str(product.data)}, product.environment))
     try:
         yield on
     finally:

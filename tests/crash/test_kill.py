@@ -156,7 +156,7 @@ def test_acknowledged_pushes_survive_kill_minus_nine(start):
 
 def assert_nothing_is_left_over(product) -> None:
     """A sweep some days later leaves exactly the objects that blobs are made of."""
-    on = open_backends(read({"data": str(product.data)}, {}))
+    on = open_backends(read({"data": str(product.data)}, product.environment))
     object.__setattr__(on, "clock", lambda: datetime.now(UTC) + timedelta(days=30))
     while registry.cleaning.sweep(on):
         pass

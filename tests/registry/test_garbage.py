@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
 
 from holdfast import registry, store
 from holdfast.model.errors import BlobNotFound, ImageTagAlreadyExists, LayersNotFound
@@ -13,7 +12,7 @@ from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
 from holdfast.model.repositories import Mutability, TagMutability
 from holdfast.model.uploads import SMALL_BYTES
-from tests import builders
+from tests import builders, databases
 from tests.registry.ground import AT, HOME, create, described, push, push_blob, put, work_off
 from tests.registry.test_undelete import an_index, rows
 
@@ -350,10 +349,7 @@ def test_a_run_costs_nothing_where_there_is_no_garbage(on, clock):
     """The planner's statements use the indexes of what may be garbage, and scan no table of what lives."""
     image_of(on, LARGE)
     statements = store.garbage
-    with on.database.migration() as tx:
-        for statement in (statements._DUE, statements._EXPIRED, statements._COUNT_UNNEEDED, statements._COUNT_EXPIRED):
-            worded = statement.for_sqlite
-            values = {"now": clock(), "before": clock(), "limit": 1}
-            sql, bound = worded.bound({name: values[name] for name in values if f":{name}" in worded._template})
-            plan = [row[3] for row in tx.execute(text(f"EXPLAIN QUERY PLAN {sql}"), bound)]
-            assert not [step for step in plan if step.startswith("SCAN") and "CONSTANT" not in step], plan
+    values = {"now": clock(), "before": clock(), "limit": 1}
+
+    for statement in (statements._DUE, statements._EXPIRED, statements._COUNT_UNNEEDED, statements._COUNT_EXPIRED):
+        assert databases.scans(on.database, statement, **values) == []

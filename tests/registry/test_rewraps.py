@@ -121,7 +121,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(pushed, monkeypatch):
 
 def test_one_unreadable_key_does_not_stop_the_others(pushed):
     with pushed.database.transaction() as tx:
-        tx._driver.execute("UPDATE objects SET wrapped_key = zeroblob(64) WHERE sealed IS NOT NULL")
+        tx._driver.execute("UPDATE objects SET wrapped_key = sealed WHERE sealed IS NOT NULL")
     registry.kms.rotate(pushed)
 
     tally = registry.rewraps.run(pushed, lambda *_: None)

@@ -131,17 +131,16 @@ def test_a_push_beyond_the_daily_quota_is_kept_but_not_scanned(on, clock, scanne
     assert third == "PENDING"
 
 
-def test_a_push_where_nothing_is_configured_costs_a_read_for_each_engine(on):
+def test_a_push_where_nothing_is_configured_costs_a_read_for_each_engine(on, monkeypatch):
     image = push(on, AT, "a")
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, AT)
         found = store.images.find(tx, repository, digest=image.digest)
-        statements = []
-        tx._driver.set_trace_callback(statements.append)
+        statements, worded = [], type(tx)._worded
+        monkeypatch.setattr(type(tx), "_worded", lambda tx, one: statements.append(one) or worded(tx, one))
 
         for noun in (registry.scanning, registry.replication, registry.signing):
             noun.pushed(on, tx, repository, found, on.clock())
-        tx._driver.set_trace_callback(None)
 
     assert len(statements) == 3
 

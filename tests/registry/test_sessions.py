@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ from holdfast.model.iam_sessions import FEDERATED, ROLE, ROOT, USER
 from holdfast.model.names import Registry
 from holdfast.registry.accounts import Tokens
 from holdfast.registry.session_keys import NAME, KeyCache
+from tests import databases
 from tests.registry.ground import HOME, work_off
 
 ACCOUNT = HOME.account_id
@@ -160,10 +162,9 @@ def test_credentials_do_not_show_their_secrets(on, role):
     assert credentials.session_token not in repr(credentials)
 
 
-def test_no_secret_is_kept(on, role, tmp_path):
+def test_no_secret_is_kept(on, role):
     credentials = begin(on, entity=role)
-    on.database.close()
-    kept = b"".join(path.read_bytes() for path in tmp_path.glob("holdfast.db*"))
+    kept = databases.kept_bytes(on.database)
 
     assert credentials.access_key_id.encode() in kept
     assert credentials.secret.encode() not in kept
@@ -271,8 +272,8 @@ def test_a_damaged_token_is_refused(on, role, change):
 def test_a_token_of_another_installation_is_refused(on, role, tmp_path):
     credentials = begin(on, entity=role)
     another = replace(on, session_keys=KeyCache())
-    with on.database.transaction() as tx:
-        tx._driver.execute("DELETE FROM secrets WHERE name = ?", (NAME,))
+    with closing(databases.look(on.database)) as connection:
+        databases.run(connection, "DELETE FROM secrets WHERE name = :name", name=NAME)
     begin(replace(on, session_keys=another.session_keys, random_bytes=lambda size: b"x" * size), entity=role)
 
     refused(another, errors.SessionTokenInvalid, credentials)
@@ -280,8 +281,8 @@ def test_a_token_of_another_installation_is_refused(on, role, tmp_path):
 
 def test_a_token_before_any_session_began_is_refused(on, role):
     credentials = begin(on, entity=role)
-    with on.database.transaction() as tx:
-        tx._driver.execute("DELETE FROM secrets WHERE name = ?", (NAME,))
+    with closing(databases.look(on.database)) as connection:
+        databases.run(connection, "DELETE FROM secrets WHERE name = :name", name=NAME)
 
     refused(replace(on, session_keys=KeyCache()), errors.SessionTokenInvalid, credentials)
 
