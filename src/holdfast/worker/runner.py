@@ -79,6 +79,10 @@ class Runner:
             except LeaseLost:
                 log.warning("work %d (%s) is somebody else's now and is left to him", job.item.id, job.item.kind)
                 return
+            except DatabaseUnavailable as fault:
+                log.warning("work %d (%s %s) waits for the database", job.item.id, job.item.kind, job.item.key)
+                registry.work.fail(job, fault)
+                return
             except Exception as fault:
                 log.exception("work %d (%s %s) failed", job.item.id, job.item.kind, job.item.key)
                 registry.work.fail(job, fault)
