@@ -15,6 +15,7 @@ run: $(READY) ## install and serve on 127.0.0.1:5000 (ARGS="--listen 127.0.0.1:5
 	$(BIN)/holdfast serve $(ARGS)
 
 test: $(DEV) ## install and pass the whole self-contained suite (ARGS="tests/model" …)
+	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV) ## linters, types and floors, as CI runs them

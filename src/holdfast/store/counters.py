@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
 
-from holdfast.store.statements import Statement
+from holdfast.store.statements import Statement, upsert
 from holdfast.store.tables import counters
 
 if TYPE_CHECKING:
@@ -22,12 +21,12 @@ SCANS = "scans/"  # begun in each hour, by registry
 _it = counters.c.name == bindparam("which")
 _GET = Statement(select(counters.c.value).where(_it))
 _BUMP = Statement(
-    insert(counters)  # SQLite knows the same words
+    upsert(counters)
     .values(name=bindparam("which"), value=1)
     .on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1})
 )
 _ADD = Statement(
-    insert(counters)
+    upsert(counters)
     .values(name=bindparam("which"), value=bindparam("more"))
     .on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + bindparam("more")})
 )

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, exists, func, insert, literal, select, union_all, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from holdfast.model.repositories import Encryption
-from holdfast.store.statements import Statement, insertion
+from holdfast.store.statements import Statement, insertion, upsert
 from holdfast.store.tables import (
     EPOCH,
     blobs,
@@ -42,7 +41,7 @@ _quarantined = (quarantined_links.c.repository_id == _repository_id, quarantined
 _now = bindparam("now", type_=quarantined_links.c.quarantined_at.type)
 _limit: Any = bindparam("limit")
 
-_insert_candidate = upsert(gc_candidates)  # SQLite knows the same words
+_insert_candidate = upsert(gc_candidates)
 _SUSPECT = Statement(
     _insert_candidate.on_conflict_do_update(
         index_elements=[gc_candidates.c.repository_id, gc_candidates.c.digest],

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.dialects.sqlite import insert  # the clause that PostgreSQL has as well
 
 from holdfast.model import versions
 from holdfast.model.ecosystems import clipped, spelled
-from holdfast.store.statements import Statement, batches
+from holdfast.store.statements import Statement, batches, upsert
 from holdfast.store.tables import package_versions
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ _FIND = Statement(
     )
 )
 _INSERT = Statement(
-    insert(package_versions).on_conflict_do_nothing(index_elements=["ecosystem", "name", "version"]),
+    upsert(package_versions).on_conflict_do_nothing(index_elements=["ecosystem", "name", "version"]),
     ["ecosystem", "name", "version", "sort_key"],
 )
 

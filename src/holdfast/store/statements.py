@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import Insert
 
 from holdfast.model.errors import InvalidParameter
 
@@ -124,6 +125,11 @@ def insertion(table: Table) -> Statement:
     clause = sqlalchemy.insert(table)
     names = [column.name for column in table.c if column is not counted]
     return Statement(clause if counted is None else clause.returning(counted), names)
+
+
+def upsert(table: Table) -> Insert:
+    """An insertion that may say what happens on a conflict; SQLite's dialect words it too, but not the other way."""
+    return Insert(table)
 
 
 def batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
