@@ -55,6 +55,8 @@ OWN_REQUESTS = {
     "RestoreImage": {"repositoryName": AT.name, "imageDigest": EMPTY_DIGEST},
     "PurgeDeletedImage": {"repositoryName": AT.name, "imageDigest": EMPTY_DIGEST},
     "ListImageTagHistory": {"repositoryName": AT.name},
+    "StartImageInventory": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
+    "ListImagePackages": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
     "RestoreImageTag": {"repositoryName": AT.name, "imageTag": "v1"},
 }
 MEMBERS = {

@@ -10,7 +10,7 @@ from tests.callers import refusal
 ACCOUNT = "000000000000"
 OTHER = "111122223333"
 DIGEST = "sha256:" + "0" * 64
-NO_ENGINE = "The image was not scanned: this version of Holdfast has no scan engine"
+NO_ENGINE = "The image was not scanned: The configuration tells of 0 layers, and the manifest of 1."
 
 
 @pytest.fixture

@@ -92,12 +92,12 @@ def scan(at: Place) -> None:
     image = ("--repository-name", "aws/set", "--image-id", "imageTag=v2")
     begun = at.aws("start-image-scan", *image)
 
-    # There is no scan engine yet, and nobody must take that for an image without faults.
+    # Nothing judges packages yet, and nobody must take that for an image without faults.
     at.aws_refuses("FAILED", "wait", "image-scan-complete", *image)
     status = at.aws("describe-image-scan-findings", *image)["imageScanStatus"]
     expect(begun["imageScanStatus"]["status"] in {"PENDING", "IN_PROGRESS"}, f"begun as {begun}")
     expect_same(status["status"], "FAILED")
-    expect("no scan engine" in status["description"], f"said {status}")
+    expect("was not scanned" in status["description"], f"said {status}")
 
 
 @CHECKS.add("aws ecr update-image-storage-class, there and back", "aws")

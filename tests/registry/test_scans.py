@@ -15,7 +15,8 @@ from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
 from holdfast.model.scanning import Configuration, Frequency, Rule, ScanType, Status
 from tests import builders
-from tests.registry.ground import AT, HOME, create, push, push_blob, put, told, work_off
+from tests.registry import ground
+from tests.registry.ground import AT, HOME, create, push, push_blob, put, told
 
 SCANNED = RepositoryRef(HOME, "scanned/on-push")
 
@@ -32,12 +33,18 @@ def engine(monkeypatch):
     """A scan engine; the digests that it looked at."""
     looked_at = []
 
-    def look(_on, image):
+    def look(_on, _job, image, _repository_id):
         looked_at.append(image.digest)
-        return "The scan was completed successfully."
+        return Status.COMPLETE, "The scan was completed successfully."
 
     monkeypatch.setattr(registry.scanning, "_engine", look)
     return looked_at
+
+
+def work_off(on):
+    """Do what is due, scans too."""
+    ground.work_off(on)
+    ground.work_off_patiently(on)
 
 
 def limited(on, **limits):
@@ -148,7 +155,7 @@ def test_a_push_where_nothing_is_configured_costs_a_read_for_each_engine(on, mon
 # ---- Scans
 
 
-def test_without_an_engine_a_scan_fails_and_says_why(on, clock, scanned):
+def test_a_scan_that_could_not_look_at_the_image_fails_and_says_why(on, clock, scanned):
     image = push(on, scanned, "a", "v1", "v2")
     clock.pass_(minutes=1)
 
@@ -156,7 +163,9 @@ def test_without_an_engine_a_scan_fails_and_says_why(on, clock, scanned):
 
     _, scan, _ = registry.scanning.get(on, scanned, ImageId(tag="v1"))
     assert (scan.status, scan.completed_at, scan.has_findings) == (Status.FAILED, clock(), False)
-    assert scan.description == "The image was not scanned: this version of Holdfast has no scan engine"
+    assert scan.description == (
+        "The image was not scanned: The configuration tells of 0 layers, and the manifest of 1."
+    )
     assert told(on, "ECR Image Scan") == [
         {
             "scan-status": "FAILED",
@@ -218,7 +227,12 @@ def test_a_scan_that_looked_at_an_image_shows_what_it_found(on, clock, engine, s
 def test_a_scan_is_in_progress_while_the_engine_looks(on, scanned, monkeypatch):
     image = push(on, scanned, "a")
     seen = []
-    monkeypatch.setattr(registry.scanning, "_engine", lambda on, _image: seen.append(scan_of(on, scanned, image)))
+
+    def look(on, *_):
+        seen.append(scan_of(on, scanned, image))
+        return Status.COMPLETE, ""
+
+    monkeypatch.setattr(registry.scanning, "_engine", look)
 
     work_off(on)
 
@@ -238,9 +252,12 @@ def test_a_scan_of_an_image_that_was_deleted_comes_to_nothing(on, scanned, engin
 
 def test_an_image_that_is_deleted_while_it_is_scanned_is_not_told(on, scanned, monkeypatch):
     image = push(on, scanned, "a", "v1")
-    monkeypatch.setattr(
-        registry.scanning, "_engine", lambda on, _: registry.images.delete(on, scanned, [ImageId(image.digest)])
-    )
+
+    def look(on, *_):
+        registry.images.delete(on, scanned, [ImageId(image.digest)])
+        return Status.COMPLETE, ""
+
+    monkeypatch.setattr(registry.scanning, "_engine", look)
 
     work_off(on)
 

@@ -169,6 +169,7 @@ def test_ids_are_never_given_twice(tmp_path):
         "tag_history",
         "gc_runs",
         "package_versions",
+        "package_sets",
     }
     database.close()
 

@@ -2,5 +2,6 @@
 
 from holdfast.inventory.child import ChildDied, LayerReader, LayerRefused
 from holdfast.inventory.limits import Limits
+from holdfast.inventory.replies import READER
 
-__all__ = ["ChildDied", "LayerReader", "LayerRefused", "Limits"]
+__all__ = ["READER", "ChildDied", "LayerReader", "LayerRefused", "Limits"]

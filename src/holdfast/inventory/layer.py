@@ -125,6 +125,10 @@ class _Reading:
             self._keep(entry.name, found)
 
     def _keep(self, path: str, found: Evidence) -> None:
+        sane = tuple(package for package in found.packages if package.is_sane)
+        if len(sane) < len(found.packages):
+            self._note(f"{path}: names or versions that are too long to be ones")
+            found = Evidence(sane, found.owned, found.os)
         if found == Evidence():
             return
         self._count += len(found.packages)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+READER = 1  # counted up when a layer would be read otherwise than before, so that it is read again
+
 
 class Reply(msgspec.Struct, frozen=True):
     """A packed record, or why there is none."""

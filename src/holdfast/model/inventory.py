@@ -83,9 +83,12 @@ def unpack(data: bytes) -> LayerRecord:
         document = unpacker.decompress(data, UNPACKED_BYTES)
         if not unpacker.eof:
             raise BadRecord("it is cut off or too large")
-        return _DECODER.decode(document)
+        record = _DECODER.decode(document)
     except (zlib.error, msgspec.DecodeError) as fault:
         raise BadRecord(str(fault)) from None
+    if any("\0" in text for text in (*record.evidence, *record.notes)):
+        raise BadRecord("it has a path that is none")
+    return record
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,11 @@ class Installed:
     package: Package
     path: str
     layer: int
+
+    @property
+    def file_path(self) -> str:
+        """Where it is: the evidence, and in an archive the path in it."""
+        return f"{self.path}/{self.package.within}" if self.package.within else self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 import msgspec
 from packageurl import PackageURL
@@ -43,15 +44,18 @@ DISTRIBUTIONS: dict[str, tuple[str, re.Pattern[str] | None]] = {
     "photon": ("Photon OS:", MINOR),
 }
 _RUN = re.compile(r"[-_.]+")
+# What others wrote into their images: bounded, and without what no database keeps.
+TEXT_CHARACTERS = 1000
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS, pattern=r"\A[^\0]*\Z")]
 
 
 class OperatingSystem(msgspec.Struct, frozen=True, array_like=True):
     """What os-release tells (man 5 os-release)."""
 
-    id: str
-    version: str = ""
-    name: str = ""
-    codename: str = ""
+    id: Text
+    version: Text = ""
+    name: Text = ""
+    codename: Text = ""
 
     @property
     def ecosystem(self) -> str | None:
@@ -72,13 +76,18 @@ class OperatingSystem(msgspec.Struct, frozen=True, array_like=True):
 class Package(msgspec.Struct, frozen=True, array_like=True):
     """Something installed, by its package manager's names; the type is that of package URLs."""
 
-    type: str
-    name: str  # with its namespace: `@scope/name`, `group:artifact`, a Go module's path
-    version: str  # as its manager compares it, epoch and release with it
-    architecture: str = ""
-    source_name: str = ""  # of deb and apk, and only if it is another one
-    source_version: str = ""
-    within: str = ""  # the path inside of the archive that is its evidence
+    type: Text
+    name: Text  # with its namespace: `@scope/name`, `group:artifact`, a Go module's path
+    version: Text  # as its manager compares it, epoch and release with it
+    architecture: Text = ""
+    source_name: Text = ""  # of deb and apk, and only if it is another one
+    source_version: Text = ""
+    within: Text = ""  # the path inside of the archive that is its evidence
+
+    @property
+    def is_sane(self) -> bool:
+        """Whether each of its texts is one that is kept."""
+        return all(len(text) <= TEXT_CHARACTERS and "\0" not in text for text in msgspec.structs.astuple(self))
 
     def purl(self, os: OperatingSystem | None = None) -> str:
         """Its package URL."""

@@ -121,6 +121,17 @@ class ActivateImage(Work):
 class ScanImage(Work):
     """Look for vulnerabilities in an image."""
 
+    is_patient = True
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeInventory(Work):
+    """Find out which packages an image holds."""
+
+    is_patient = True
+
     image_id: int
 
 

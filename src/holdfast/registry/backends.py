@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from holdfast.inventory import LayerReader
 from holdfast.model.names import Registry
 from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
@@ -108,6 +109,7 @@ class Backends:
     session_keys: KeyCache = field(default_factory=KeyCache)
     identity_providers: IdentityProviders = field(default_factory=IdentityProviders)
     fetcher: Fetcher = field(default_factory=Fetcher)
+    layer_reader: LayerReader = field(default_factory=LayerReader)
     throttle: Throttle | None = None
     web_identity_throttle: Throttle | None = None
     seals_layers: bool = True  # under our keys; else the store seals those that no named key is asked for

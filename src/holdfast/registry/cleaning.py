@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 200  # of each kind in one run, so that a run stays short
 ROWS_AT_ONCE = 2000
+SET_LIFETIME = timedelta(days=1)  # of packages that no image has: one may be about to have them
 
 
 def sweep_uploads(on: Backends, _job: Job) -> datetime | None:
@@ -53,6 +54,7 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
         gone = store.iam_sessions.forget(tx, now - on.limits.token_lifetime, ROWS_AT_ONCE)
         gone = max(gone, refusals, store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE))
         gone = max(gone, store.damage.let_go(tx, now - on.limits.damaged_object_lifetime, now, AT_ONCE))
+        gone = max(gone, store.inventories.forget_sets(tx, now - SET_LIFETIME, AT_ONCE))
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))
     gone = max(gone, backfills.forget_old(on, now - on.limits.backfill_lifetime, ROWS_AT_ONCE))
     return now if gone >= ROWS_AT_ONCE else None

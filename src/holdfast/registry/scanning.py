@@ -14,9 +14,10 @@ from holdfast.model.errors import (
     Validation,
 )
 from holdfast.model.images import ACTIVE
+from holdfast.model.inventory import State
 from holdfast.model.scanning import DESCRIPTIONS, SETTING, Scan, ScanType, Status
 from holdfast.model.work import ScanImage
-from holdfast.registry import events, purging, scan_frequencies
+from holdfast.registry import events, inventories, purging, scan_frequencies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from holdfast.registry.work import Job
     from holdfast.store import Transaction
 
-NO_ENGINE = "The image was not scanned: this version of Holdfast has no scan engine"
+NO_ADVISORIES = "The image was not scanned: its packages are known, but this version of Holdfast judges none"
 
 
 def configuration(on: Backends, registry: Registry) -> Configuration:
@@ -143,7 +144,7 @@ def scan(on: Backends, job: Job) -> datetime | None:
             return None
     if not is_wanted:
         return None
-    outcome = _engine(on, image)
+    outcome = _engine(on, job, image, found[1])
     with on.database.transaction() as tx:
         job.step(tx)
         found = store.images.find_by_id(tx, image_id)
@@ -154,16 +155,22 @@ def scan(on: Backends, job: Job) -> datetime | None:
         return purging.look_again(on, tx, image_id)
 
 
-def _engine(_on: Backends, _image: Image) -> str | None:
-    """What a scan engine says of the scan that it completed; None as long as there is no engine."""
-    return None
+def _engine(on: Backends, job: Job, image: Image, repository_id: int) -> tuple[Status, str]:
+    """How a scan ended, and what is to be said of it."""
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get_by_id(tx, repository_id)
+    taken = inventories.take(on, repository, image, inventories.watching(on, job))
+    if taken.state is State.COMPLETE:
+        return Status.FAILED, NO_ADVISORIES
+    status = Status.UNSUPPORTED_IMAGE if taken.state is State.UNSUPPORTED else Status.FAILED
+    return status, f"The image was not scanned: {taken.reason}"
 
 
-def _end(on: Backends, tx: Transaction, repository: Repository, image: Image, outcome: str | None) -> None:
-    status = Status.FAILED
-    if outcome is not None:
-        status = Status.COMPLETE if _configured(tx, repository).type is ScanType.BASIC else Status.ACTIVE
-    if store.scans.change(tx, image.id, status, outcome or NO_ENGINE, on.clock()):
+def _end(on: Backends, tx: Transaction, repository: Repository, image: Image, outcome: tuple[Status, str]) -> None:
+    status, text = outcome
+    if status is Status.COMPLETE and _configured(tx, repository).type is ScanType.ENHANCED:
+        status = Status.ACTIVE
+    if store.scans.change(tx, image.id, status, text, on.clock()):
         [image] = store.tags.of_images(tx, [image])
         events.tell(on, tx, repository.registry, scanning.scanned(repository.ref, image, status))
 

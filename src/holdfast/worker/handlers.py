@@ -30,6 +30,7 @@ HANDLERS: dict[str, Handler] = {
     work.FollowSubject.__name__: registry.referrers.follow_subject,
     work.ActivateImage.__name__: registry.archive.activate,
     work.ScanImage.__name__: registry.scanning.scan,
+    work.TakeInventory.__name__: registry.inventories.take_inventory,
     work.ReplicateImage.__name__: registry.replication.replicate,
     work.RunBackfill.__name__: registry.backfills.run,
     work.TellScanFrequencies.__name__: registry.scan_frequencies.tell,

@@ -73,7 +73,10 @@ def put_image_scanning_configuration(call: Call, request: Shape) -> Shape:
     }
 
 
-@operation(on=the_repository, lacks="a scan engine: every scan ends as FAILED, and says so")
+@operation(
+    on=the_repository,
+    lacks="advisories: packages are found, and no scan judges them, so each ends as FAILED and says so",
+)
 def start_image_scan(call: Call, request: Shape) -> Shape:
     """Ask for a scan of an image."""
     at, id_ = the_repository(call, request), the_image(request)
@@ -81,7 +84,7 @@ def start_image_scan(call: Call, request: Shape) -> Shape:
     return _rendered_scan(at, id_, image, scan)
 
 
-@operation(on=the_repository, lacks="a scan engine: there are statuses, and no findings")
+@operation(on=the_repository, lacks="advisories: there are statuses, and no findings")
 def describe_image_scan_findings(call: Call, request: Shape) -> Shape:
     """How the latest scan of an image stands, and once it looked at the image, what it found."""
     at, id_ = the_repository(call, request), the_image(request)

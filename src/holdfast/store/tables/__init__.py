@@ -4,7 +4,7 @@
     registries ── settings, templates, cache rules, exclusions         events    what is still to be told
          │                                                             wrapping_keys, kms_keys, kms_aliases
          │    └── repositories ── repository_tags, lifecycle policies and previews
-         │             ├── manifests ── manifest_bodies, manifest_references, scans, replications, signings
+         │             ├── manifests ── manifest_bodies, manifest_references, scans, replications, signings, inventories
          │             │       └── tags
          │             ├── deleted_images ── deleted_references · tag_history · deleted_repositories
          │             ├── uploads ── upload_parts ─┐
@@ -79,6 +79,13 @@ from holdfast.store.tables.images import (
     manifests,
     tags,
 )
+from holdfast.store.tables.inventories import (
+    image_inventories,
+    image_package_sets,
+    layer_inventories,
+    package_set_members,
+    package_sets,
+)
 from holdfast.store.tables.keys import (
     kms_aliases,
     kms_keys,
@@ -142,12 +149,15 @@ __all__ = [
     "iam_roles",
     "iam_sessions",
     "iam_users",
+    "image_inventories",
+    "image_package_sets",
     "image_replications",
     "image_scans",
     "image_signings",
     "instant",
     "kms_aliases",
     "kms_keys",
+    "layer_inventories",
     "lifecycle_policies",
     "lifecycle_preview_results",
     "lifecycle_previews",
@@ -158,6 +168,8 @@ __all__ = [
     "metadata",
     "microseconds",
     "objects",
+    "package_set_members",
+    "package_sets",
     "package_versions",
     "pull_exclusions",
     "quarantined_links",

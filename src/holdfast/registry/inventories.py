@@ -1,0 +1,319 @@
+"""Find out what images hold: read their layers, each once, and keep what lies on top of what.
+
+    image ─► manifest, configuration ─► each layer: kept record, or a child that reads it ─► merge ─► sets ─► rows
+
+A record belongs to a blob and not to the digest that a configuration claims for what the blob unpacks to: else an image
+that claims somebody else's layer would be told what is in it. The claim is held against what was read.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from holdfast import store
+from holdfast.inventory import READER, ChildDied, LayerRefused
+from holdfast.model import digests, inventory, manifests, scanning
+from holdfast.model.errors import BlobNotFound, LayerDamaged, StorageUnavailable
+from holdfast.model.inventory import Inventory, State, Taken
+from holdfast.model.work import TakeInventory
+from holdfast.registry import damage, layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from holdfast.model.images import Image, ImageId
+    from holdfast.model.inventory import LayerRecord
+    from holdfast.model.manifests import Descriptor
+    from holdfast.model.names import RepositoryRef
+    from holdfast.model.repositories import Repository
+    from holdfast.registry.backends import Backends
+    from holdfast.registry.damage import Guarded
+    from holdfast.registry.work import Job
+    from holdfast.store.inventories import Found, ImageInventory, LayerInventory, Place
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3  # at a layer; then it is left alone until somebody asks for another try
+STEP_SECONDS = 30.0  # between two looks whether the work is still wanted
+CONFIG_BYTES = 8 * 1024 * 1024
+LAYERS = 512
+IMAGE_BYTES = 64 * 1024**3  # unpacked
+RECORD_BYTES = 256 * 1024**2  # of all layers together
+PACKAGES = 100_000
+LAYER_TYPES = frozenset({
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd",
+})  # fmt: skip
+
+
+class _RootFs(msgspec.Struct):
+    diff_ids: list[str] = []
+
+
+class _Config(msgspec.Struct):
+    os: str = ""
+    rootfs: _RootFs | None = None
+
+
+class _NotTaken(Exception):
+    """There is no inventory; with the state and the reason."""
+
+    def __init__(self, state: State, reason: str) -> None:
+        super().__init__(reason)
+        self.taken = Taken(state, reason)
+
+
+def ask(on: Backends, at: RepositoryRef, id_: ImageId, *, again: bool = False) -> Image:
+    """Want the inventory of an image taken in the background; `again` tries what was given up as well."""
+    now = on.clock()
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, at)
+        image = store.images.get(tx, repository, id_)
+        if again:
+            _forget(tx, repository, image)
+        store.work.add(tx, TakeInventory(image.id), now)
+    return image
+
+
+def get(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, ImageInventory | None, bool]:
+    """An image, how its inventory stands if it was ever taken, and whether it is going to be taken."""
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        image = store.images.get(tx, repository, id_)
+        return image, store.inventories.find(tx, image.id), store.work.is_alive(tx, TakeInventory(image.id))
+
+
+def page(on: Backends, image: Image, after: Place, limit: int) -> tuple[list[Found], bool]:
+    """Up to `limit` packages of an image after a place, and whether there are more."""
+    with on.database.snapshot() as tx:
+        found = store.inventories.page(tx, image.id, after, limit + 1)
+    return found[:limit], len(found) > limit
+
+
+def take_now(on: Backends, at: RepositoryRef, id_: ImageId, *, again: bool = False) -> tuple[str, Taken]:
+    """The digest and the inventory of an image, for somebody who waits for it."""
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        image = store.images.get(tx, repository, id_)
+    return image.digest, take(on, repository, image, again=again)
+
+
+def take_inventory(on: Backends, job: Job) -> datetime | None:
+    """Take the inventory of an image, in the background."""
+    with on.database.snapshot() as tx:
+        found = store.images.find_by_id(tx, job.item.payload["image_id"])
+        if found is None:
+            return None
+        repository = store.repositories.get_by_id(tx, found[1])
+    take(on, repository, found[0], watching(on, job))
+    return None
+
+
+def watching(on: Backends, job: Job) -> Callable[[], None]:
+    """What is called while layers are read: it raises when the work is to stop, or is not wanted any more."""
+    stepped_at = on.monotonic()
+
+    def watch() -> None:
+        nonlocal stepped_at
+        if not job.is_stopping() and on.monotonic() - stepped_at < STEP_SECONDS:
+            return
+        stepped_at = on.monotonic()
+        with on.database.transaction(durable=False) as tx:
+            job.step(tx)
+
+    return watch
+
+
+def take(
+    on: Backends, repository: Repository, image: Image, watch: Callable[[], None] = lambda: None, *, again: bool = False
+) -> Taken:
+    """The inventory of an image, from what is kept where it is; how its taking ended is kept as well.
+
+    It is complete, or there is none: `UNSUPPORTED` if the image has no files that can be looked at, `FAILED` if they
+    could not be read. What is only away for now, as a store, is raised.
+    """
+    if again:
+        with on.database.transaction() as tx:
+            _forget(tx, repository, image)
+    if (kept := _kept(on, image)) is not None:
+        return kept
+    try:
+        descriptors, diff_ids = _parts(on, repository, image)
+        found = _merged(on, repository, descriptors, diff_ids, watch)
+        taken = Taken(State.COMPLETE, inventory=found)
+    except _NotTaken as fault:
+        taken, descriptors = fault.taken, []
+        log.warning("no inventory of %s in %s: %s", image.digest, repository.name, taken.reason)
+    _keep(on, image, taken, descriptors)
+    return taken
+
+
+def _kept(on: Backends, image: Image) -> Taken | None:
+    """A complete inventory that this version took."""
+    with on.database.snapshot() as tx:
+        found = store.inventories.find(tx, image.id)
+        if found is None or found.reader != READER or found.state is not State.COMPLETE:
+            return None
+        packages = store.inventories.page(tx, image.id, store.inventories.FIRST, PACKAGES)
+    held = Inventory(found.os, tuple(one.installed for one in packages), found.notes)
+    return Taken(found.state, found.reason, held)
+
+
+def _forget(tx: store.Transaction, repository: Repository, image: Image) -> None:
+    """Forget the inventory of an image, and which of its layers were given up."""
+    store.inventories.forget(tx, image.id)
+    for descriptor in manifests.parse(store.images.body(tx, image), image.media_type).layers[1:]:
+        found = store.inventories.layer(tx, repository, descriptor.digest, READER)
+        if found is not None and found.record is None:
+            store.inventories.forget_layer(tx, found.blob_id)
+
+
+# ---- The image
+
+
+def _parts(on: Backends, repository: Repository, image: Image) -> tuple[list[Descriptor], list[str]]:
+    """The layers of an image, and what each unpacks to as its configuration says."""
+    if not scanning.is_scannable(image):
+        raise _NotTaken(State.UNSUPPORTED, "It is a list of images or another artifact, which has no files.")
+    with on.database.snapshot() as tx:
+        body = store.images.body(tx, image)
+    config, *descriptors = manifests.parse(body, image.media_type).layers
+    strange = next((one for one in descriptors if one.media_type not in LAYER_TYPES), None)
+    if strange is not None:
+        raise _NotTaken(
+            State.UNSUPPORTED, f"It has a layer of the type {strange.media_type!r:.200}, which is not read."
+        )
+    if len(descriptors) > LAYERS:
+        raise _NotTaken(State.FAILED, f"limit: the image has more than {LAYERS} layers")
+    if config.size > CONFIG_BYTES:
+        raise _NotTaken(State.FAILED, f"limit: the configuration has more than {CONFIG_BYTES} bytes")
+    try:
+        document = msgspec.json.decode(b"".join(_pieces(on, repository, config.digest)), type=_Config)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise _NotTaken(State.FAILED, f"The configuration is not one of an image: {fault}") from None
+    if document.os == "windows":
+        raise _NotTaken(State.UNSUPPORTED, "It is an image of Windows.")
+    diff_ids = document.rootfs.diff_ids if document.rootfs else []
+    if len(diff_ids) != len(descriptors):
+        raise _NotTaken(
+            State.FAILED, f"The configuration tells of {len(diff_ids)} layers, and the manifest of {len(descriptors)}."
+        )
+    return descriptors, diff_ids
+
+
+def _merged(
+    on: Backends,
+    repository: Repository,
+    descriptors: Sequence[Descriptor],
+    diff_ids: Sequence[str],
+    watch: Callable[[], None],
+) -> Inventory:
+    records: list[LayerRecord] = []
+    size_bytes = record_bytes = 0
+    for number, (descriptor, diff_id) in enumerate(zip(descriptors, diff_ids, strict=True), 1):
+        watch()
+        packed = _record(on, repository, descriptor, watch)
+        record_bytes += len(packed)
+        record = inventory.unpack(packed)
+        size_bytes += record.size_bytes
+        if record.diff_id != diff_id:
+            raise _NotTaken(
+                State.FAILED,
+                f"Layer {number} unpacks to {record.diff_id}, and the configuration says {diff_id[:100]}.",
+            )
+        if size_bytes > IMAGE_BYTES or record_bytes > RECORD_BYTES:
+            raise _NotTaken(
+                State.FAILED, f"limit: the image unpacks to more than {IMAGE_BYTES} bytes, or has too much in it"
+            )
+        records.append(record)
+    found = inventory.merge(records)
+    if len(found.packages) > PACKAGES:
+        raise _NotTaken(State.FAILED, f"limit: the image has more than {PACKAGES} packages")
+    return found
+
+
+def _keep(on: Backends, image: Image, taken: Taken, descriptors: Sequence[Descriptor]) -> None:
+    found = taken.inventory
+    sets = {number: (found.set_digest(members), members) for number, members in found.sets().items()} if found else {}
+    while True:
+        for set_digest, members in sets.values():
+            with on.database.transaction(durable=False) as tx:
+                store.inventories.ensure_set(tx, set_digest, found.os if found else None, members, on.clock())
+        with on.database.transaction() as tx:
+            if store.images.find_by_id(tx, image.id) is None:
+                return
+            links = [(number, descriptors[number].digest, set_digest) for number, (set_digest, _) in sets.items()]
+            if store.inventories.put(tx, image.id, READER, taken, links, on.clock()):
+                return  # else sets that no image had yet were forgotten in between
+
+
+# ---- A layer
+
+
+def _record(on: Backends, repository: Repository, descriptor: Descriptor, watch: Callable[[], None]) -> bytes:
+    """The packed record of a layer, which is read at most a few times, whatever ends the reading."""
+    digest = descriptor.digest
+    while True:
+        with on.database.transaction(durable=False) as tx:
+            found = store.inventories.layer(tx, repository, digest, READER)
+            if found is None:
+                raise _NotTaken(State.FAILED, f"The layer {digest} is not there.")
+            if found.record is not None:
+                return found.record
+            if found.attempts >= ATTEMPTS:
+                reason = found.refusal or f"its reading was begun {ATTEMPTS} times and never ended"
+                raise _NotTaken(State.FAILED, f"The layer {digest} cannot be read: {reason}")
+            found = replace(found, attempts=found.attempts + 1)  # known even if this process dies of it
+            store.inventories.put_layer(tx, found, on.clock())
+        try:
+            record = _read(on, repository, digest, watch)
+            found = replace(found, record=inventory.pack(record), refusal=None)
+        except LayerRefused as fault:
+            found = replace(found, refusal=str(fault), attempts=ATTEMPTS)
+        except ChildDied as fault:
+            found = replace(found, refusal=str(fault))
+        except BaseException:
+            _put(on, replace(found, attempts=found.attempts - 1))  # it is not the layer's fault
+            raise
+        _put(on, found)
+
+
+def _put(on: Backends, found: LayerInventory) -> None:
+    with on.database.transaction(durable=False) as tx:
+        store.inventories.put_layer(tx, found, on.clock())
+
+
+def _read(on: Backends, repository: Repository, digest: str, watch: Callable[[], None]) -> LayerRecord:
+    return on.layer_reader.read(_pieces(on, repository, digest), watch)
+
+
+def _pieces(on: Backends, repository: Repository, digest: str) -> Iterator[memoryview]:
+    """The bytes of a blob, segment by segment, held against its digest at their end."""
+    try:
+        blob: Guarded = layers.open_blob(on, repository.ref, digest)
+    except (BlobNotFound, LayerDamaged) as refusal:
+        raise _NotTaken(State.FAILED, refusal.message) from None
+    proof, position = digests.hasher(digests.algorithm(digest)), 0
+    try:
+        while position < blob.size_bytes:
+            piece = blob.read(position)
+            proof.update(piece)
+            position += len(piece)
+            yield piece
+    except damage.Damaged as fault:
+        raise _NotTaken(State.FAILED, f"The blob {digest} is damaged: {fault}") from None
+    except damage.Unreadable:
+        raise StorageUnavailable from None
+    finally:
+        blob.close()
+    if not digests.same(f"{digests.algorithm(digest)}:{proof.hexdigest()}", digest):
+        raise _NotTaken(State.FAILED, f"The bytes of the blob {digest} are not what its digest says.")
