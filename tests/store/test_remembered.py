@@ -9,7 +9,9 @@ import threading
 import pytest
 
 from holdfast import registry
+from holdfast.model.errors import NotFound
 from holdfast.model.images import ImageId
+from holdfast.registry.scrub import Wanted
 from holdfast.store import WouldWait
 from holdfast.store.remembered import LEASE_SECONDS, TIME_TO_LIVE_SECONDS, Memory
 from tests.registry.ground import AT, push, put
@@ -127,7 +129,7 @@ def test_what_is_remembered_needs_no_wait(nodes):
     assert until_remembered(two) == document.digest
 
 
-@pytest.mark.parametrize("change", ["moved", "tag deleted", "image deleted", "repository deleted"])
+@pytest.mark.parametrize("change", ["moved", "tag deleted", "image deleted", "repository deleted", "damaged"])
 def test_the_next_read_anywhere_sees_a_change(nodes, change):
     one, two = nodes
     first, second = push(one, AT, "first", "v1"), push(one, AT, "second", "v2")
@@ -141,9 +143,13 @@ def test_the_next_read_anywhere_sees_a_change(nodes, change):
         registry.images.delete_tag(one, AT, "v1")
     elif change == "image deleted":
         registry.images.delete(one, AT, [ImageId(first.digest)])
-    else:
+    elif change == "repository deleted":
         registry.repositories.delete(one, AT, force=True)
-    with pytest.raises(registry.images.ImageNotFound if change != "repository deleted" else Exception, match="exist"):
+    else:
+        with one.database.transaction() as tx:
+            tx._driver.execute("UPDATE manifest_bodies SET body = 'damaged'")
+        list(registry.scrub.run(one, Wanted(repository=AT), lambda _: None))
+    with pytest.raises(NotFound):
         pulled(two)
 
 

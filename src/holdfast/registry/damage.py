@@ -192,7 +192,7 @@ def told_repaired(on: Backends, tx: Transaction, blob: Kept) -> None:
 def mark_manifest(on: Backends, manifest: KeptManifest) -> None:
     """Let a manifest count as damaged, tell of it, and want it repaired."""
     with on.database.transaction() as tx:
-        if not store.damage.mark_manifest(tx, manifest.id, on.clock()):
+        if not store.damage.mark_manifest(tx, manifest, on.clock()):
             return
         store.work.add(tx, RepairDamage(), on.clock())
         events.tell(on, tx, manifest.registry, manifest_event("Manifest Damaged", manifest))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, case, delete, func, select, update
 
 from holdfast.model.damage import Kept, KeptManifest
-from holdfast.model.names import Registry
+from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.uploads import SMALL_BYTES
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import (
@@ -231,9 +231,11 @@ def body(tx: Transaction, manifest_id: int) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def mark_manifest(tx: Transaction, manifest_id: int, now: datetime) -> bool:
-    """Let a manifest be damaged; False if it is already, or gone."""
-    return tx.run(_MARK_MANIFEST, which=manifest_id, now=now) == 1
+def mark_manifest(tx: Transaction, manifest: KeptManifest, now: datetime) -> bool:
+    """Let a manifest be damaged, whoever remembers it; False if it is already, or gone."""
+    if not manifest.repository_name.startswith("~"):  # what is in a deleted repository nobody remembers
+        tx.outdate(RepositoryRef(manifest.registry, manifest.repository_name))
+    return tx.run(_MARK_MANIFEST, which=manifest.id, now=now) == 1
 
 
 def replace_body(tx: Transaction, manifest_id: int, body: bytes, now: datetime) -> None:
