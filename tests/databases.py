@@ -79,11 +79,10 @@ def open_fresh(folder: Path) -> Database:
 def copied(database: Database, folder: Path) -> Database:
     """Another database with the same rows; nobody may be connected to the first."""
     if on_postgresql():
-        database.close()
-        copy = _open(make(database._url))
-        with look(copy) as connection:
+        with look(database) as connection:
             connection.execute(_keep(connection))
-        return copy
+        database.close()
+        return _open(make(database._url))
     with closing(sqlite3.connect(database._path)) as whole, closing(sqlite3.connect(folder / FILE)) as copy:
         copy.execute("PRAGMA synchronous=OFF")
         whole.backup(copy)
@@ -185,18 +184,35 @@ def dangling(connection: Any) -> list[Any]:
     return [] if on_postgresql() else connection.execute("PRAGMA foreign_key_check").fetchall()
 
 
+def dump(database: Database) -> dict[str, Any]:
+    """All rows of each table, in an order of their own."""
+    with database.snapshot() as tx:
+        names = tables(tx._driver)
+        if on_postgresql():
+            whole = [f"ARRAY(SELECT t::text FROM {name} t ORDER BY 1)" for name in names]
+            return dict(zip(names, tx._driver.execute("SELECT " + ", ".join(whole)).fetchone(), strict=True))
+        return {name: sorted(tx._driver.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in names}
+
+
+def tick(connection: Any) -> Any:
+    """What is another after each commit of somebody else that changes something, and perhaps after others."""
+    text = "SELECT pg_snapshot_xmax(pg_current_snapshot())" if on_postgresql() else "PRAGMA data_version"
+    return connection.execute(text).fetchone()
+
+
 def state(connection: Any) -> Any:
     """What is another after each commit of somebody else that changes something."""
     if not on_postgresql():
-        return connection.execute("PRAGMA data_version").fetchone()
+        return tick(connection)
     sums = [f"(SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {name} t)" for name in tables(connection)]
     return connection.execute("SELECT " + ", ".join(sums)).fetchone()
 
 
 def _keep(connection: Any) -> str:
     """Remember every row and sequence beside the tables: to make another database takes several times as long."""
-    kept = [f"CREATE TABLE kept.{name} AS TABLE public.{name}" for name in tables(connection)]
-    return "; ".join(["CREATE SCHEMA kept", *kept, f"CREATE TABLE kept.counted AS {COUNTED}"])
+    kept = [f"CREATE TABLE IF NOT EXISTS kept.{name} AS TABLE public.{name}" for name in tables(connection)]
+    counted = f"CREATE TABLE IF NOT EXISTS kept.counted AS {COUNTED}"
+    return "; ".join(["SET client_min_messages = error", "CREATE SCHEMA IF NOT EXISTS kept", *kept, counted])
 
 
 def _put_back(connection: Any) -> str:

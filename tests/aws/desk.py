@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -65,11 +64,10 @@ class Desk:
 
     def dump(self) -> dict[str, Any]:
         """All that is kept: every table, and the names of all objects."""
-        with closing(databases.look(self.on.database)) as connection:
-            tables = databases.tables(connection)
-            kept = {name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in tables}
         objects = Path(self.on.blobs._store._folder)
-        return kept | {"files": sorted(str(file.relative_to(objects)) for file in objects.rglob("*") if file.is_file())}
+        return databases.dump(self.on.database) | {
+            "files": sorted(str(file.relative_to(objects)) for file in objects.rglob("*") if file.is_file())
+        }
 
 
 def codes(name: str) -> set[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.store import SqliteDatabase
+from tests import databases
 from tests.aws import provocations
 from tests.aws.desk import Desk, codes
 from tests.aws.furnished import RIGHT, Furnished, nobody_waits_for_the_disk
@@ -39,7 +40,7 @@ def copy(furnished, tmp_path):
 
     yield make
     for desk in made:
-        desk.on.database.close()
+        databases.forget(desk.on.database)
 
 
 @pytest.mark.parametrize(("name", "code"), REFUSALS, ids=map(".".join, REFUSALS))

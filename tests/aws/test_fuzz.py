@@ -98,7 +98,7 @@ class Ground:
         return [(query, rows) for query, rows in found if rows] + databases.dangling(self._watch)
 
     def _data_version(self):
-        return databases.state(self._watch)
+        return databases.tick(self._watch)
 
 
 def is_a_question(name):
