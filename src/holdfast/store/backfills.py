@@ -64,7 +64,7 @@ _of_backfill = backfill_results.c.backfill_id == bindparam("which")
 _INSERT_RESULT = insertion(backfill_results)
 _results = (
     select(backfill_results)
-    .where(_of_backfill, backfill_results.c.position > bindparam("after"))
+    .where(_of_backfill, backfill_results.c.position > bindparam("after", type_=BigInteger))
     .order_by(backfill_results.c.position)
     .limit(_limit)
 )

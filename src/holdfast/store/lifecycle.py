@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, Integer, bindparam, delete, func, select, update
 
 from holdfast.model.images import STATUSES
 from holdfast.model.lifecycle import Candidate
@@ -78,7 +78,7 @@ _EXPIRE_PREVIEW = Statement(
 )
 _in_preview = (
     lifecycle_preview_results.c.repository_id == _repository_id,
-    lifecycle_preview_results.c.position > bindparam("after"),
+    lifecycle_preview_results.c.position > bindparam("after", type_=BigInteger),
 )
 _results = select(lifecycle_preview_results).order_by(lifecycle_preview_results.c.position).limit(bindparam("limit"))
 _RESULTS = {
