@@ -31,9 +31,7 @@ class Faults:
         self.spoil: Callable[[str, str], str | None] = lambda _method, _path: None
         self.seen: list[tuple[str, str]] = []
         self.released = threading.Event()
-        self._server = ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Handler", (_Handler,), {"faults": self, "port": port})
-        )
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"faults": self, "port": port}))
         self._server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -59,6 +57,11 @@ class Faults:
         self.released.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Whoever asks may be killed."""
 
 
 class _Handler(BaseHTTPRequestHandler):

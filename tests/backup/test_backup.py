@@ -17,6 +17,7 @@ from tests.conftest import Product
 from tests.test_damage import an_image_of, flip
 
 MIB = 1024 * 1024
+SMALL = 64 * 1024
 
 
 class Desk:
@@ -40,7 +41,9 @@ class Desk:
         return run("restore", str(self.target), "--data", str(data), *flags)
 
     def objects(self):
-        return sorted(path for path in (self.target / "objects").rglob("*") if path.is_file())
+        """Those that are no packs of small ones."""
+        files = (path for path in (self.target / "objects").rglob("*/*") if path.suffix != ".partial")
+        return sorted(path for path in files if path.stat().st_size > SMALL)
 
 
 def run(*arguments):
@@ -132,7 +135,8 @@ def test_pruning_frees_what_no_backup_needs(desk):
     repository = desk.product.registry("team/app")
     push_image(repository, 1, "v1")
     desk.create()
-    stray = desk.objects()[0].with_name("0" * 32)
+    stray = desk.target / "objects" / "00" / ("0" * 32)
+    stray.parent.mkdir(exist_ok=True)
     stray.write_bytes(bytes(10))
 
     desk.run("prune", "--keep", "3")
@@ -149,7 +153,7 @@ def test_a_backup_that_is_killed_goes_on_and_is_whole_under_load(desk, tmp_path,
 
     def load():
         mine = type(repository)(desk.product.http(), "team/app")
-        while not is_over.is_set():
+        while not is_over.is_set() and len(pushed) < 100:
             pushed.append(push_image(mine, 1000 + len(pushed), f"load{len(pushed)}", 100_000))
 
     thread = threading.Thread(target=load)
@@ -206,9 +210,9 @@ def test_a_backup_that_was_tampered_with_is_noticed_and_does_not_serve(desk, tmp
     if what == "object":
         flip(desk.objects()[0], 1000)
     elif what == "facts.gz":
-        flip(desk.target / name / what, 30)
+        flip(desk.target / "generations" / name / what, 30)
     else:
-        file = desk.target / name / what
+        file = desk.target / "generations" / name / what
         file.write_text(file.read_text().replace('"accounts": 1', '"accounts": 2'))
 
     verified = desk.run("verify")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from holdfast.blobs import DataKeys, KeyRing, ObjectDamaged, ObjectMissing, SealedStore, StoreUnavailable
+from holdfast.blobs import DataKeys, KeyRing, ObjectDamaged, ObjectMissing, OutOfSpace, SealedStore, StoreUnavailable
 from holdfast.blobs.remote import RemoteStore
 from holdfast.model import object_stores
 from tests.blobs.test_stores import PART, content, read, write
@@ -193,6 +193,20 @@ def test_a_process_writes_only_so_many_objects_at_once(seaweed, prefix):
 
     first.discard()
     store.create("c").discard()
+
+
+def test_nobody_sends_a_part_that_no_store_takes(seaweed, faults, key, prefix):
+    store = RemoteStore(object_stores.parse(seaweed.url(prefix, endpoint=faults.endpoint)), part_bytes=64)
+    writer = store.create(key)
+    writer.write(bytes(63))
+
+    with pytest.raises(OutOfSpace, match="more than 10,000 parts"):
+        writer.write(bytes(64 * 9_999 + 2))
+
+    with pytest.raises(StoreUnavailable):
+        writer.close()
+    writer.discard()
+    assert faults.seen == []
 
 
 def test_a_thousand_and_one_parts_are_one_object(azurite, monkeypatch, key):

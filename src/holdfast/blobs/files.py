@@ -16,7 +16,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from holdfast.blobs.interface import ObjectMissing, OutOfSpace, is_key
+from holdfast.blobs.interface import UNFINISHED, Listed, ObjectMissing, OutOfSpace, is_key
 from holdfast.blobs.system import fsync_folder
 
 if TYPE_CHECKING:
@@ -73,17 +73,18 @@ class FileStore:
         """Whether there is an object under a key."""
         return os.path.exists(self._path(key))
 
-    def listing(self) -> Iterator[tuple[str, float]]:
-        """Every key, finished or not, and when its file was changed."""
+    def listing(self) -> Iterator[Listed]:
+        """Every object, finished or not."""
         with os.scandir(self._folder) as folders:
             names = sorted(folder.path for folder in folders if folder.is_dir(follow_symlinks=False))
         for name in names:
             with os.scandir(name) as files:
-                for file in files:
+                for file in sorted(files, key=lambda file: file.name):
                     key = file.name.removesuffix(".partial")
                     if is_key(key) and name.endswith(f"/{key[:2]}"):  # elsewhere it is nothing of ours
                         with suppress(FileNotFoundError):
-                            yield key, file.stat(follow_symlinks=False).st_mtime
+                            told = file.stat(follow_symlinks=False)
+                            yield Listed(key, told.st_mtime, told.st_size if key == file.name else UNFINISHED)
 
     def _path(self, key: str) -> str:
         if not key.isalnum():  # keys are ours, but a path is built from one

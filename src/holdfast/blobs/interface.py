@@ -8,7 +8,7 @@ the two, on command, lists it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,17 @@ KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 def is_key(name: str) -> bool:
     """Whether something in a store may be ours: whoever else uses a bucket is left alone."""
     return KEY.fullmatch(name) is not None
+
+
+UNFINISHED = -1  # the size of an object that is still being written, or whose writer died
+
+
+class Listed(NamedTuple):
+    """What a store tells of an object without opening it."""
+
+    key: str
+    changed_at: float  # in seconds since 1970
+    size_bytes: int
 
 
 class ObjectMissing(Exception):
@@ -84,5 +95,5 @@ class BlobStore(Protocol):
     def exists(self, key: str) -> bool:
         """Whether there is an object under a key. Raises `StoreUnavailable`."""
 
-    def listing(self) -> Iterator[tuple[str, float]]:
-        """Every key, and when its object was written, in seconds since 1970; for whoever compares, on command only."""
+    def listing(self) -> Iterator[Listed]:
+        """Every object, in the order of keys; for whoever compares, on command only. Raises `StoreUnavailable`."""

@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError
 
 from holdfast.blobs import clouds
 from holdfast.blobs.ahead import ReadAhead, Window
-from holdfast.blobs.interface import ObjectMissing, OutOfSpace, StoreUnavailable, is_key
+from holdfast.blobs.interface import Listed, ObjectMissing, OutOfSpace, StoreUnavailable, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ class RemoteStore:
         except BaseException:
             self._free.release()
             raise
-        return RemoteWriter(file, key, self._free, self._size)
+        return RemoteWriter(file, key, self._free, self._size, self._part_bytes * PARTS)
 
     def open(self, key: str) -> RemoteReader:
         """Open an object; its beginning is read along. Raises `ObjectMissing` and `StoreUnavailable`."""
@@ -107,13 +107,16 @@ class RemoteStore:
             return False
         return True
 
-    def listing(self) -> Iterator[tuple[str, float]]:
-        """Every key, and when its object was completed. Raises `StoreUnavailable`."""
+    def listing(self) -> Iterator[Listed]:
+        """Every object. Raises `StoreUnavailable`."""
+        return (one for one in self.names() if is_key(one.key))
+
+    def names(self, folder: str | None = None) -> Iterator[Listed]:
+        """Everything, or everything in a folder, by its whole name. Raises `StoreUnavailable`."""
         with _faults("*"):
-            for found in obstore.list(self._reading):
+            for found in obstore.list(self._reading, prefix=folder):
                 for one in found:
-                    if is_key(one["path"]):
-                        yield one["path"], one["last_modified"].timestamp()
+                    yield Listed(one["path"], one["last_modified"].timestamp(), one["size"])
 
     def probe(self, key: str) -> None:
         """Write an object, read it and delete it. Raises `StoreUnavailable`, `OutOfSpace` and `ObjectMissing`."""
@@ -150,17 +153,22 @@ class RemoteStore:
 class RemoteWriter:
     """An object on its way to the store."""
 
-    def __init__(self, file: Any, key: str, free: threading.BoundedSemaphore, size_of: Callable[[str], int]) -> None:
+    def __init__(
+        self, file: Any, key: str, free: threading.BoundedSemaphore, size_of: Callable[[str], int], limit: int
+    ) -> None:
         self._file: Any | None = file
         self._key = key
         self._free = free
         self._size_of = size_of
+        self._limit = limit
         self._written = 0
         self._is_broken = False  # after a fault the library's writer would go on, without what it could not write
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes; waits for the store when too much is under way. Raises `OutOfSpace`, `StoreUnavailable`."""
         with self._whole() as file:
+            if self._written + len(data) > self._limit:
+                raise OutOfSpace(f"the object {self._key} would have more than {PARTS:,} parts, which no store takes")
             self._written += file.write(bytes(data))  # a copy, kept until its part is sent: buffers are used again
 
     def close(self) -> None:

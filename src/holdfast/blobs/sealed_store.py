@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from holdfast.blobs.data_keys import DataKeys
-    from holdfast.blobs.interface import BlobStore, ObjectReader, ObjectWriter
+    from holdfast.blobs.interface import BlobStore, Listed, ObjectReader, ObjectWriter
     from holdfast.blobs.keys import KeyRing
 
 
@@ -97,8 +97,8 @@ class SealedStore:
         """Whether there is an object under a key."""
         return self._store.exists(key)
 
-    def listing(self) -> Iterator[tuple[str, float]]:
-        """Every key, and when its object was written, in seconds since 1970."""
+    def listing(self) -> Iterator[Listed]:
+        """Every object, in the order of keys."""
         return self._store.listing()
 
 

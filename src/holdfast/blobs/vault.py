@@ -1,59 +1,64 @@
-"""A folder of backups: generations, and the sealed objects that they share.
+"""A place of backups: generations, and the sealed objects that they share.
 
     TARGET/
-    ├── holdfast-backup            says that this folder is one, and of which format
-    ├── lock                       held by whoever adds or prunes
-    ├── objects/3f/3f9c…           sealed objects, as they lie in the registry
-    ├── objects.journal            what was copied for a generation that is not finished
-    └── 20261128T032405Z/          a generation, there whole or not at all
-        ├── manifest.json          what it holds, with the SHA-256 of the files beside it, sealed by the registry's keys
-        ├── facts.gz               every fact, as `store.dump` writes it
-        ├── objects.gz             key, SHA-256 and size in bytes of each object that it needs, in order
-        └── secrets/               only if that was wanted: the key file, the root's credentials, certificates
+    ├── holdfast-backup            says that this place is one, and of which format
+    ├── objects/3f9c…              sealed objects as they lie in the registry, and packs of small ones
+    └── generations/
+        └── 20261128T032405Z-9f3c/ a generation; it is one as soon as it has a manifest, which is written last
+            ├── manifest.json      what it holds, with the SHA-256 of the files beside it, sealed by the registry's keys
+            ├── facts.gz           every fact, as `store.dump` writes it
+            ├── objects.gz         key, SHA-256 and size in bytes of each object that it needs, in order
+            ├── small.gz           key and pack of each small object that it needs, in order
+            ├── secrets/           only if that was wanted: the key file, the root's credentials, certificates
+            ├── begun              until it is finished: the generation on whose objects it counts
+            └── journal/           until it is finished: what was copied for it
 
-A generation is made under the name `….partial` and renamed when all of it is on disk. An object is there once its name
-is, and never changes.
+In a folder one at a time adds or prunes, by a lock that dies with its process. In an object store nobody can be held
+off, and need not be: two backups write the same bytes under the same keys, and pruning spares what `begun`, a journal
+or its youth says that somebody may count on.
 """
 
 from __future__ import annotations
 
-import fcntl
-import gzip
-import hashlib
+import heapq
 import json
-import os
+import logging
 import re
-import shutil
-import zlib
-from contextlib import contextmanager
+import secrets
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from holdfast.blobs.files import FileStore
-from holdfast.blobs.interface import ObjectMissing, StoreUnavailable
-from holdfast.blobs.secret_files import write_secret_file
-from holdfast.blobs.system import fsync_folder
+from holdfast.blobs.copying import Ascending, LineWriter, SourceFault, hash_of, lines, pieces
+from holdfast.blobs.interface import UNFINISHED, ObjectMissing
+from holdfast.blobs.shelves import InUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
-    from holdfast.blobs.interface import ObjectReader, ObjectWriter
+    from holdfast.blobs.interface import BlobStore, Listed, ObjectWriter
+    from holdfast.blobs.shelves import Shelf
 
-FORMAT = 1
+log = logging.getLogger(__name__)
+
+FORMAT = 2
 MARK = "holdfast-backup"
-JOURNAL = "objects.journal"
-PARTIAL = ".partial"
-NOTED = re.compile(r"[0-9a-z]+ [0-9a-f]{64} [0-9]+", re.ASCII)
-PIECE_BYTES = 1024 * 1024
+ALL = "generations"
+NAME = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
+PARTS = ("created", "schema", "facts", "objects", "small", "packs", "missing", "secrets", "seal")
+NOTE_SECONDS = 5.0
+# Where nobody can be held off, by the times that the store tells:
+DEAD = timedelta(days=7)  # a backup that wrote nothing for as long; pruning removes what it left
+OLD = timedelta(days=6)  # what one that died left is used for as long
+YOUNG = timedelta(days=1)  # an object may be not noted for as long
 
 
 class VaultFault(Exception):
-    """A folder that is no place for backups, or holds others than were put there; the message says what is wrong."""
-
-
-class SourceFault(Exception):
-    """What is to be copied cannot be read to its end now."""
+    """A place that is none for backups, or holds others than were put there; the message says what is wrong."""
 
 
 class Entry(NamedTuple):
@@ -63,10 +68,14 @@ class Entry(NamedTuple):
     sha256: str
     size_bytes: int
 
+    @classmethod
+    def read(cls, line: str) -> Entry:
+        """One from its line."""
+        key, sha256, size = line.split(" ")
+        return cls(key, sha256, int(size))
 
-def has_something(folder: Path) -> bool:
-    """Whether a folder holds more than a new disk does."""
-    return any(path.name != "lost+found" for path in folder.iterdir())
+    def __str__(self) -> str:
+        return f"{self.key} {self.sha256} {self.size_bytes}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,6 @@ class Generation:
     """One backup."""
 
     name: str
-    folder: Path
     manifest: dict[str, Any]
 
     @property
@@ -82,254 +90,357 @@ class Generation:
         """Names of the secret files in it."""
         return sorted(self.manifest["secrets"])
 
+    @property
+    def packs(self) -> list[Entry]:
+        """The packs of small objects that it needs."""
+        return [Entry(*one) for one in self.manifest["packs"]]
+
+    @property
+    def objects(self) -> tuple[int, int]:
+        """How many objects it needs, packs among them, and of how many bytes."""
+        told, packs = self.manifest["objects"], self.packs
+        return told["count"] + len(packs), told["bytes"] + sum(pack.size_bytes for pack in packs)
+
+
+class Noted(NamedTuple):
+    """What backups that were not finished copied."""
+
+    objects: dict[str, Entry]
+    packs: list[tuple[Entry, str]]  # with the name of the file that has the keys
+
 
 class Vault:
-    """An opened folder of backups."""
+    """An opened place of backups."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.objects = FileStore(folder / "objects")
+    def __init__(self, shelf: Shelf, clock: Callable[[], float] = time.time) -> None:
+        self._shelf = shelf
+        self._clock = clock
+        self._is_alone = False
+
+    def __str__(self) -> str:
+        return str(self._shelf)
 
     @classmethod
-    def open(cls, folder: Path) -> Vault:
-        """Open a folder that holds backups."""
+    def open(cls, shelf: Shelf) -> Vault:
+        """Open a place that holds backups. Raises `VaultFault` and what the place raises."""
+        vault = cls(shelf)
         try:
-            told = json.loads((folder / MARK).read_text())
-        except FileNotFoundError:
-            raise VaultFault(f"{folder} holds no backups of Holdfast") from None
-        except (OSError, ValueError) as fault:
-            raise VaultFault(f"{folder / MARK} cannot be read: {fault}") from None
+            told = json.loads(vault.read(MARK))
+        except ObjectMissing:
+            raise VaultFault(f"{shelf} holds no backups of Holdfast") from None
+        except ValueError as fault:
+            raise VaultFault(f"{MARK} in {shelf} cannot be read: {fault}") from None
         if not isinstance(told, dict) or told.get("format") != FORMAT:
-            raise VaultFault(f"{folder} was written by another version of Holdfast: use that one")
-        return cls(folder)
+            raise VaultFault(f"{shelf} was written by another version of Holdfast: use that one")
+        return vault
 
     @classmethod
-    def create(cls, folder: Path) -> Vault:
-        """Open a folder for backups; an empty one, or one that is missing, becomes one."""
+    def create(cls, shelf: Shelf) -> Vault:
+        """Open a place for backups; an empty one, or one that is missing, becomes one."""
+        vault = cls(shelf)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not (folder / MARK).exists():
-                if has_something(folder):
-                    raise VaultFault(f"{folder} is not empty and holds no backups: choose another folder")
-                write_secret_file(folder / MARK, json.dumps({"format": FORMAT}) + "\n")
-        except OSError as fault:
-            raise VaultFault(f"{folder}: {fault.strerror}") from None
-        return cls.open(folder)
+            vault.read(MARK)
+        except ObjectMissing:
+            if not shelf.is_empty():
+                raise VaultFault(f"{shelf} is not empty and holds no backups: choose another place") from None
+            vault.write(MARK, json.dumps({"format": FORMAT}).encode() + b"\n")
+        return cls.open(shelf)
 
     @contextmanager
     def alone(self, *, shared: bool = False) -> Iterator[None]:
-        """Hold off whoever else would add or prune; the system lets go when this process dies."""
+        """Hold off whoever else would add or prune, where that can be."""
         try:
-            fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            if not shared:
-                raise
-            yield  # nobody can write here
-            return
+            with self._shelf.alone(shared=shared) as self._is_alone:
+                yield
+        except InUse as fault:
+            raise VaultFault(str(fault)) from None
+
+    # ---- Files
+
+    def read(self, name: str) -> bytes:
+        """A small file. Raises `ObjectMissing`."""
+        reader = self._shelf.open(name)
         try:
-            try:
-                fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise VaultFault(f"{self.folder} is in use by another backup, prune or restore; try again") from None
-            yield
+            return b"".join(bytes(piece) for piece in pieces(reader))
+        except SourceFault as fault:
+            raise VaultFault(f"{name} in {self} cannot be read: {fault}") from None
         finally:
-            os.close(fd)
+            reader.close()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Let a small file be there."""
+        writer = self._shelf.create(name)
+        try:
+            writer.write(data)
+            writer.close()
+        except BaseException:
+            writer.discard()
+            raise
+
+    def delete(self, name: str) -> None:
+        """Remove a file; an absent one is no fault."""
+        self._shelf.delete(name)
+
+    def line_writer(self, name: str) -> LineWriter:
+        """Begin a file of lines."""
+        return LineWriter(self._shelf.create(name))
+
+    def lines(self, name: str) -> Iterator[str]:
+        """The lines of a file that must be there."""
+        try:
+            yield from self._lines(name)
+        except ObjectMissing:
+            raise VaultFault(f"{name} in {self} is missing") from None
+
+    def _lines(self, name: str) -> Iterator[str]:
+        try:
+            for line in lines(self._shelf.open(name)):
+                yield line.decode()
+        except (SourceFault, ValueError) as fault:
+            raise VaultFault(f"{name} in {self} cannot be read: {fault}") from None
+
+    def hash_of(self, name: str) -> str | None:
+        """The SHA-256 of a file; None if it is missing or cannot be read."""
+        try:
+            reader = self._shelf.open(name)
+        except ObjectMissing:
+            return None
+        try:
+            return hash_of(reader)
+        except SourceFault:
+            return None
+        finally:
+            reader.close()
+
+    def _has(self, name: str) -> bool:
+        try:
+            self._shelf.open(name).close()
+        except ObjectMissing:
+            return False
+        return True
 
     # ---- Generations
 
     def generations(self) -> list[Generation]:
         """Every finished backup, the oldest first."""
-        names = sorted(path.parent.name for path in self.folder.glob("*/manifest.json"))
-        return [self.generation(name) for name in names if not name.endswith(PARTIAL)]
+        return [self.generation(name) for name, files in self._files().items() if "manifest.json" in files]
 
     def newest(self) -> Generation | None:
         """The last finished backup, if there is one."""
-        return next(reversed(self.generations()), None)
+        names = [name for name, files in self._files().items() if "manifest.json" in files]
+        return self.generation(names[-1]) if names else None
 
     def generation(self, name: str) -> Generation:
         """A backup by its name."""
-        folder = self.folder / name
-        if "/" in name or not (folder / "manifest.json").is_file():
-            raise VaultFault(f"{self.folder} holds no backup {name}; `holdfast backup list` shows what there is")
+        path = f"{ALL}/{name}/manifest.json"
+        if not NAME.fullmatch(name) or not self._has(path):
+            raise VaultFault(f"{self} holds no backup {name}; `holdfast backup list` shows what there is")
         try:
-            manifest = json.loads((folder / "manifest.json").read_text())
-            assert {"created", "schema", "facts", "objects", "missing", "secrets", "seal"} <= manifest.keys()
-        except (ValueError, AssertionError, AttributeError):
-            raise VaultFault(f"{folder / 'manifest.json'} is not what was written") from None
-        return Generation(name, folder, manifest)
+            manifest = json.loads(self.read(path))
+        except ValueError:
+            manifest = None
+        if not isinstance(manifest, dict) or not manifest.keys() >= set(PARTS):
+            raise VaultFault(f"The manifest of {name} in {self} is not what was written")
+        return Generation(name, manifest)
 
-    def begin(self, name: str) -> Path:
-        """A folder for a new generation; those that were begun and not finished are removed."""
-        self._remove_unfinished()
-        while (self.folder / name).exists():
-            name += "x"
-        folder = self.folder / f"{name}{PARTIAL}"
-        folder.mkdir(mode=0o700)
-        return folder
+    def secret(self, generation: Generation, name: str) -> bytes:
+        """A secret file of a backup."""
+        return self.read(f"{ALL}/{generation.name}/secrets/{name}")
 
-    def _remove_unfinished(self) -> None:
-        for left in self.folder.glob(f"*{PARTIAL}"):
-            shutil.rmtree(left)
+    def entries(self, generation: Generation) -> Iterator[Entry]:
+        """The objects that a generation needs, in the order of their keys; without the packs."""
+        return (Entry.read(line) for line in self.lines(f"{ALL}/{generation.name}/objects.gz"))
 
-    def finish(self, folder: Path, manifest: Mapping[str, Any]) -> Generation:
-        """Let a generation be there."""
-        write_secret_file(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-        final = folder.with_name(folder.name.removesuffix(PARTIAL))
-        folder.rename(final)
-        fsync_folder(self.folder)
-        (self.folder / JOURNAL).unlink(missing_ok=True)
-        return self.generation(final.name)
+    def small(self, generation: Generation) -> Iterator[tuple[str, str]]:
+        """Key and pack of each small object that a generation needs, in the order of keys."""
+        packs = generation.packs
+        for line in self.lines(f"{ALL}/{generation.name}/small.gz"):
+            key, _, number = line.partition(" ")
+            yield key, packs[int(number)].key
 
-    def remove(self, generation: Generation) -> None:
-        """Remove a generation, and leave its objects; from the renaming on it is not there."""
-        generation.folder.rename(generation.folder.with_name(f"{generation.name}{PARTIAL}"))
-        fsync_folder(self.folder)
+    def _files(self) -> dict[str, dict[str, Listed]]:
+        """The whole files of each generation, finished or not, by their names in it."""
+        found: dict[str, dict[str, Listed]] = {}
+        for one in self._shelf.names(ALL):
+            _, _, rest = one.key.partition("/")
+            name, _, file = rest.partition("/")
+            if NAME.fullmatch(name):
+                files = found.setdefault(name, {})
+                if one.size_bytes != UNFINISHED:
+                    files[file] = one
+        return dict(sorted(found.items()))
+
+    # ---- Those that are not finished
+
+    def begin(self) -> Draft:
+        """Begin a generation."""
+        name = f"{datetime.fromtimestamp(self._clock(), UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        while True:
+            base = self._sound(self.newest())
+            self.write(f"{ALL}/{name}/begun", f"{base.name if base else ''}\n".encode())
+            # Whoever prunes removes a manifest first and looks who has begun then: one of both sees the other.
+            if base is None or self._has(f"{ALL}/{base.name}/manifest.json"):
+                return Draft(self, name, base)
+
+    def _sound(self, generation: Generation | None) -> Generation | None:
+        """A generation, if its lists are those that were written."""
+        if generation is None:
+            return None
+        for name in ("objects", "small"):
+            if self.hash_of(f"{ALL}/{generation.name}/{name}.gz") != generation.manifest[name]["sha256"]:
+                log.warning("%s of the backup %s is not what was written: all is copied again", name, generation.name)
+                return None
+        return generation
+
+    def noted(self, within: timedelta = OLD) -> Noted:
+        """What backups that were not finished copied; of those that wrote something within a time."""
+        found = Noted({}, [])
+        for name, files in self._unfinished(self._files(), within).items():
+            for path in (f"{ALL}/{name}/{file}" for file in files if file.startswith("journal/")):
+                with suppress(ObjectMissing):  # it is finished meanwhile
+                    if path.endswith(".gz"):
+                        found.packs.append((Entry.read(next(self._lines(path))), path))
+                    else:
+                        entries = map(Entry.read, self.read(path).decode().splitlines())
+                        found.objects.update((entry.key, entry) for entry in entries)
+        return found
+
+    def keys_in(self, path: str) -> Iterator[str]:
+        """The keys of small objects that were noted with a pack, in order."""
+        return islice(self.lines(path), 1, None)
+
+    def _unfinished(
+        self, files: Mapping[str, Mapping[str, Listed]], within: timedelta
+    ) -> dict[str, Mapping[str, Listed]]:
+        """Those that somebody may go on with: he wrote something within a time."""
+        since = self._clock() - within.total_seconds()
+        return {
+            name: found
+            for name, found in files.items()
+            if "manifest.json" not in found and "begun" in found
+            if max(one.changed_at for one in found.values()) >= since
+        }  # fmt: skip
+
+    def _bases(self) -> set[str]:
+        """The generations on whose objects those that are not finished may count."""
+        found = set()
+        for name in self._unfinished(self._files(), DEAD):
+            with suppress(ObjectMissing):  # it is finished meanwhile
+                found.add(self.read(f"{ALL}/{name}/begun").decode().strip())
+        return found
+
+    def finished(self, name: str) -> Generation:
+        """Forget what was noted while a generation was made."""
+        for file in self._files().get(name, {}):
+            if file == "begun" or file.startswith("journal/"):
+                self.delete(f"{ALL}/{name}/{file}")
+        return self.generation(name)
 
     # ---- Objects
 
-    def entries(self, generation: Generation) -> Iterator[Entry]:
-        """The objects that a generation needs, in the order of their keys."""
-        for line in lines(generation.folder / "objects.gz"):
-            key, sha256, size = line.decode().split()
-            yield Entry(key, sha256, int(size))
+    @cached_property
+    def objects(self) -> BlobStore:
+        """Where the objects lie."""
+        return self._shelf.objects
 
-    def size(self, key: str) -> int | None:
-        """The size in bytes of an object, if it is there."""
-        try:
-            reader = self.objects.open(key)
-        except ObjectMissing:
-            return None
-        size_bytes = reader.size_bytes
-        reader.close()
-        return size_bytes
+    def create_object(self, key: str) -> ObjectWriter:
+        """Begin an object."""
+        if self._is_alone:
+            self.objects.delete(key)  # half of it, from a backup that was killed
+        return self.objects.create(key)
 
-    def journal(self) -> dict[str, Entry]:
-        """What was copied for a generation that was not finished."""
-        try:
-            text = (self.folder / JOURNAL).read_bytes()
-        except FileNotFoundError:
-            return {}
-        whole = text[: text.rfind(b"\n") + 1].decode(errors="replace").splitlines()  # the last line may be cut off
-        found = (line.split(" ") for line in whole if NOTED.fullmatch(line))
-        return {key: Entry(key, sha256, int(size)) for key, sha256, size in found}
+    # ---- Let go
 
-    @contextmanager
-    def journalled(self) -> Iterator[Callable[[Entry], None]]:
-        """Note what is copied, so that it need not be copied again if the generation is not finished."""
-        with (self.folder / JOURNAL).open("ab") as file:
-
-            def note(entry: Entry) -> None:
-                file.write(f"{entry.key} {entry.sha256} {entry.size_bytes}\n".encode())
-                file.flush()
-
-            yield note
+    def prune(self, keep: int) -> list[str]:
+        """Remove all but the newest generations, and leave their objects; which."""
+        gone: list[str] = []
+        for old in self.generations()[:-keep]:
+            path = f"{ALL}/{old.name}/manifest.json"
+            data = self.read(path)
+            self.delete(path)
+            if old.name in self._bases():
+                self.write(path, data)
+            else:
+                gone.append(old.name)
+        return gone
 
     def sweep(self) -> int:
-        """Remove the objects that no generation needs, and what is left of generations; how many bytes that frees."""
-        self._remove_unfinished()
-        needed = _merged([self.entries(generation) for generation in self.generations()])
-        wanted = next(needed, None)
-        journal = self.journal()
+        """Remove the objects that nothing needs, and what is left of generations; how many bytes that frees."""
+        files = self._files()
+        alive = self._unfinished(files, DEAD)
+        dead = {name for name, found in files.items() if name not in alive and "manifest.json" not in found}
+        for name in dead:
+            self.delete(f"{ALL}/{name}/begun")  # if it is alive after all, it cannot be finished from here on
+        noted = self.noted(DEAD)
+        finished = self.generations()  # last: who finishes meanwhile is among these or those
+        for name in dead - {one.name for one in finished}:
+            for file in files[name]:
+                self.delete(f"{ALL}/{name}/{file}")
+        spared = noted.objects.keys() | {pack.key for pack, _ in noted.packs}
+        spared |= {pack.key for one in finished for pack in one.packs}
+        needed = Ascending((entry.key, True) for entry in heapq.merge(*(self.entries(one) for one in finished)))
+        before = self._clock() - (timedelta() if self._is_alone else YOUNG).total_seconds()
         freed = 0
-        root = self.folder / "objects"
-        for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-            for path in sorted(folder.iterdir()):
-                while wanted is not None and wanted < path.name:
-                    wanted = next(needed, None)
-                if path.name != wanted and path.name not in journal:
-                    freed += path.stat().st_size
-                    path.unlink()
+        for one in self.objects.listing():
+            if not needed.find(one.key) and one.key not in spared and one.changed_at <= before:
+                self.objects.delete(one.key)
+                freed += max(one.size_bytes, 0)
         return freed
 
 
-def _merged(streams: list[Iterator[Entry]]) -> Iterator[str]:
-    import heapq
+class Draft:
+    """A generation that is being made."""
 
-    last = None
-    for entry in heapq.merge(*streams):
-        if entry.key != last:
-            yield entry.key
-        last = entry.key
+    def __init__(self, vault: Vault, name: str, base: Generation | None) -> None:
+        self._vault = vault
+        self.base = base
+        self._folder = f"{ALL}/{name}"
+        self._name = name
+        self._pending: list[Entry] = []
+        self._chunks = self._noted = 0
+        self._noted_at = time.monotonic()
 
+    def lines(self, name: str) -> LineWriter:
+        """Begin a file of lines."""
+        return self._vault.line_writer(f"{self._folder}/{name}")
 
-# ---- Bytes
+    def write(self, name: str, data: bytes) -> None:
+        """Add a small file."""
+        self._vault.write(f"{self._folder}/{name}", data)
 
+    def note(self, entry: Entry) -> None:
+        """Note that an object is there, so that it need not be copied again if this is not finished; soon."""
+        self._pending.append(entry)
+        now = time.monotonic()
+        if len(self._pending) > self._noted or now - self._noted_at > NOTE_SECONDS:
+            text = "".join(f"{one}\n" for one in self._pending)
+            self._chunks += 1
+            self.write(f"journal/{self._chunks:06}", text.encode())
+            self._noted += len(self._pending)
+            self._noted_at = now
+            self._pending.clear()
 
-def copy(source: ObjectReader, target: ObjectWriter, pace: Callable[[int], None]) -> str:
-    """Copy an object as it lies; its SHA-256. The target is closed, unless the copy fails: then nothing is left.
+    def note_pack(self, pack: Entry, keys: list[str]) -> None:
+        """Note that a pack is there, and what is in it."""
+        file = self.lines(f"journal/pack-{pack.key}.gz")
+        for line in (str(pack), *keys):
+            file.add(line.encode())
+        file.close()
 
-    Raises `SourceFault`, and what the target raises.
-    """
-    proof = hashlib.sha256()
-    try:
-        for piece in pieces(source):
-            proof.update(piece)
-            target.write(piece)
-            pace(len(piece))
-        target.close()
-    except BaseException:
-        target.discard()
-        raise
-    return proof.hexdigest()
-
-
-def pieces(source: ObjectReader) -> Iterator[memoryview]:
-    """The bytes of an object, each piece valid until the next one. Raises `SourceFault`."""
-    buffer = memoryview(bytearray(PIECE_BYTES))
-    position = 0
-    while position < source.size_bytes:
+    def finish(self, manifest: Mapping[str, Any]) -> Generation:
+        """Let the generation be there."""
+        begun = f"{self._folder}/begun"
+        self._require(begun)
+        self.write("manifest.json", json.dumps(manifest, indent=1).encode() + b"\n")
         try:
-            count = source.read_into(position, buffer[: source.size_bytes - position])
-        except (OSError, ObjectMissing, StoreUnavailable) as fault:
-            raise SourceFault(str(fault)) from fault
-        if count == 0:
-            raise SourceFault(f"it ends after {position} of {source.size_bytes} bytes")
-        yield buffer[:count]
-        position += count
+            self._require(begun)  # whoever took this for dead did not see the manifest
+        except VaultFault:
+            self._vault.delete(f"{self._folder}/manifest.json")
+            raise
+        return self._vault.finished(self._name)
 
-
-def hash_of(source: ObjectReader, pace: Callable[[int], None]) -> str:
-    """The SHA-256 of an object as it lies."""
-    proof = hashlib.sha256()
-    for piece in pieces(source):
-        proof.update(piece)
-        pace(len(piece))
-    return proof.hexdigest()
-
-
-class LineFile:
-    """A compressed file of lines being written: durable, and its SHA-256 known, when it is closed."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._raw = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b")
-        self._file = gzip.GzipFile("", "wb", 1, self._raw, 0)
-
-    def write(self, line: bytes) -> None:
-        """Add a line, given without its end."""
-        self._file.write(line + b"\n")
-
-    def close(self) -> str:
-        """Make it durable; its SHA-256."""
-        self._file.close()
-        self._raw.flush()
-        os.fsync(self._raw.fileno())
-        self._raw.close()
-        fsync_folder(self._path.parent)
-        return file_hash(self._path)
-
-
-def lines(path: Path) -> Iterator[bytes]:
-    """The lines of such a file, without their ends. Raises `VaultFault` if it is not one."""
-    try:
-        with gzip.open(path, "rb") as file:
-            for line in file:
-                yield line.rstrip(b"\n")
-    except (OSError, EOFError, ValueError, zlib.error) as fault:
-        raise VaultFault(f"{path} cannot be read: {fault}") from None
-
-
-def file_hash(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def _require(self, begun: str) -> None:
+        try:
+            self._vault.read(begun)
+        except ObjectMissing:
+            raise VaultFault("This backup took so long that pruning took it for dead; begin it again") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast.cli.ground import add_command, add_settings, backends
@@ -12,6 +12,7 @@ from holdfast.cli.progress import Progress, size
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from holdfast.blobs.vault import Generation
     from holdfast.cli.ground import Commands
@@ -24,12 +25,13 @@ def add(commands: Commands) -> None:
     actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, run, help_ in (
         ("create", _create, "back up everything while the server serves; what is there already is not copied again"),
-        ("list", _list, "list the backups in a folder"),
+        ("list", _list, "list the backups in a folder or bucket"),
         ("verify", _verify, "read a backup and see whether it is what was written; no keys are needed"),
         ("prune", _prune, "remove all but the newest backups, and the objects that only they needed"),
     ):
         action = add_command(actions, name, run, help_)
-        action.add_argument("target", metavar="TARGET", type=Path, help="a folder, best on another disk")
+        action.add_argument("target", metavar="TARGET", help="a folder, best on another disk, or a URL such as "
+                            "s3://bucket/backups")  # fmt: skip
         if name == "create":
             action.add_argument("--with-keys", action="store_true", help="put the key file, the root's credentials and "
                                 "certificates into it: whoever has it can then read every image")  # fmt: skip
@@ -44,25 +46,36 @@ def add(commands: Commands) -> None:
             action.add_argument("--keep", metavar="N", type=int, required=True, help="how many are kept")
 
 
+@contextmanager
+def _faults_told(target: str) -> Iterator[None]:
+    """Tell in one line what keeps a place of backups from its work."""
+    from holdfast.blobs import OutOfSpace, StoreUnavailable
+    from holdfast.blobs.vault import VaultFault
+    from holdfast.settings import BadSetting
+
+    try:
+        yield
+    except VaultFault as fault:
+        raise BadSetting(str(fault)) from None
+    except (OSError, OutOfSpace, StoreUnavailable) as fault:
+        raise BadSetting(f"{target}: {fault}. Run the same command again: it goes on from there") from None
+
+
 def _create(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import boot, registry
-    from holdfast.blobs import OutOfSpace
-    from holdfast.blobs.vault import Vault, VaultFault
-    from holdfast.settings import BadSetting
+    from holdfast.blobs.vault import Vault
 
     on = backends(settings)
     secrets = boot.backup_secrets(settings) if options.with_keys else {}
-    try:
-        with Progress() as progress:
-            vault = Vault.create(options.target)
-            made = registry.backups.create(on, vault, progress, secrets=secrets, verify=options.verify)
-    except VaultFault as fault:
-        raise BadSetting(str(fault)) from None
-    except (OSError, OutOfSpace) as fault:
-        raise BadSetting(f"{options.target}: {fault}; begin the backup again, it goes on from there") from None
+    with _faults_told(options.target), Progress() as progress:
+        vault = Vault.create(boot.open_shelf(options.target, settings))
+        made = registry.backups.create(on, vault, progress, secrets=secrets, verify=options.verify)
     assert made.generation is not None
-    print(f"{made.generation.folder}")
+    print(f"{made.generation.name}  in {vault}")
     print(f"{made.copied} objects with {size(made.copied_bytes)} copied, {made.reused} were there.")
+    print(
+        f"{made.copied_small} small ones with {size(made.copied_small_bytes)} copied, {made.reused_small} were there."
+    )
     if options.with_keys:
         print("It holds the keys: whoever reads it can read every image. Guard it as you guard the server.")
     elif settings.keys is None:
@@ -80,13 +93,11 @@ def _create(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _list(_settings: Settings, options: argparse.Namespace) -> int:
-    from holdfast.blobs.vault import Vault, VaultFault
-    from holdfast.settings import BadSetting
+    from holdfast import boot
+    from holdfast.blobs.vault import Vault
 
-    try:
-        generations = Vault.open(options.target).generations()
-    except VaultFault as fault:
-        raise BadSetting(str(fault)) from None
+    with _faults_told(options.target):
+        generations = Vault.open(boot.open_shelf(options.target)).generations()
     if options.json:
         documents = [{"name": one.name} | {k: v for k, v in one.manifest.items() if k != "seal"} for one in generations]
         print(json.dumps(documents, indent=2))
@@ -102,19 +113,20 @@ def _line(generation: Generation) -> str:
     lacks = f"  {missing} objects MISSING" if missing else ""
     keys = "with keys" if generation.secrets else "without keys"
     images = told["facts"]["rows"].get("manifests", 0)
-    return (f"{generation.name}  {images} images, {objects['count']} objects with {size(objects['bytes'])}  {keys}  "
-            f"Holdfast {told['program']}{lacks}")  # fmt: skip
+    return (f"{generation.name}  {images} images, {objects['count']} objects with {size(objects['bytes'])} and "
+            f"{told['small']['count']} small ones  {keys}  Holdfast {told['program']}{lacks}")  # fmt: skip
 
 
 def _verify(_settings: Settings, options: argparse.Namespace) -> int:
-    from holdfast import registry
+    from holdfast import boot, registry
     from holdfast.blobs.vault import Vault, VaultFault
     from holdfast.settings import BadSetting
 
     faults = 0
     try:
-        vault = Vault.open(options.target)
-        generation = vault.generation(options.generation) if options.generation else vault.newest()
+        with _faults_told(options.target):
+            vault = Vault.open(boot.open_shelf(options.target))
+            generation = vault.generation(options.generation) if options.generation else vault.newest()
         if generation is None:
             raise BadSetting(f"{options.target} holds no finished backup")
         with Progress() as progress:
@@ -131,21 +143,19 @@ def _verify(_settings: Settings, options: argparse.Namespace) -> int:
             "`holdfast backup create --verify` copies them anew, as long as the registry has them.\n"
         )
         return 1
-    print(f"The backup {generation.name} is what was written: {generation.manifest['objects']['count']} objects.")
+    print(f"The backup {generation.name} is what was written: {generation.objects[0]} objects.")
     return 0
 
 
 def _prune(_settings: Settings, options: argparse.Namespace) -> int:
-    from holdfast import registry
-    from holdfast.blobs.vault import Vault, VaultFault
+    from holdfast import boot, registry
+    from holdfast.blobs.vault import Vault
     from holdfast.settings import BadSetting
 
     if options.keep < 1:
         raise BadSetting("--keep: at least 1 must be kept")
-    try:
-        gone, freed = registry.backups.prune(Vault.open(options.target), options.keep)
-    except VaultFault as fault:
-        raise BadSetting(str(fault)) from None
+    with _faults_told(options.target):
+        gone, freed = registry.backups.prune(Vault.open(boot.open_shelf(options.target)), options.keep)
     for name in gone:
         print(f"removed  {name}")
     print(f"{len(gone)} backups removed, {size(freed)} freed.")

@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
     """Add the command."""
     help_ = "make a new installation from a backup; into an empty folder only"
     command = add_command(commands, "restore", _restore, help_)
-    command.add_argument("source", metavar="SOURCE", type=Path, help="the folder that was the target of backups")
+    command.add_argument("source", metavar="SOURCE", help="the folder or URL that was the target of backups")
     command.add_argument("--generation", metavar="NAME", help="that backup instead of the newest")
     command.add_argument("--key-file", metavar="FILE", type=Path, help="a copy of the registry's key file, if the "
                          "backup was made without keys")  # fmt: skip

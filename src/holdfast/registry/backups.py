@@ -17,21 +17,23 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import chain
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from holdfast import __version__, store
 from holdfast.blobs import ObjectMissing, StoreUnavailable
+from holdfast.blobs.copying import Ascending, SourceFault, copy, hash_of, in_order
 from holdfast.blobs.keys import WrongKey
-from holdfast.blobs.secret_files import write_secret_file
-from holdfast.blobs.vault import Entry, LineFile, SourceFault, VaultFault, copy, file_hash, hash_of, lines
+from holdfast.blobs.vault import ALL, Entry, VaultFault
+from holdfast.registry.packing import Packer
 from holdfast.store import dump
 from holdfast.store.migrations import head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
-    from holdfast.blobs.vault import Generation, Vault
+    from holdfast.blobs.vault import Draft, Generation, Vault
     from holdfast.registry.backends import Backends
     from holdfast.registry.keys import Keys
 
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 HOLD = timedelta(minutes=15)  # then a backup whose process died lets deletions go on
 HOLD_SECONDS = 60.0  # between two lengthenings of the hold
 TRIES = 3  # to read one object
+AT_ONCE = 4  # objects that are copied or read
 MISSING_TOLD = 100  # object keys, in a manifest
 
 
@@ -64,6 +67,9 @@ class Made:
     copied: int = 0
     copied_bytes: int = 0
     reused: int = 0
+    copied_small: int = 0  # of those that lie in the database
+    copied_small_bytes: int = 0
+    reused_small: int = 0
     missing: list[str] = field(default_factory=list)  # objects that could not be had, nor were there from before
 
 
@@ -83,87 +89,114 @@ def create(on: Backends, vault: Vault, watch: Watch, *, secrets: Mapping[str, by
     With `verify`, objects that are there from before are read again, and copied anew if they are others by now.
     """
     made = Made()
-    with vault.alone(), _held(on) as check:
-        folder = vault.begin(f"{on.clock():%Y%m%dT%H%M%SZ}")
-        facts, wanted = LineFile(folder / "facts.gz"), LineFile(folder / "wanted.gz")
+    with vault.alone(), _held(on) as check, TemporaryFile() as large, TemporaryFile() as small:
+        draft = vault.begin()
         created_at = on.clock()
+        facts = draft.lines("facts.gz")
         with on.database.snapshot() as tx:
-            rows = dump.write(tx, facts.write)
-            count = 0
-            for one in dump.needed(tx):
-                wanted.write(f"{one.key} {int(one.is_damaged)}".encode())
-                count += 1
+            rows = dump.write(tx, facts.add)
+            for needed in dump.needed(tx):
+                large.write(f"{needed.key} {int(needed.is_damaged)}\n".encode())
+            for one in dump.small(tx):
+                small.write(f"{one.key} {one.size_bytes}\n".encode())
             blobs, _ = store.scrub.covered(tx, created_at)
-        wanted.close()
-        watch.begin("copying", count, blobs.size_bytes)
-        listed = LineFile(folder / "objects.gz")
-        copied = _Copier(on, vault, watch, made, verify=verify)
-        with vault.journalled() as note:
-            for line in lines(folder / "wanted.gz"):
-                key, is_damaged = line.decode().split()
-                entry = copied.entry(key, note, is_damaged=is_damaged == "1")
-                if entry is None:
-                    made.missing.append(key)
-                else:
-                    listed.write(f"{entry.key} {entry.sha256} {entry.size_bytes}".encode())
-                watch.add(1)
+        facts_sha256 = facts.close()
+        watch.begin("copying", rows["blobs"], blobs.size_bytes)
+        listed, size_bytes = draft.lines("objects.gz"), 0
+        copier = _Copier(on, vault, draft, watch, made, verify=verify)
+        for entry in in_order(copier.do, map(copier.plan, _words(large)), AT_ONCE):
+            check()
+            if entry is not None:
+                listed.add(str(entry).encode())
+                size_bytes += entry.size_bytes
+        listed_small = draft.lines("small.gz")
+        packer = Packer(on, vault, draft, watch, made)
+
+        def wanted() -> Iterator[dump.Small]:
+            for key, size in _words(small):
                 check()
-        (folder / "wanted.gz").unlink()
+                yield dump.Small(key, int(size))
+
+        packs = packer.pack(wanted, listed_small.add, verify=verify)
+        for name, data in secrets.items():
+            draft.write(f"secrets/{name}", data)
         manifest = {
             "created": created_at.isoformat(),
             "program": __version__,
             "schema": head(),
-            "facts": {"sha256": facts.close(), "rows": rows},
-            "objects": {"sha256": listed.close(), "count": count - len(made.missing), "bytes": copied.size_bytes},
+            "facts": {"sha256": facts_sha256, "rows": rows},
+            "objects": {"sha256": listed.close(), "count": listed.count, "bytes": size_bytes},
+            "small": {"sha256": listed_small.close(), "count": listed_small.count},
+            "packs": packs,
             "missing": {"count": len(made.missing), "keys": made.missing[:MISSING_TOLD]},
-            "secrets": {name: _write_secret(folder / "secrets", name, data) for name, data in secrets.items()},
+            "secrets": {name: hashlib.sha256(data).hexdigest() for name, data in secrets.items()},
         }
         check(at_once=True)
-        made.generation = vault.finish(folder, manifest | {"seal": _sealed(on.keys, manifest)})
+        made.generation = draft.finish(manifest | {"seal": _sealed(on.keys, manifest)})
     return made
+
+
+def _words(file: IO[bytes]) -> Iterator[list[str]]:
+    file.seek(0)
+    return (line.decode().split() for line in file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """An object that a backup needs."""
+
+    key: str
+    is_damaged: bool
+    known: Entry | None  # if it should be there
 
 
 class _Copier:
     """Finds each object in the vault, or brings it there."""
 
-    def __init__(self, on: Backends, vault: Vault, watch: Watch, made: Made, *, verify: bool) -> None:
+    def __init__(self, on: Backends, vault: Vault, draft: Draft, watch: Watch, made: Made, *, verify: bool) -> None:
         self._on = on
         self._vault = vault
+        self._draft = draft
         self._watch = watch
         self._made = made
         self._verify = verify
-        self._journal = vault.journal()
-        newest = vault.newest()
-        self._before = vault.entries(newest) if newest else iter(())
-        self._next = next(self._before, None)
-        self.size_bytes = 0
+        self._lock = threading.Lock()
+        self._noted = vault.noted().objects
+        self._before = Ascending((entry.key, entry) for entry in (vault.entries(draft.base) if draft.base else ()))
+        self._there = Ascending((one.key, one.size_bytes) for one in vault.objects.listing())
 
-    def entry(self, key: str, note: Callable[[Entry], None], *, is_damaged: bool) -> Entry | None:
-        """An object as the vault has it now; None if it cannot be had. Keys are asked for in order."""
-        while self._next is not None and self._next.key < key:
-            self._next = next(self._before, None)
-        known = self._next if self._next is not None and self._next.key == key else self._journal.get(key)
-        if known is not None and self._is_there(known):
-            self._made.reused += 1
-            self._watch.add_bytes(0 if self._verify else known.size_bytes)
-            self.size_bytes += known.size_bytes
-            return known
-        found = None if is_damaged else self._copied(key)
-        if found is not None:
-            note(found)
-            self._made.copied += 1
-            self._made.copied_bytes += found.size_bytes
-            self.size_bytes += found.size_bytes
+    def plan(self, words: list[str]) -> _Plan:
+        """What is known of an object; asked for in the order of keys, by one thread."""
+        key, is_damaged = words
+        known, size_bytes = self._before.find(key) or self._noted.get(key), self._there.find(key)
+        return _Plan(key, is_damaged == "1", known if known is not None and known.size_bytes == size_bytes else None)
+
+    def do(self, plan: _Plan) -> Entry | None:
+        """An object as the vault has it from here on; None if it cannot be had."""
+        found = plan.known
+        if found is not None and self._is_right(found):
+            with self._lock:
+                self._made.reused += 1
+                self._watch.add(1, 0 if self._verify else found.size_bytes)
+                self._draft.note(found)
+            return found
+        found = None if plan.is_damaged else self._copied(plan.key)
+        with self._lock:
+            self._watch.add(1)
+            if found is None:
+                self._made.missing.append(plan.key)
+            else:
+                self._made.copied += 1
+                self._made.copied_bytes += found.size_bytes
+                self._draft.note(found)
         return found
 
-    def _is_there(self, known: Entry) -> bool:
-        if self._vault.size(known.key) != known.size_bytes:
-            return False
+    def _is_right(self, known: Entry) -> bool:
         if not self._verify:
             return True
         reader = self._vault.objects.open(known.key)
         try:
-            return hash_of(reader, self._watch.add_bytes) == known.sha256
+            return hash_of(reader, self._pace) == known.sha256
         except SourceFault:
             return False
         finally:
@@ -181,8 +214,7 @@ class _Copier:
                 fault = found
                 continue
             try:
-                self._vault.objects.delete(key)  # half of it, from a backup that was killed
-                sha256 = copy(source, self._vault.objects.create(key), self._watch.add_bytes)
+                sha256 = copy(source, self._vault.create_object(key), self._pace)
                 return Entry(key, sha256, source.size_bytes)
             except SourceFault as found:
                 fault = found
@@ -190,6 +222,10 @@ class _Copier:
                 source.close()
         log.error("the object %s is not backed up: %s", key, fault)
         return None
+
+    def _pace(self, size_bytes: int) -> None:
+        with self._lock:
+            self._watch.add_bytes(size_bytes)
 
 
 @contextmanager
@@ -232,13 +268,6 @@ def _held(on: Backends) -> Iterator[Callable[..., None]]:
             store.holds.end(tx, hold_id)
 
 
-def _write_secret(folder: Path, name: str, data: bytes) -> str:
-    path = folder / name
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_secret_file(path, data.decode())
-    return hashlib.sha256(data).hexdigest()
-
-
 # ---- Its seal
 
 
@@ -269,28 +298,31 @@ def _hash(manifest: Mapping[str, Any]) -> bytes:
 # ---- Check one
 
 
-def check_files(generation: Generation) -> None:
+def check_files(vault: Vault, generation: Generation) -> None:
     """Refuse a backup whose own files are not those that its manifest tells of."""
-    told = {"facts.gz": generation.manifest["facts"]["sha256"], "objects.gz": generation.manifest["objects"]["sha256"]}
+    told = {f"{name}.gz": generation.manifest[name]["sha256"] for name in ("facts", "objects", "small")}
     told |= {f"secrets/{name}": sha256 for name, sha256 in generation.manifest["secrets"].items()}
     for name, sha256 in told.items():
-        path = generation.folder / name
-        if not path.is_file() or file_hash(path) != sha256:
-            raise VaultFault(f"The backup {generation.name} is not what was written: {path} is missing or altered")
+        if vault.hash_of(f"{ALL}/{generation.name}/{name}") != sha256:
+            raise VaultFault(f"The backup {generation.name} is not what was written: {name} is missing or altered")
 
 
 def verify(vault: Vault, generation: Generation, watch: Watch) -> Iterator[tuple[str, str]]:
     """Read a whole backup; each object that is not what was written, and why."""
     with vault.alone(shared=True):
-        check_files(generation)
-        watch.begin("verifying", generation.manifest["objects"]["count"], generation.manifest["objects"]["bytes"])
+        check_files(vault, generation)
+        watch.begin("verifying", *generation.objects)
         count = 0
-        for entry in vault.entries(generation):
-            if fault := _fault_of(vault, entry, watch):
-                yield entry.key, fault
+
+        def look(entry: Entry) -> tuple[str, str | None]:
+            return entry.key, _fault_of(vault, entry, watch)
+
+        for key, fault in in_order(look, chain(vault.entries(generation), generation.packs), AT_ONCE):
+            if fault is not None:
+                yield key, fault
             watch.add(1)
             count += 1
-        if count != generation.manifest["objects"]["count"]:
+        if count != generation.objects[0]:
             raise VaultFault(f"The backup {generation.name} lists {count} objects and not as many as it should")
 
 
@@ -318,7 +350,4 @@ def prune(vault: Vault, keep: int) -> tuple[list[str], int]:
     Whoever is interrupted in between goes on with the next call.
     """
     with vault.alone():
-        old = vault.generations()[:-keep]
-        for generation in old:
-            vault.remove(generation)
-        return [generation.name for generation in old], vault.sweep()
+        return vault.prune(keep), vault.sweep()

@@ -36,10 +36,10 @@ def compare(on: Backends, *, delete_unknown: bool = False) -> Orphans:
     found = Orphans()
     seen: list[str] = []
     before = (on.clock() - YOUNG).timestamp()
-    for key, changed_at in on.blobs.listing():
+    for one in on.blobs.listing():
         found.compared += 1
-        if changed_at < before:
-            seen.append(key)
+        if one.changed_at < before:
+            seen.append(one.key)
         if len(seen) == AT_ONCE:
             _sort_out(on, seen, found, delete_unknown=delete_unknown)
             seen = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from holdfast.blobs import ObjectMissing, OutOfSpace
+from holdfast.blobs.interface import UNFINISHED, Listed
 from holdfast.simulation.history import Violation
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class Disk:
         self.machine.point("exists")
         return key in self.files and self.files[key].is_finished
 
-    def listing(self) -> Iterator[tuple[str, float]]:
-        """Every key; nobody asks how old its object is."""
+    def listing(self) -> Iterator[Listed]:
+        """Every key; nobody asks how old or how large its object is."""
         self.machine.point("listing")
-        return ((key, 0.0) for key in list(self.files))
+        return (Listed(key, 0.0, UNFINISHED) for key in sorted(self.files))
 
     def delete(self, key: str) -> None:
         """Remove an object, finished or not."""

@@ -6,7 +6,8 @@
 
 An instant is microseconds since 1970, and bytes are base64. `counted` is the last number that a table gave to a row: it
 is never given again. Tables come in an order in which each refers to earlier ones only. What is in progress is left
-out: uploads with their parts, the objects that no blob is yet, and holds on deletion.
+out: uploads with their parts, the objects that no blob is yet, and holds on deletion; and so are the bytes of small
+objects, which never change: they are told apart.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import sqlalchemy
-from sqlalchemy import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, String, Text, select
+from sqlalchemy import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, String, Text, bindparam, func, select
 
 from holdfast.store.statements import Statement
 from holdfast.store.tables import (
@@ -35,7 +36,7 @@ from holdfast.store.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlalchemy import Column, Connection, Table
 
@@ -66,6 +67,13 @@ class Needed:
     is_damaged: bool
 
 
+class Small(NamedTuple):
+    """An object in the database that a blob is."""
+
+    key: str
+    size_bytes: int  # as it is sealed
+
+
 def _kind(column: Column[Any]) -> str:
     if isinstance(column.type, JSON) and not column.nullable:
         return "json!"  # its null is a document
@@ -79,11 +87,15 @@ def _rows_of(table: Table) -> Statement:
     if table is not objects:
         return Statement(select(table))
     of_blobs = objects.c.key.in_(select(blobs.c.object_key))
-    return Statement(select(objects).where(objects.c.expires_at.is_(None), of_blobs))
+    columns = [column for column in objects.c if column is not objects.c.sealed]
+    return Statement(select(*columns).where(objects.c.expires_at.is_(None), of_blobs))
 
 
 _TABLES = [table for table in metadata.sorted_tables if table not in IN_PROGRESS]
-_COLUMNS = {str(table.name): [(str(column.name), _kind(column)) for column in table.c] for table in _TABLES}
+_COLUMNS = {
+    str(table.name): [(str(column.name), _kind(column)) for column in table.c if column is not objects.c.sealed]
+    for table in _TABLES
+}
 _ROWS = {str(table.name): _rows_of(table) for table in _TABLES}
 _NEEDED = Statement(
     select(blobs.c.object_key, blobs.c.damaged_at)
@@ -91,6 +103,12 @@ _NEEDED = Statement(
     .where(objects.c.sealed.is_(None))
     .order_by(blobs.c.object_key)
 )
+_SMALL = Statement(
+    select(objects.c.key, func.length(objects.c.sealed).label("size_bytes"))
+    .where(objects.c.sealed.is_not(None), objects.c.key.in_(select(blobs.c.object_key)))
+    .order_by(objects.c.key)
+)
+_BYTES = Statement(select(objects.c.key, objects.c.sealed).where(objects.c.key.in_(bindparam("keys", expanding=True))))
 
 
 def write(tx: Transaction, line: Callable[[bytes], object]) -> dict[str, int]:
@@ -112,6 +130,38 @@ def needed(tx: Transaction) -> Iterator[Needed]:
     for portion in tx.portions(_NEEDED, 1000):
         for row in portion:
             yield Needed(row["object_key"], row["damaged_at"] is not None)
+
+
+def small(tx: Transaction) -> Iterator[Small]:
+    """The objects in the database that blobs are, in the order of their keys."""
+    for portion in tx.portions(_SMALL, 1000):
+        for row in portion:
+            yield Small(**row)
+
+
+def bytes_of(tx: Transaction, keys: Sequence[str]) -> dict[str, bytes]:
+    """The bytes of objects in the database, sealed, by their keys."""
+    return {row["key"]: bytes(row["sealed"]) for row in tx.all(_BYTES, keys=list(keys)) if row["sealed"] is not None}
+
+
+def load_bytes(connection: Connection, records: Iterable[tuple[str, bytes]]) -> None:
+    """Give objects of a loaded dump their bytes; those that it does not know are left out."""
+    key: sqlalchemy.ColumnClause[str] = sqlalchemy.column("key")
+    sealed = sqlalchemy.column("sealed", LargeBinary())
+    fill = sqlalchemy.update(sqlalchemy.table("objects", key, sealed)).where(key == bindparam("which"))
+    fill = fill.values(sealed=bindparam("data"))
+    records = iter(records)
+    while portion := [{"which": key, "data": data} for key, data in islice(records, AT_ONCE)]:
+        connection.execute(fill, portion)
+
+
+def count_bytes(connection: Connection) -> int:
+    """How many objects have their bytes in the database."""
+    sealed = sqlalchemy.column("sealed", LargeBinary())
+    found = connection.execute(
+        select(func.count()).select_from(sqlalchemy.table("objects", sealed)).where(sealed.is_not(None))
+    ).scalar()
+    return found or 0
 
 
 def load(connection: Connection, lines: Iterable[bytes]) -> dict[str, int]:
