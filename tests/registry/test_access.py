@@ -16,7 +16,7 @@ from holdfast.model.names import RepositoryRef
 from holdfast.registry import access, parties
 from holdfast.registry.access import Access
 from tests.aws.furnished import nobody_waits_for_the_disk
-from tests.grants import allow, deny
+from tests.grants import allow, deny, grant, policy
 from tests.registry.any_policy import (
     ACTIONS,
     FACTS,
@@ -176,6 +176,36 @@ def test_a_change_by_another_process_holds_at_once(on, people):
     assert [asked(one, people.callers["alice"]).outcome for one in (on, other)] == ["explicit_deny"] * 2
 
 
+def test_a_change_in_another_account_empties_nothing(on, people, monkeypatch):
+    people.say("repository", [grant("*", PULL)])
+    callers = people.callers["alice"], people.callers["bob"]
+    before = [asked(on, caller).is_allowed for caller in callers]
+    registry.iam.users.create(on, "444455556666", "carol")
+
+    with monkeypatch.context() as without:
+        without.setattr(type(on.database), "snapshot", None)
+        assert [before, asked(on, callers[0]).is_allowed] == [[True, True], True]
+    assert asked(on, callers[1]).is_allowed  # his own account was changed: all is read again
+
+
+@pytest.mark.parametrize("whose", ["the caller's account", "the owner's account", "all accounts"])
+def test_across_accounts_a_change_of_either_side_holds_at_once(on, people, whose):
+    other, bob = replace(on, access=Access()), people.callers["bob"]
+    people.say("repository", [grant("*", PULL)])
+    before = asked(on, bob), asked(other, bob)
+
+    match whose:
+        case "the caller's account":
+            registry.iam.attachments.put_inline(on, "user", bob.account_id, "bob", "own", policy(deny(PULL)))
+        case "the owner's account":
+            people.say("repository", [{**grant("*", PULL), "Effect": "Deny"}])
+        case "all accounts":
+            registry.guardrails.put(on, "all", "no-pulls", policy(deny(PULL)))
+
+    assert [one.is_allowed for one in before] == [True, True]
+    assert [asked(one, bob).outcome for one in (on, other)] == ["explicit_deny"] * 2
+
+
 def test_a_session_is_worth_nothing_when_its_row_is_gone(on, people):
     for name in ("ci", "alice"):
         people.say(name, [allow("*")])
@@ -184,7 +214,7 @@ def test_a_session_is_worth_nothing_when_its_row_is_gone(on, people):
 
     with on.database.transaction() as tx:
         store.iam_sessions.forget(tx, datetime(2040, 1, 1, tzinfo=UTC), 100)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, HOME.account_id)
 
     assert before == [True, True, True]
     assert [asked(on, caller).is_allowed for caller in callers] == [False, False, False]
@@ -194,9 +224,10 @@ def test_a_session_is_worth_nothing_when_its_row_is_gone(on, people):
 
 
 def remembered(on):
-    memory = on.access._memory
-    decisions = sum(len(one.by_values) for one in memory.decisions.values())
-    return len(memory.callers), len(memory.places), len(memory.decisions), decisions
+    memories = on.access._memories.values()
+    decisions = sum(len(one.by_values) for memory in memories for one in memory.decisions.values())
+    counts = [(len(memory.callers), len(memory.places), len(memory.decisions)) for memory in memories]
+    return *map(sum, zip(*counts, strict=True)), decisions
 
 
 @pytest.mark.parametrize("key", ["aws:UserAgent", "aws:CurrentTime", "aws:SourceIp"])
@@ -233,7 +264,8 @@ def test_a_remembered_decision_keeps_nothing_of_what_the_client_sent(on, people)
 
     asked(on, people.callers["alice"], a_request(user_agent="x" * 60_000))
 
-    [entry] = on.access._memory.decisions.values()
+    [memory] = on.access._memories.values()
+    [entry] = memory.decisions.values()
     assert [one.request.context for one in entry.by_values.values()] == [{}]
 
 

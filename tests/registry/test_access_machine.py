@@ -39,7 +39,7 @@ class Forgetful(Access):
     """Reads once what decides, and decides each time."""
 
     def decide(self, on, *question):
-        self._memory.decisions.clear()
+        self._memories.clear()
         return super().decide(on, *question)
 
 

@@ -51,12 +51,12 @@ def lose(on, user):
     with closing(databases.look(on.database)) as other:
         other.execute(f"DELETE FROM iam_users WHERE id = '{user.id}'")
     with on.database.transaction() as tx:
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, ACCOUNT)
 
 
 def changes(on):
     with on.database.snapshot() as tx:
-        return store.counters.get(tx, store.counters.ACCESS)
+        return store.counters.get(tx, store.counters.ACCESS + ACCOUNT)
 
 
 # ---- Keys

@@ -54,7 +54,7 @@ def attach(on, kind, name, arn):
 
 def changes(on):
     with on.database.snapshot() as tx:
-        return store.counters.get(tx, store.counters.ACCESS)
+        return store.counters.get(tx, store.counters.ACCESS + ACCOUNT)
 
 
 # ---- Policies

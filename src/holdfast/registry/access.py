@@ -4,13 +4,15 @@
                                                           │  policies of the caller, of the repository, of the registry
                                                           └─ remembered until something that decides is changed
 
-What decides is counted: every change of users, roles, policies, keys and repository tags bumps one number in its
-transaction, and every decision first asks whether that number moved. So a change holds for the very next request, on
-every worker.
+What decides is counted: every change of users, roles, policies, keys and repository tags bumps the number of its
+account in its transaction, and every decision first asks whether the numbers moved of the accounts that have a say: the
+caller's, and the one that owns what he asks for. So a change holds for the very next request, on every worker, and
+slows down no other account.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from holdfast.model.callers import Caller
 from holdfast.model.circumstances import NOTHING, surroundings
 from holdfast.model.errors import AccessDenied
 from holdfast.model.iam import Decision, Policies, Principal
+from holdfast.model.names import Arn, Registry
 from holdfast.registry.parties import EVERYTHING, Context, Parties, Resource
 
 if TYPE_CHECKING:
@@ -82,14 +85,14 @@ class _Remembered:
 
 
 class _Memory:
-    """What was read and decided since what decides was last changed.
+    """What was read and decided of callers of one account and resources of one, since either was last changed.
 
     Whoever works with one that was replaced meanwhile puts what he finds into it, where nobody looks any more.
     """
 
-    def __init__(self, version: int) -> None:
-        self.version = version
-        self.size = 0
+    def __init__(self, versions: tuple[int, int]) -> None:
+        self.versions = versions
+        self.size = 1
         self.callers: dict[Caller, Known | None] = {}
         self.places: dict[Resource, Place] = {}
         self.decisions: dict[tuple[Caller, str, Resource], _Remembered] = {}
@@ -99,14 +102,16 @@ class Access:
     """Decides, and remembers; one a process."""
 
     def __init__(self) -> None:
-        self._memory = _Memory(-1)
+        self._memories: dict[tuple[str, str], _Memory] = {}  # by the accounts of caller and resource
+        self._size = 0  # of all of them
+        self._lock = threading.Lock()
         self._parties = Parties()
 
     def decide(
         self, on: Backends, caller: Caller, action: str, resource: Resource, request: Circumstances, facts: Facts
     ) -> Decision:
         """The decision, and what decided it."""
-        memory = self._fresh(on)
+        memory = self._fresh(on, caller, _owner(resource))
         remembered = memory.decisions.get((caller, action, resource))
         if remembered is not None:
             values = tuple([_value(key, request, facts) for key in remembered.keys]) if remembered.keys else ()
@@ -126,7 +131,7 @@ class Access:
             if len(entry.by_values) < VARIANTS and len(repr(values)) < VALUE_CHARACTERS:
                 # What this request tells besides is not told by the next one.
                 entry.by_values[values] = replace(decision, request=replace(decision.request, context={}))
-                memory.size += 1
+                self._grown(memory)
         return decision
 
     def told(
@@ -144,7 +149,7 @@ class Access:
         a Deny of the owner, or a policy of his own that asks for the resource's tags, must not tell him what is.
         """
         asked = decision.request
-        memory = self._fresh(on)
+        memory = self._fresh(on, caller, asked.resource_account)
         known = self._known(on, memory, caller)
         if known is None or asked.principal.account_id == asked.resource_account:
             return decision
@@ -159,28 +164,45 @@ class Access:
         self, on: Backends, caller: Caller, action: str, at: RepositoryRef, request: Circumstances, policy: str
     ) -> Decision:
         """The decision if a repository had another policy."""
-        memory = self._fresh(on)
+        memory = self._fresh(on, caller, at.registry.account_id)
         place = replace(self._place(on, memory, at), resource=iam.stored(policy, "the new repository policy"))
         return _evaluate(on, caller, self._known(on, memory, caller), action, place, request, NOTHING)
 
     def known(self, on: Backends, caller: Caller) -> Known | None:
         """What is known of a caller, for whoever simulates or explains; None if he is gone."""
-        return self._known(on, self._fresh(on), caller)
+        return self._known(on, self._fresh(on, caller, caller.account_id), caller)
 
-    def _fresh(self, on: Backends) -> _Memory:
-        """The memory, if nothing that decides was changed since; else an empty one."""
-        memory = self._memory
-        version = on.database.hot.access_version()  # before anything is read: what is read then is as new or newer
-        if version != memory.version or memory.size > REMEMBERED:
-            memory = self._memory = _Memory(version)
+    def _fresh(self, on: Backends, caller: Caller, owner: str) -> _Memory:
+        """What is remembered of two accounts, if nothing that decides was changed in them since; else nothing yet."""
+        account_id, hot = caller.account_id, on.database.hot
+        version = hot.access_version(account_id)  # before anything is read: what is read then is as new or newer
+        versions = version, (version if owner == account_id else hot.access_version(owner))
+        memory = self._memories.get((account_id, owner))
+        if memory is None or memory.versions != versions or self._size > REMEMBERED:
+            memory = self._begun_anew((account_id, owner), memory, versions)
         return memory
+
+    def _begun_anew(self, pair: tuple[str, str], outdated: _Memory | None, versions: tuple[int, int]) -> _Memory:
+        memory = _Memory(versions)
+        with self._lock:
+            if self._size > REMEMBERED:
+                self._memories, self._size = {}, 0
+            elif outdated is not None and self._memories.get(pair) is outdated:
+                self._size -= outdated.size
+            self._memories[pair] = memory
+            self._size += memory.size
+        return memory
+
+    def _grown(self, memory: _Memory) -> None:
+        memory.size += 1
+        self._size += 1
 
     def _known(self, on: Backends, memory: _Memory, caller: Caller) -> Known | None:
         if caller in memory.callers:
             return memory.callers[caller]
         with on.database.snapshot() as tx:
             found = memory.callers[caller] = self._parties.caller(tx, caller)
-        memory.size += 1
+        self._grown(memory)
         return found
 
     def _place(self, on: Backends, memory: _Memory, resource: Resource) -> Place:
@@ -188,8 +210,13 @@ class Access:
         if place is None:
             with on.database.snapshot() as tx:
                 place = memory.places[resource] = self._parties.place(tx, resource)
-            memory.size += 1
+            self._grown(memory)
         return place
+
+
+def _owner(resource: Resource) -> str:
+    """The account that owns what is asked for."""
+    return resource.account_id if isinstance(resource, Registry | Arn) else resource.registry.account_id
 
 
 def _evaluate(

@@ -17,6 +17,7 @@ from holdfast.blobs.keys import WrongKey
 from holdfast.model import access_key_ids
 from holdfast.model.callers import AccessKey, Caller
 from holdfast.model.errors import InvalidParameter, NotFound, TokenExpired, Unauthenticated, UnrecognizedClient
+from holdfast.model.guardrails import ALL
 from holdfast.model.names import ACCOUNT_ID, Registry
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def fresh_key(on: Backends, account_id: str) -> tuple[str, str]:
 def _keep(on: Backends, tx: Transaction, key: AccessKey, secret: str) -> None:
     if not store.accounts.add_key(tx, key, on.keys.wrap(secret.encode(), key_context(key.id))):
         raise KeyExists(key.id)
-    store.counters.bump(tx, store.counters.ACCESS)
+    store.counters.bump_access(tx, key.account_id)
 
 
 def exists(on: Backends, account_id: str) -> bool:
@@ -155,17 +156,24 @@ def list_keys(on: Backends, account_id: str | None = None) -> list[AccessKey]:
 def set_key_active(on: Backends, key_id: str, *, is_active: bool) -> None:
     """Switch a key on or off; what was made from it stops with it."""
     with on.database.transaction() as tx:
-        if not store.accounts.set_key_active(tx, key_id, is_active=is_active):
-            raise NoSuchKey(key_id)
-        store.counters.bump(tx, store.counters.ACCESS)
+        account_id = _account_of(tx, key_id)
+        store.accounts.set_key_active(tx, key_id, is_active=is_active)
+        store.counters.bump_access(tx, account_id)
 
 
 def delete_key(on: Backends, key_id: str) -> None:
     """Forget a key; login tokens made from it are worthless at once."""
     with on.database.transaction() as tx:
-        if not store.accounts.delete_key(tx, key_id):
-            raise NoSuchKey(key_id)
-        store.counters.bump(tx, store.counters.ACCESS)
+        account_id = _account_of(tx, key_id)
+        store.accounts.delete_key(tx, key_id)
+        store.counters.bump_access(tx, account_id)
+
+
+def _account_of(tx: Transaction, key_id: str) -> str:
+    found = store.accounts.find_key(tx, key_id)
+    if found is None:
+        raise NoSuchKey(key_id)
+    return found[0].account_id
 
 
 def secret_of(on: Backends, key_id: str) -> tuple[Caller, str]:
@@ -182,19 +190,19 @@ class Tokens:
     """Makes and reads login tokens; one a process.
 
     A token is sealed, not stored: it says who asked, for which registry and until when. It is worth something only as
-    long as its access key is active, which is looked up again whenever anything about access was changed.
+    long as its access key is active, which is looked up again whenever access was changed in the account of the key.
     """
 
     def __init__(self, on: Backends) -> None:
         self._on = on
         self._keys = _token_keys(on)
-        self._logins: OrderedDict[str, tuple[Login, int, KeyRing]] = OrderedDict()  # how, and by what it was proved
+        self._logins: OrderedDict[str, tuple[Login, int]] = OrderedDict()  # with the version of access that it held for
 
     def issue(self, caller: Caller, registry: Registry) -> tuple[str, datetime]:
         """A password for `docker login -u AWS`, and until when it holds."""
         expires_at = self._on.clock() + self._on.limits.token_lifetime
         claims = [caller.account_id, caller.access_key_id, registry.account_id, registry.region, expires_at.timestamp()]
-        sealed = self._ring()[0].wrap(msgspec.json.encode(claims), TOKEN_SECRET)
+        sealed = self._ring().wrap(msgspec.json.encode(claims), TOKEN_SECRET)
         return TOKEN_PREFIX + _unpadded(sealed), expires_at
 
     def login(self, authorization: str | None, *, even_if_over: bool = False) -> Login:
@@ -204,20 +212,21 @@ class Tokens:
         """
         if not authorization:
             raise Unauthenticated
-        ring, version = self._ring()
-        login, proved, by = self._logins.get(authorization) or (None, None, None)
-        if login is None or by is not ring:
-            login, proved = self._read(authorization, ring), None
+        known = self._logins.get(authorization)
+        login = known[0] if known is not None else self._read(authorization)
         grace = self._on.limits.upload_lifetime if even_if_over else timedelta(0)
         if login.expires_at + grace <= self._on.clock():
             raise TokenExpired
-        if proved == version:
+        hot = self._on.database.hot
+        version = hot.access_version(login.caller.account_id)  # before the rest is read: it is as new or newer
+        if known is not None and known[1] == version:
             return login
-        caller = self._on.database.hot.holder_of_key(login.caller.access_key_id)
+        login = self._read(authorization)
+        caller = hot.holder_of_key(login.caller.access_key_id)
         if caller is None or caller.account_id != login.caller.account_id:
             raise Unauthenticated
         login = replace(login, caller=caller)  # a token does not say which user the key is of, nor what he is called
-        self._logins[authorization] = login, version, ring
+        self._logins[authorization] = login, version
         if len(self._logins) > REMEMBERED_TOKENS:
             self._logins.popitem(last=False)
         return login
@@ -225,29 +234,28 @@ class Tokens:
     def sign_layer(self, at_arn: str, digest: str) -> str:
         """A text that lets anybody who has it read one layer for a while."""
         expires_at = (self._on.clock() + self._on.limits.layer_url_lifetime).timestamp()
-        sealed = self._ring()[0].wrap(msgspec.json.encode([at_arn, digest, expires_at]), "layer-url")
+        sealed = self._ring().wrap(msgspec.json.encode([at_arn, digest, expires_at]), "layer-url")
         return _unpadded(sealed)
 
     def read_layer(self, text: str) -> tuple[str, str]:
         """The repository's ARN and the digest that `sign_layer` was given."""
-        arn, digest, expires_at = _open(self._ring()[0], text, "layer-url", tuple[str, str, float])
+        arn, digest, expires_at = _open(self._ring(), text, "layer-url", tuple[str, str, float])
         if expires_at <= self._on.clock().timestamp():
             raise TokenExpired
         return arn, digest
 
-    def _ring(self) -> tuple[KeyRing, int]:
-        """The token keys, and how often access was changed; they are looked up again when it was."""
-        version = self._on.database.hot.access_version()  # before the keys are read: they are as new or newer
+    def _ring(self) -> KeyRing:
+        """The token keys, which are looked up again when something was changed that concerns all accounts."""
+        version = self._on.database.hot.access_version(ALL)  # before the keys are read, as above
         keys = self._keys
         if keys.version != version:
             with self._on.database.snapshot() as tx:
                 sealed = store.secrets.find_all(tx, TOKEN_SECRET)
             ring = keys.ring if sealed == keys.sealed else _opened(self._on, sealed)
             keys = self._keys = _TokenKeys(ring, sealed, version)
-        return keys.ring, version
+        return keys.ring
 
-    @staticmethod
-    def _read(authorization: str, ring: KeyRing) -> Login:
+    def _read(self, authorization: str) -> Login:
         scheme, _, encoded = authorization.partition(" ")
         if scheme.lower() != "basic" or len(encoded) > TOKEN_BYTES:
             raise Unauthenticated
@@ -257,7 +265,9 @@ class Tokens:
             raise Unauthenticated from None
         if user != "AWS" or not password.startswith(TOKEN_PREFIX):
             raise Unauthenticated
-        claims = _open(ring, password.removeprefix(TOKEN_PREFIX), TOKEN_SECRET, tuple[str, str, str, str, float])
+        claims = _open(
+            self._ring(), password.removeprefix(TOKEN_PREFIX), TOKEN_SECRET, tuple[str, str, str, str, float]
+        )
         account, key_id, registry_account, region, expires_at = claims
         return Login(
             Caller(account, key_id), Registry(registry_account, region), datetime.fromtimestamp(expires_at, UTC)
@@ -265,7 +275,7 @@ class Tokens:
 
 
 class _TokenKeys(NamedTuple):
-    """The token keys, as they are kept and opened, and how often access had been changed when they were read."""
+    """The token keys, as they are kept and opened, and the version of access that they were read at."""
 
     ring: KeyRing
     sealed: Mapping[int, bytes]
@@ -284,7 +294,7 @@ def _open(ring: KeyRing, text: str, context: str, shape: type[T]) -> T:
 
 def _token_keys(on: Backends) -> _TokenKeys:
     """The installation's token keys, made on first use and shared by every process and node."""
-    version = on.database.hot.access_version()
+    version = on.database.hot.access_version(ALL)
     with on.database.transaction() as tx:
         sealed = store.secrets.find_all(tx, TOKEN_SECRET)
         if not sealed:

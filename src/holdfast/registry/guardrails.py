@@ -46,7 +46,7 @@ def put(on: Backends, level: str, name: str, document: str | None) -> bool:
                 f"There are {MOST} guardrails of {guardrails.whom(level)}, and there can be no more: join some"
             )
         store.guardrails.put(tx, Guardrail(level, name, document, now))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, level)
     return is_first
 
 
@@ -60,7 +60,7 @@ def remove(on: Backends, level: str, name: str) -> None:
                 f"{name} is the last guardrail of {guardrails.whom(level)}; without any, everything is allowed. "
                 f"If that is meant: holdfast account put-guardrail {level} {FULL_ACCESS}, then remove {name}"
             )
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, level)
 
 
 def get(on: Backends, level: str, name: str) -> Guardrail:

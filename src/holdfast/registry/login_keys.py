@@ -5,7 +5,7 @@
         └─ forgotten: nothing that it made is alive, or it was revoked
 
 Every process compares what it has with what is kept: for sessions each time, for login tokens after every change of
-access, which a rotation counts as.
+access to all accounts, which a rotation counts as.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
+from holdfast.model.guardrails import ALL
 from holdfast.registry import session_keys
 from holdfast.registry.accounts import TOKEN_SECRET
 
@@ -37,5 +38,5 @@ def rotate(on: Backends, *, revoke: bool = False) -> int:
                 if revoke or made.get(version + 1, now) + LONGEST < now:
                     store.secrets.remove(tx, name, version)
                     forgotten += 1
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, ALL)
     return forgotten

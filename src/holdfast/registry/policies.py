@@ -33,7 +33,7 @@ def set_on_repository(
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
         store.repositories.set_policy(tx, repository, _resolved(tx, text, "Invalid repository policy provided"))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, at.registry.account_id)
 
 
 def _leaves_a_way_back(
@@ -64,7 +64,7 @@ def delete_from_repository(on: Backends, at: RepositoryRef) -> str:
             raise RepositoryPolicyNotFound(at)
         text = _shown(tx, text)
         store.repositories.set_policy(tx, repository, None)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, at.registry.account_id)
     return text
 
 
@@ -74,7 +74,7 @@ def put_on_registry(on: Backends, registry: Registry, text: str) -> None:
         parse_registry_policy(text, account_settings.value(tx, registry, REGISTRY_POLICY_SCOPE))
         text = _resolved(tx, text, "Invalid registry policy provided")
         store.registry_settings.put(tx, registry, SETTING, text, on.clock())
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, registry.account_id)
 
 
 def of_registry(on: Backends, registry: Registry) -> str:
@@ -88,7 +88,7 @@ def delete_from_registry(on: Backends, registry: Registry) -> str:
     with on.database.transaction() as tx:
         text = _of_registry(tx, registry)
         store.registry_settings.delete_setting(tx, registry, SETTING, on.clock())
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, registry.account_id)
     return text
 
 

@@ -70,7 +70,7 @@ def _create(
         raise RepositoryAlreadyExists(at)
     quotas.check_repositories(on, at.registry, store.repositories.count(tx, repository.registry_id, 1))
     store.repositories.set_resource_tags(tx, repository, tags)
-    store.counters.bump(tx, store.counters.ACCESS)
+    store.counters.bump_access(tx, at.registry.account_id)
     return repository
 
 
@@ -175,7 +175,7 @@ def delete(on: Backends, at: RepositoryRef, *, force: bool = False) -> Repositor
         if is_protected(store.repositories.resource_tags(tx, repository)):
             raise RepositoryDeletionProtected(at)
         store.deleted_repositories.bury(tx, repository, on.clock())
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, at.registry.account_id)
     return repository
 
 
@@ -192,14 +192,14 @@ def tag(on: Backends, at: RepositoryRef, tags_: Mapping[str, str]) -> None:
         check_resource_tags(tags_)
         check_resource_tags(store.repositories.resource_tags(tx, repository) | dict(tags_))
         store.repositories.set_resource_tags(tx, repository, tags_)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, at.registry.account_id)
 
 
 def untag(on: Backends, at: RepositoryRef, keys: Collection[str]) -> None:
     """Remove resource tags; absent ones are no fault."""
     with on.database.transaction() as tx:
         store.repositories.remove_resource_tags(tx, store.repositories.get(tx, at), keys)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, at.registry.account_id)
 
 
 def require(on: Backends, at: RepositoryRef) -> None:

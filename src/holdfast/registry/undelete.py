@@ -65,7 +65,7 @@ def restore_repository(
             raise RepositoryAlreadyExists(target)
         repository = store.deleted_repositories.restore(tx, deleted, target)
         quotas.check_repositories(on, target.registry, store.repositories.count(tx, repository.registry_id, 1))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, target.registry.account_id)
         if store.lifecycle.find_policy(tx, repository.id) is not None:
             store.work.add(tx, EvaluateLifecycle(repository.id), on.clock())
     return repository

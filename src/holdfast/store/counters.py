@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, literal, select, true
 
+from holdfast.model.guardrails import ALL
 from holdfast.store.statements import Statement, upsert
-from holdfast.store.tables import counters
+from holdfast.store.tables import accounts, counters
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.store.database import Transaction
 
-ACCESS = "access"  # whatever decides who may do what
+ACCESS = "access/"  # whatever decides who may do what in an account, or in every one
 SCANS = "scans/"  # begun in each hour, by registry
 
 _it = counters.c.name == bindparam("which")
@@ -30,15 +31,26 @@ _ADD = Statement(
     .values(name=bindparam("which"), value=bindparam("more"))
     .on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + bindparam("more")})
 )
+_BUMP_ACCOUNTS = Statement(
+    upsert(counters)
+    .from_select(["name", "value"], select(literal(ACCESS).concat(accounts.c.id), literal(1)).where(true()))
+    .on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1})
+)
 _TOTAL = Statement(select(func.sum(counters.c.value)).where(counters.c.name.in_(bindparam("names", expanding=True))))
 _FORGET = Statement(delete(counters).where(counters.c.name >= bindparam("low"), counters.c.name < bindparam("high")))
 
 
 def bump(tx: Transaction, name: str) -> None:
     """Count a change, in its transaction."""
-    if name == ACCESS:
-        tx.outdate(None)
     tx.run(_BUMP, which=name)
+
+
+def bump_access(tx: Transaction, account_id: str) -> None:
+    """Count a change of who may do what in an account, or with `ALL` in all of them."""
+    if account_id == ALL:
+        tx.run(_BUMP_ACCOUNTS)
+    tx.outdate(account_id)
+    bump(tx, ACCESS + account_id)
 
 
 def add(tx: Transaction, name: str, more: int) -> None:

@@ -72,8 +72,8 @@ class Transaction(ABC):
     def counted(self) -> dict[str, int]:
         """The last number that each table gave to a row."""
 
-    def outdate(self, at: RepositoryRef | None) -> None:  # noqa: B027 - nothing where nobody remembers
-        """Say that tags or images of a repository move or go, or with None that access changes.
+    def outdate(self, at: RepositoryRef | str) -> None:  # noqa: B027 - nothing where nobody remembers
+        """Say that tags or images of a repository move or go, or that access to an account changes.
 
         Other processes may remember it, and have forgotten it when the transaction commits.
         """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.model import iam_sessions
 from holdfast.model.callers import holder
+from holdfast.store.counters import ACCESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ _REPOSITORY = """
 SELECT r.id FROM registries g JOIN repositories r ON r.registry_id = g.id AND r.name = ?
  WHERE g.account_id = ? AND g.region = ?
 """
-_ACCESS_VERSION = "SELECT value FROM counters WHERE name = 'access'"
+_ACCESS_VERSION = "SELECT value FROM counters WHERE name = ?"
 _OBJECT = "SELECT sealed, key_scope, key_version, wrapped_key FROM objects WHERE key = ?"
 _ENCRYPTION = """
 SELECT r.encryption_type, r.kms_key FROM registries g JOIN repositories r ON r.registry_id = g.id AND r.name = ?
@@ -132,9 +133,9 @@ class HotReads:
         registry = at.registry
         return self._execute(_REPOSITORY, (at.name, registry.account_id, registry.region)).fetchone() is not None
 
-    def access_version(self) -> int:
-        """How often anything was changed that decides who may do what."""
-        row = self._execute(_ACCESS_VERSION).fetchone()
+    def access_version(self, account_id: str) -> int:
+        """How often anything was changed that decides who may do what in an account, or in all of them."""
+        row = self._execute(_ACCESS_VERSION, (ACCESS + account_id,)).fetchone()
         return row[0] if row else 0
 
     def holder_of_key(self, access_key_id: str) -> Caller | None:

@@ -108,7 +108,7 @@ class PostgresTransaction(Transaction):
     def _worded(self, statement: Statement) -> Worded:
         return statement.for_postgresql
 
-    def outdate(self, at: RepositoryRef | None) -> None:
+    def outdate(self, at: RepositoryRef | str) -> None:
         """Say what other processes may not remember any more."""
         self.outdated.add(name_of(at))
 
@@ -230,7 +230,7 @@ class PostgresDatabase:
         return answer
 
     @contextmanager
-    def _beside_writers(self, at: RepositoryRef | None) -> Iterator[tuple[Any, bool]]:
+    def _beside_writers(self, at: RepositoryRef | str) -> Iterator[tuple[Any, bool]]:
         """How to run reads while nobody writes, and whether nobody does."""
         words = ["BEGIN", _ask_for_locks(at)]
         with self._until_commit("; ".join(words)) as (driver, answer):
@@ -325,10 +325,10 @@ def _write(within: Sequence[Thing] | None, *, durable: bool) -> str:
     return "; ".join(words)
 
 
-def _ask_for_locks(at: RepositoryRef | None) -> str:
+def _ask_for_locks(at: RepositoryRef | str) -> str:
     """Ask for what keeps those out who write in a repository, or those who write alone, without waiting for them."""
     asked = [f"pg_try_advisory_xact_lock_shared({WRITERS})"]
-    if at is not None:
+    if not isinstance(at, str):
         asked.append(f"pg_try_advisory_xact_lock_shared({ORDER.index(RepositoryRef)}, {_number(at)})")
     return "SELECT " + " AND ".join(asked)
 

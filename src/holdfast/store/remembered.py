@@ -40,6 +40,8 @@ from uuid import uuid4
 import msgspec
 import psycopg
 
+from holdfast.model.guardrails import ALL
+from holdfast.store.counters import ACCESS
 from holdfast.store.hot import HotReads
 
 if TYPE_CHECKING:
@@ -62,7 +64,6 @@ MOST_BYTES = 32 * 1024 * 1024
 ENTRY_BYTES = 500  # of one entry beside the manifest itself
 NAMES_AT_ONCE = 20  # whoever changes more has everything forgotten; a message has 8000 bytes
 
-ACCESS = "access"  # the number that counts changes of who may do what
 EVERYTHING = "*"
 TOLD = "holdfast_told"  # the channel of what is about to change
 HEARD = "holdfast_heard_"  # and those of acknowledgements, one for each process
@@ -188,15 +189,15 @@ class RememberedReads(HotReads):
         self,
         execute: Execute,
         memory: Memory,
-        beside_writers: Callable[[RepositoryRef | None], AbstractContextManager[tuple[Execute, bool]]],
+        beside_writers: Callable[[RepositoryRef | str], AbstractContextManager[tuple[Execute, bool]]],
     ) -> None:
         super().__init__(execute)
         self._memory = memory
         self._beside_writers = beside_writers
 
-    def access_version(self) -> int:
-        """How often anything was changed that decides who may do what."""
-        found: int = self._remembered(None, "", HotReads.access_version, lambda _: 0)
+    def access_version(self, account_id: str) -> int:
+        """How often anything was changed that decides who may do what in an account, or in all of them."""
+        found: int = self._remembered(account_id, "", lambda hot: hot.access_version(account_id), lambda _: 0)
         return found
 
     def manifest(self, at: RepositoryRef, reference: str, *, by_tag: bool) -> StoredManifest | None:
@@ -207,7 +208,7 @@ class RememberedReads(HotReads):
         return found
 
     def _remembered(
-        self, at: RepositoryRef | None, what: str, read: Callable[[HotReads], Any], size: Callable[[Any], int]
+        self, at: RepositoryRef | str, what: str, read: Callable[[HotReads], Any], size: Callable[[Any], int]
     ) -> Any:
         name = name_of(at)
         found = self._memory.find(name, what)
@@ -223,9 +224,11 @@ class RememberedReads(HotReads):
         return found
 
 
-def name_of(at: RepositoryRef | None) -> str:
-    """The name under which what is in a repository, or who may do what, is remembered and told of."""
-    return ACCESS if at is None else f"{at.registry.account_id}/{at.registry.region}/{at.name}"
+def name_of(at: RepositoryRef | str) -> str:
+    """The name under which what is in a repository, or who may do what in an account, is remembered and told of."""
+    if isinstance(at, str):
+        return EVERYTHING if at == ALL else ACCESS + at
+    return f"{at.registry.account_id}/{at.registry.region}/{at.name}"
 
 
 class Peers:

@@ -49,7 +49,7 @@ def set_active(on: Backends, account_id: str, user_name: str | None, key_id: str
     with on.database.transaction() as tx:
         _require(tx, account_id, user_name, key_id)
         store.accounts.set_key_active(tx, key_id, is_active=is_active)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def delete(on: Backends, account_id: str, user_name: str | None, key_id: str) -> None:
@@ -57,7 +57,7 @@ def delete(on: Backends, account_id: str, user_name: str | None, key_id: str) ->
     with on.database.transaction() as tx:
         _require(tx, account_id, user_name, key_id)
         store.accounts.delete_key(tx, key_id)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def find(on: Backends, account_id: str, key_id: str) -> AccessKey | None:

@@ -43,7 +43,7 @@ def attach(on: Backends, kind: str, account_id: str, name: str, named: PolicyArn
             return
         quotas.check(f"PoliciesPer{kind.capitalize()}", len(attached) + 1, on.limits.policies_per_entity)
         store.iam_attachments.attach(tx, entity.id, named.text, on.clock())
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def detach(on: Backends, kind: str, account_id: str, name: str, named: PolicyArn) -> None:
@@ -52,7 +52,7 @@ def detach(on: Backends, kind: str, account_id: str, name: str, named: PolicyArn
         entity = _changeable(tx, kind, account_id, name)
         if not store.iam_attachments.detach(tx, entity.id, named.text):
             raise NoSuchEntity("policy", named.text)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def attached(on: Backends, kind: str, account_id: str, name: str, path_prefix: str) -> list[PolicyArn]:
@@ -73,7 +73,7 @@ def put_inline(on: Backends, kind: str, account_id: str, name: str, policy_name:
         others = sum(map(size, store.iam_attachments.other_inline(tx, entity.id, policy_name)))
         iam_policies.check_inline(document, kind, entity.name, others)
         store.iam_attachments.put_inline(tx, entity.id, policy_name, document)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def inline(on: Backends, kind: str, account_id: str, name: str, policy_name: str) -> str:
@@ -98,7 +98,7 @@ def delete_inline(on: Backends, kind: str, account_id: str, name: str, policy_na
         entity = _changeable(tx, kind, account_id, name)
         if not store.iam_attachments.delete_inline(tx, entity.id, policy_name):
             raise NoSuchEntity(f"{kind} policy", policy_name)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def _changeable(tx: Transaction, kind: str, account_id: str, name: str) -> Entity:

@@ -29,7 +29,7 @@ def create(on: Backends, account_id: str, name: str, *, path: str = "/") -> Grou
         if not store.iam_groups.insert_new(tx, group):
             raise EntityAlreadyExists("group", name)
         quotas.check("GroupsPerAccount", store.iam_groups.count(tx, account_id), on.limits.groups)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
     return group
 
 
@@ -72,7 +72,7 @@ def update(on: Backends, account_id: str, name: str, *, new_name: str | None, ne
         iam_entities.check_path("newPath", changed[1])
         if not store.iam_groups.rename(tx, group, *changed):
             raise EntityAlreadyExists("group", changed[0])
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def delete(on: Backends, account_id: str, name: str) -> None:
@@ -83,7 +83,7 @@ def delete(on: Backends, account_id: str, name: str) -> None:
         if hanging is not None:
             raise DeleteConflict(MUST_GO[hanging])
         store.iam_groups.delete(tx, group)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def add_user(on: Backends, account_id: str, name: str, user_name: str) -> None:
@@ -95,7 +95,7 @@ def add_user(on: Backends, account_id: str, name: str, user_name: str) -> None:
             return
         quotas.check("GroupsPerUser", store.iam_groups.count_of_user(tx, user) + 1, on.limits.groups_per_user)
         store.iam_groups.add_member(tx, group, user)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def remove_user(on: Backends, account_id: str, name: str, user_name: str) -> None:
@@ -105,4 +105,4 @@ def remove_user(on: Backends, account_id: str, name: str, user_name: str) -> Non
         user = store.iam_users.get(tx, account_id, user_name)
         group = store.iam_groups.get(tx, account_id, name)
         store.iam_groups.remove_member(tx, group, user)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)

@@ -38,7 +38,7 @@ def create(
             raise EntityAlreadyExists("instance profile", name)
         count = store.iam_instance_profiles.count(tx, account_id)
         quotas.check("InstanceProfilesPerAccount", count, on.limits.instance_profiles)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
     return profile
 
 
@@ -96,7 +96,7 @@ def delete(on: Backends, account_id: str, name: str) -> None:
         if profile.role_id is not None:
             raise DeleteConflict("Cannot delete entity, must remove roles from instance profile first.")
         store.iam_instance_profiles.delete(tx, profile)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def tag(on: Backends, account_id: str, name: str, tags: Mapping[str, str]) -> None:
@@ -104,7 +104,7 @@ def tag(on: Backends, account_id: str, name: str, tags: Mapping[str, str]) -> No
     with on.database.transaction() as tx:
         profile = store.iam_instance_profiles.get(tx, account_id, name)
         store.iam_instance_profiles.set_tags(tx, profile, iam_entities.tagged(profile.tags, tags))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def untag(on: Backends, account_id: str, name: str, keys: Collection[str]) -> None:
@@ -112,7 +112,7 @@ def untag(on: Backends, account_id: str, name: str, keys: Collection[str]) -> No
     with on.database.transaction() as tx:
         profile = store.iam_instance_profiles.get(tx, account_id, name)
         store.iam_instance_profiles.set_tags(tx, profile, iam_entities.untagged(profile.tags, keys))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def _furnished(tx: Transaction, profiles: Sequence[InstanceProfile]) -> list[Furnished]:

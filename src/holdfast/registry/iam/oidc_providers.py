@@ -36,7 +36,7 @@ def create(
             raise EntityAlreadyExists("oidc provider", url)
         count = store.iam_oidc_providers.count(tx, account_id)
         quotas.check("OpenIdConnectProvidersPerAccount", count, on.limits.oidc_providers)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, provider.account_id)
     return provider
 
 
@@ -56,7 +56,7 @@ def delete(on: Backends, named: OidcProviderArn) -> None:
     """Trust an issuer no longer."""
     with on.database.transaction() as tx:
         store.iam_oidc_providers.delete(tx, _get(tx, named))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, named.account_id)
 
 
 def add_client(on: Backends, named: OidcProviderArn, client_id: str) -> None:
@@ -102,4 +102,4 @@ def _get(tx: Transaction, named: OidcProviderArn) -> OidcProvider:
 
 def _change(tx: Transaction, provider: OidcProvider, **changed: Any) -> None:
     store.iam_oidc_providers.put(tx, replace(provider, **changed))
-    store.counters.bump(tx, store.counters.ACCESS)
+    store.counters.bump_access(tx, provider.account_id)

@@ -44,7 +44,7 @@ def create(on: Backends, account_id: str, user_name: str, password: str, *, must
         user = store.iam_users.get(tx, account_id, user_name)
         if not store.iam_login_profiles.insert_new(tx, user, hashed, must_change=must_change, now=on.clock()):
             raise EntityAlreadyExists("login profile", user.name)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
         return _profile(tx, user)
 
 
@@ -73,7 +73,7 @@ def update(
             store.iam_login_profiles.set_must_change(tx, profile, must_change=must)
         else:
             store.iam_login_profiles.change(tx, profile, hashed, must_change=must, now=on.clock())
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def delete(on: Backends, account_id: str, user_name: str) -> None:
@@ -82,7 +82,7 @@ def delete(on: Backends, account_id: str, user_name: str) -> None:
         user = store.iam_users.get(tx, account_id, user_name)
         if not store.iam_login_profiles.delete(tx, user):
             raise NoSuchEntity("login profile", user.name)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def change(on: Backends, user_id: str, old: str, new: str) -> None:
@@ -106,7 +106,7 @@ def change(on: Backends, user_id: str, old: str, new: str) -> None:
         if _profile(tx, user).password_hash != profile.password_hash:
             raise AccessDenied(user.arn, "iam:ChangePassword", user.arn, "because the password was changed meanwhile")
         store.iam_login_profiles.change(tx, profile, hashed, must_change=False, now=on.clock())
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, user.account_id)
 
 
 def check(on: Backends, account_id: str, user_name: str, password: str) -> LoginProfile:

@@ -70,7 +70,7 @@ def create(
         if not store.iam_policies.insert_new(tx, policy, document):
             raise EntityAlreadyExists("policy", name)
         quotas.check("PoliciesPerAccount", store.iam_policies.count(tx, account_id), on.limits.customer_policies)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
     return policy
 
 
@@ -115,7 +115,7 @@ def delete(on: Backends, named: PolicyArn) -> None:
                 "versions. The default version is deleted with the policy."
             )
         store.iam_policies.delete(tx, policy)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, policy.account_id)
 
 
 def tag(on: Backends, named: PolicyArn, tags: Mapping[str, str]) -> None:
@@ -123,7 +123,7 @@ def tag(on: Backends, named: PolicyArn, tags: Mapping[str, str]) -> None:
     with on.database.transaction() as tx:
         policy = _get(tx, named)
         store.iam_policies.set_tags(tx, policy, iam_entities.tagged(policy.tags, tags))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, policy.account_id)
 
 
 def untag(on: Backends, named: PolicyArn, keys: Collection[str]) -> None:
@@ -131,7 +131,7 @@ def untag(on: Backends, named: PolicyArn, keys: Collection[str]) -> None:
     with on.database.transaction() as tx:
         policy = _get(tx, named)
         store.iam_policies.set_tags(tx, policy, iam_entities.untagged(policy.tags, keys))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, policy.account_id)
 
 
 def entities(
@@ -181,7 +181,7 @@ def create_version(on: Backends, named: PolicyArn, document: str, *, is_default:
                 "delete an existing version."
             )
         number = store.iam_policies.add_version(tx, policy, document, now, is_default=is_default)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, policy.account_id)
     return PolicyVersion(number, document, now, is_default)
 
 
@@ -191,7 +191,7 @@ def set_default_version(on: Backends, named: PolicyArn, version_id: str) -> None
         policy = _get(tx, named)
         number = _version(tx, policy, version_id).number
         store.iam_policies.set_default_version(tx, policy, number, on.clock())
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, policy.account_id)
 
 
 def delete_version(on: Backends, named: PolicyArn, version_id: str) -> None:
@@ -202,7 +202,7 @@ def delete_version(on: Backends, named: PolicyArn, version_id: str) -> None:
         if found.is_default:
             raise DeleteConflict("Cannot delete the default version of a policy.")
         store.iam_policies.delete_version(tx, policy, found.number)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, policy.account_id)
 
 
 # ---- Which policy

@@ -94,7 +94,7 @@ def update(
             store.iam_roles.set_max_session(tx, role, max_session_seconds)
         if description is not None:  # of the roles of services, too
             store.iam_roles.set_description(tx, role, description)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
         return _shown(tx, [store.iam_roles.get(tx, account_id, name)])[0]
 
 
@@ -104,7 +104,7 @@ def set_trust(on: Backends, account_id: str, name: str, trust_policy: str) -> No
         role = customers(tx, account_id, name)
         iam_policies.check_trust(trust_policy, on.limits.trust_policy_characters)
         store.iam_roles.set_trust(tx, role, principals.resolve_trust(tx, trust_policy))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def delete(on: Backends, account_id: str, name: str) -> None:
@@ -119,7 +119,7 @@ def delete(on: Backends, account_id: str, name: str) -> None:
             raise DeleteConflict("Cannot delete entity, must delete policies first.")
         store.iam_sessions.end_of_entity(tx, role.id)
         store.iam_roles.delete(tx, role)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def tag(on: Backends, account_id: str, name: str, tags: Mapping[str, str]) -> None:
@@ -127,7 +127,7 @@ def tag(on: Backends, account_id: str, name: str, tags: Mapping[str, str]) -> No
     with on.database.transaction() as tx:
         role = store.iam_roles.get(tx, account_id, name)
         store.iam_roles.set_tags(tx, role, iam_entities.tagged(role.tags, tags))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def untag(on: Backends, account_id: str, name: str, keys: Collection[str]) -> None:
@@ -135,7 +135,7 @@ def untag(on: Backends, account_id: str, name: str, keys: Collection[str]) -> No
     with on.database.transaction() as tx:
         role = store.iam_roles.get(tx, account_id, name)
         store.iam_roles.set_tags(tx, role, iam_entities.untagged(role.tags, keys))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def put_boundary(on: Backends, account_id: str, name: str, policy_arn: str) -> None:
@@ -144,14 +144,14 @@ def put_boundary(on: Backends, account_id: str, name: str, policy_arn: str) -> N
         role = customers(tx, account_id, name)
         boundaries.require(tx, account_id, policy_arn)
         store.iam_roles.set_boundary(tx, role, policy_arn)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def delete_boundary(on: Backends, account_id: str, name: str) -> None:
     """Let no policy bound what a role may do any more; that none does is no fault."""
     with on.database.transaction() as tx:
         store.iam_roles.set_boundary(tx, customers(tx, account_id, name), None)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 # ---- Roles of services
@@ -183,7 +183,7 @@ def delete_of_service(on: Backends, account_id: str, name: str) -> str:
             store.iam_attachments.detach(tx, role.id, policy_arn)
         store.iam_sessions.end_of_entity(tx, role.id)
         store.iam_roles.delete(tx, role)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
     return f"task{role.path}{role.name}/{on.new_id()}"
 
 
@@ -216,7 +216,7 @@ def _insert(on: Backends, tx: Transaction, role: Role) -> None:
     if not store.iam_roles.insert_new(tx, role):
         raise EntityAlreadyExists("role", role.name)
     quotas.check("RolesPerAccount", store.iam_roles.count(tx, role.account_id), on.limits.roles)
-    store.counters.bump(tx, store.counters.ACCESS)
+    store.counters.bump_access(tx, role.account_id)
 
 
 def _shown(tx: Transaction, roles: Sequence[Role]) -> list[Role]:

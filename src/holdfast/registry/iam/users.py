@@ -42,7 +42,7 @@ def create(
         if not store.iam_users.insert_new(tx, user):
             raise EntityAlreadyExists("user", name)
         quotas.check("UsersPerAccount", store.iam_users.count(tx, account_id), on.limits.users)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
     return user
 
 
@@ -84,7 +84,7 @@ def update(on: Backends, account_id: str, name: str, *, new_name: str | None, ne
         iam_entities.check_path("newPath", changed[1])
         if not store.iam_users.rename(tx, user, *changed):
             raise EntityAlreadyExists("user", changed[0])
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def delete(on: Backends, account_id: str, name: str) -> None:
@@ -96,7 +96,7 @@ def delete(on: Backends, account_id: str, name: str) -> None:
             raise DeleteConflict(MUST_GO[hanging])
         store.iam_sessions.end_of_entity(tx, user.id)
         store.iam_users.delete(tx, user)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def tag(on: Backends, account_id: str, name: str, tags: Mapping[str, str]) -> None:
@@ -104,7 +104,7 @@ def tag(on: Backends, account_id: str, name: str, tags: Mapping[str, str]) -> No
     with on.database.transaction() as tx:
         user = store.iam_users.get(tx, account_id, name)
         store.iam_users.set_tags(tx, user, iam_entities.tagged(user.tags, tags))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def untag(on: Backends, account_id: str, name: str, keys: Collection[str]) -> None:
@@ -112,7 +112,7 @@ def untag(on: Backends, account_id: str, name: str, keys: Collection[str]) -> No
     with on.database.transaction() as tx:
         user = store.iam_users.get(tx, account_id, name)
         store.iam_users.set_tags(tx, user, iam_entities.untagged(user.tags, keys))
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def put_boundary(on: Backends, account_id: str, name: str, policy_arn: str) -> None:
@@ -121,11 +121,11 @@ def put_boundary(on: Backends, account_id: str, name: str, policy_arn: str) -> N
         user = store.iam_users.get(tx, account_id, name)
         boundaries.require(tx, account_id, policy_arn, kind="user")
         store.iam_users.set_boundary(tx, user, policy_arn)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
 
 
 def delete_boundary(on: Backends, account_id: str, name: str) -> None:
     """Let no policy bound what a user may do any more; that none does is no fault."""
     with on.database.transaction() as tx:
         store.iam_users.set_boundary(tx, store.iam_users.get(tx, account_id, name), None)
-        store.counters.bump(tx, store.counters.ACCESS)
+        store.counters.bump_access(tx, account_id)
