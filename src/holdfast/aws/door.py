@@ -51,6 +51,7 @@ WORDS: dict[type[Refusal], tuple[int, str]] = {
     errors.NameInvalid: (400, "InvalidParameterException"),
     errors.RangeInvalid: (400, "InvalidLayerPartException"),
     errors.RequestTooLarge: (413, "RequestEntityTooLarge"),
+    errors.ServerBusy: (503, "ServiceUnavailableException"),
     errors.SessionTokenExpired: (400, "ExpiredTokenException"),
     errors.SessionTokenInvalid: (400, "UnrecognizedClientException"),
     errors.SizeInvalid: (400, "InvalidLayerPartException"),

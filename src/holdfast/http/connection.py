@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from holdfast.http import proxies, wire
+from holdfast.http.collecting import collect
 from holdfast.http.delivery import STALL_SECONDS, Delivery
 from holdfast.http.exchange import Exchange
 from holdfast.http.messages import ReadBody, Request, Response, Stream
-from holdfast.http.transfer import Feed, collect
+from holdfast.http.transfer import Feed
 
 if TYPE_CHECKING:
     from holdfast.http.messages import Answer

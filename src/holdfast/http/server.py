@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
 
+from holdfast.http.collecting import Room
 from holdfast.http.connection import Connection
-from holdfast.http.transfer import Budget
 
 if TYPE_CHECKING:
     import socket
@@ -52,7 +52,7 @@ class Server:
         self.metrics = metrics
         self.connections: set[Connection] = set()
         self.is_draining = False
-        self.collected = Budget(COLLECTED_BYTES)
+        self.collected = Room(COLLECTED_BYTES)
         self.buffer = memoryview(bytearray(READ_BYTES))
         self._notes = notes  # what requests left to be written down; it takes milliseconds
         self._background = background  # each takes what time it needs, in a thread of its own

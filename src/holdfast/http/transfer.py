@@ -19,7 +19,7 @@ from holdfast.http.messages import Response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.http.messages import Application, ReadBody, Request, Sink, Stream
+    from holdfast.http.messages import Sink, Stream
     from holdfast.http.server import Server
 
 PATIENCE_MS = 5  # a client on a fast network takes more within this; for a slower one the thread has other work
@@ -193,85 +193,3 @@ class Feed:
         except Exception as fault:  # noqa: BLE001 - likewise
             response = sink.refuse(fault)
         answer(response)
-
-
-class Budget:
-    """An amount that several may take parts of."""
-
-    def __init__(self, amount: int) -> None:
-        self._left = amount
-        self._lock = threading.Lock()
-
-    def take(self, amount: int) -> bool:
-        """Take a part; False if there is not so much left."""
-        with self._lock:
-            if amount > self._left:
-                return False
-            self._left -= amount
-            return True
-
-    def give(self, amount: int) -> None:
-        """Give a part back."""
-        with self._lock:
-            self._left += amount
-
-
-class TooLong(Exception):
-    """A body over the limit of the wish for it."""
-
-
-class Busy(Exception):
-    """Too many bodies are being collected at once."""
-
-
-class _Collector:
-    """The sink of a small body: gathers it, then asks the application again."""
-
-    def __init__(self, wish: ReadBody, request: Request, application: Application, budget: Budget) -> None:
-        self._wish = wish
-        self._budget = budget
-        self._request = request
-        self._application = application
-        self._data = bytearray()
-        self._size = 0
-
-    def write(self, pieces: list[bytes]) -> None:
-        """Take more, up to the limit."""
-        size = sum(map(len, pieces))
-        if self._size + size > self._wish.limit:
-            raise TooLong
-        if not self._budget.take(size):
-            raise Busy
-        self._size += size
-        for piece in pieces:
-            self._data += piece
-
-    def finish(self) -> Response:
-        """Ask again, with the whole body."""
-        try:
-            return self._wish.then(bytes(self._data))
-        finally:
-            self._release()
-
-    def _release(self) -> None:
-        self._budget.give(self._size)
-        self._size = 0
-
-    def refuse(self, fault: Exception) -> Response:
-        """Word a fault."""
-        self._release()
-        if isinstance(fault, TooLong):
-            return self._wish.too_long()
-        if isinstance(fault, Busy):
-            text = b"The server is collecting too many requests at once; try again\n"
-            return Response(503, [("Content-Type", "text/plain"), ("Retry-After", "1")], text)
-        return self._application.failed(self._request, fault)
-
-    def interrupted(self) -> None:
-        """The client left; nothing was begun."""
-        self._release()
-
-
-def collect(wish: ReadBody, request: Request, application: Application, budget: Budget) -> Sink:
-    """A sink that asks the application again when it has the whole body."""
-    return _Collector(wish, request, application, budget)

@@ -37,6 +37,7 @@ WORDS_QUERY: dict[type[Refusal], tuple[int, str]] = {
     errors.InvalidParameter: (400, "ValidationError"),
     errors.KeysUnavailable: (503, "ServiceUnavailable"),
     errors.RequestTooLarge: (413, "RequestEntityTooLarge"),
+    errors.ServerBusy: (503, "ServiceUnavailable"),
     errors.SessionTokenExpired: (403, "ExpiredToken"),
     errors.StorageFull: (503, "ServiceUnavailable"),
     errors.StorageUnavailable: (503, "ServiceUnavailable"),

@@ -41,6 +41,13 @@ class DatabaseUnavailable(Unavailable):
         super().__init__("The registry's database cannot be had at the moment. Try again.")
 
 
+class ServerBusy(Unavailable):
+    """There is no room for this request beside the others that arrive at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__("The server receives too many large requests at once. Try again.")
+
+
 class StorageFull(Unavailable):
     """There is no room to keep the bytes."""
 
