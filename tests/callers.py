@@ -324,7 +324,8 @@ def layer_url(product: Any, repository: str, digest: str, lifetime: timedelta) -
     """The path of a signed address of a layer of the default registry."""
     at = names.RepositoryRef(DEFAULT, repository)
     with secrets_of(product, layer_url_lifetime=lifetime) as tokens:
-        return f"/layers/{tokens.sign_layer(at.arn, digest)}"
+        caller = Caller(DEFAULT.account_id, product.credentials()[0])
+        return f"/layers/{tokens.sign_layer(caller, at.arn, digest)}"
 
 
 def login_token(product: Any, lifetime: timedelta) -> str:

@@ -361,6 +361,28 @@ def test_a_pull_appears_as_the_calls_that_it_stands_for(account, name):
     assert all(one["userIdentity"]["type"] == "Root" for one in told.values())
 
 
+def test_a_download_from_an_address_is_recorded_as_his_who_was_given_it(account, name):
+    account.client("ecr").create_repository(repositoryName=name)
+    image = Registry(docker(account)[0], name).push_image("v1")
+    layer = image.json()["layers"][0]["digest"]
+    alice = account.a_user("alice", [{"Effect": "Allow", "Action": "ecr:GetDownloadUrlForLayer", "Resource": "*"}])
+    address = account.client("ecr", **alice).get_download_url_for_layer(repositoryName=name, layerDigest=layer)
+    path = "/" + address["downloadUrl"].partition("://")[2].partition("/")[2]
+    anybody = account.product.http("")
+
+    taken = anybody("GET", path)
+    account.iam.update_access_key(UserName="alice", AccessKeyId=alice["key_id"], Status="Inactive")
+    refused_ = anybody("GET", path)
+
+    request = {"additionalEventData": {"registryRequest": "GET /layers/{token}"}, "eventName": "GetDownloadUrlForLayer"}
+    [record] = found(account.product, recipientAccountId=account.id, **request)
+    assert record["userIdentity"]["userName"] == "alice"
+    assert record["requestParameters"] == {"registryId": account.id, "repositoryName": name, "layerDigest": layer}
+    [record] = found(account.product, requestID=refused_.json()["errors"][0]["detail"]["requestId"], **request)
+    assert (taken.status, refused_.status) == (200, 403)
+    assert (record["userIdentity"]["type"], record["errorCode"]) == ("Unknown", "UnauthenticatedException")
+
+
 def test_what_is_asked_about_a_repository_is_recorded(account, name):
     account.client("ecr").create_repository(repositoryName=name)
     repository = Registry(docker(account)[0], name)

@@ -189,7 +189,7 @@ def test_new_keys_leave_the_logins_of_before_alone(here):
 def test_logins_that_are_revoked_are_worthless_in_every_process(here):
     other = Tokens(here.on)
     old, _ = here.tokens.issue(here.caller, HERE)
-    layer = here.tokens.sign_layer("an arn", "sha256:00")
+    layer = here.tokens.sign_layer(here.caller, "an arn", "sha256:00")
     for tokens in (here.tokens, other):
         here.login(old, tokens=tokens)
 
@@ -319,20 +319,29 @@ def test_a_key_and_its_secret_are_no_login(product):
 
 
 def test_the_address_of_a_layer_holds_for_an_hour(here):
-    text = here.tokens.sign_layer("arn:x", "sha256:y")
+    text = here.tokens.sign_layer(here.caller, "arn:x", "sha256:y")
 
     here.clock.time += timedelta(minutes=59, seconds=59)
     read = here.tokens.read_layer(text)
     here.clock.time += timedelta(seconds=1)
 
-    assert read == ("arn:x", "sha256:y")
+    assert read == (here.caller, "arn:x", "sha256:y")
     with pytest.raises(TokenExpired):
+        here.tokens.read_layer(text)
+
+
+def test_the_address_of_a_layer_is_worthless_as_soon_as_the_key_is_of_him_who_was_given_it(here):
+    text = here.tokens.sign_layer(here.caller, "arn:x", "sha256:y")
+
+    registry.accounts.set_key_active(here.on, here.caller.access_key_id, is_active=False)
+
+    with pytest.raises(Unauthenticated):
         here.tokens.read_layer(text)
 
 
 def test_the_address_of_a_layer_is_no_login_and_a_login_no_address(shared):
     installation, password = shared
-    text = installation.tokens.sign_layer("arn:x", "sha256:y")
+    text = installation.tokens.sign_layer(installation.caller, "arn:x", "sha256:y")
 
     with pytest.raises(Unauthenticated):
         installation.login(f"v1.{text}")

@@ -16,9 +16,10 @@ from botocore.credentials import Credentials
 from holdfast import registry
 from holdfast.aws import iam, query_protocol, sts
 from holdfast.aws.door import GLOBAL_REGION, Door
-from holdfast.aws.operations import ANONYMOUS, Operation
+from holdfast.aws.operations import Operation
 from holdfast.http import ReadBody, Request
 from holdfast.model import errors
+from holdfast.model.callers import ANONYMOUS
 from holdfast.model.names import Registry
 from holdfast.registry.accounts import Tokens
 from holdfast.registry.throttle import Throttle

@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from holdfast import registry
 from holdfast.http import Request
-from holdfast.model.callers import Caller
+from holdfast.model.callers import ANONYMOUS, Caller
 from holdfast.model.iam_policies import read_arn
 from holdfast.model.iam_sessions import FEDERATED, ROLE, USER
 from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
-from holdfast.registry.access import ANONYMOUS
 from tests.grants import policy
 from tests.registry.ground import AT, HOME, create
 

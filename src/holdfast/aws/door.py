@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from holdfast import registry
 from holdfast.aws import ecr, iam, json_protocol, own, query_protocol, signature, sts
 from holdfast.aws.audited import Trail
-from holdfast.aws.operations import ANONYMOUS, GLOBAL_REGION, Call, ask_leave
+from holdfast.aws.operations import GLOBAL_REGION, Call, ask_leave
 from holdfast.aws.service_models import load
 from holdfast.http import ReadBody, Response
 from holdfast.model import errors
+from holdfast.model.callers import ANONYMOUS
 from holdfast.model.errors import Refusal
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from holdfast.model.errors import InvalidParameter
 from holdfast.model.images import ImageId
 from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
 from holdfast.model.repositories import repository_of_arn
-from holdfast.registry.access import ANONYMOUS, Resource
+from holdfast.registry.access import Resource
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
 
-__all__ = ["ANONYMOUS", "GLOBAL_REGION", "Call", "Operation", "Resource", "Shape", "ask_leave", "collect", "operation",
+__all__ = ["GLOBAL_REGION", "Call", "Operation", "Resource", "Shape", "ask_leave", "collect", "operation",
            "tags_told", "the_image", "the_registry", "the_repositories", "the_repository", "the_tagged"]  # fmt: skip
 
 Shape = dict[str, Any]

@@ -42,6 +42,9 @@ class Caller:
         return self.own_arn or f"arn:aws:iam::{self.account_id}:root"
 
 
+ANONYMOUS = Caller("anonymous", "", kind="anonymous", own_arn="anonymous")  # without any credentials
+
+
 def holder(access_key_id: str, account_id: str, user_id: str | None, path: str | None, name: str | None) -> Caller:
     """Whom a long-term key speaks for: a user, or its account's root if it is no user's."""
     if user_id is None or path is None or name is None:

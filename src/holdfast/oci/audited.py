@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from holdfast.model.audit_parameters import TEXT_CHARACTERS, cut
 from holdfast.model.errors import AccessDenied, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from holdfast.http import Answer, Request
     from holdfast.http.messages import Sink
     from holdfast.oci.call import Call
@@ -57,6 +60,16 @@ def answered(call: Call, row: Route, response: Response, **more: Any) -> None:
 def refused(call: Call, row: Route, fault: Exception, **more: Any) -> None:
     """Note what was not done."""
     _note(call, row, error_of(fault), more)
+
+
+@contextmanager
+def refusals(call: Call, row: Route) -> Iterator[None]:
+    """A block in which whatever is refused is noted."""
+    try:
+        yield
+    except Exception as fault:
+        refused(call, row, fault)
+        raise
 
 
 def login_refused(on: Backends, request: Request, row: Route, name: str, refusal: Refusal) -> None:

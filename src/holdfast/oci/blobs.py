@@ -9,17 +9,13 @@ from holdfast import registry
 from holdfast.http import Response, Stream
 from holdfast.model import digests
 from holdfast.model.errors import BlobNotFound
-from holdfast.model.repositories import repository_of_arn
 from holdfast.oci import errors
 from holdfast.oci.errors import API_VERSION
 from holdfast.oci.manifests import matches
 
 if TYPE_CHECKING:
     from holdfast.http import Request
-    from holdfast.model.names import RepositoryRef
     from holdfast.oci.call import Call
-    from holdfast.registry import Backends
-    from holdfast.registry.accounts import Tokens
 
 RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))", re.ASCII)
 
@@ -39,22 +35,10 @@ def pull(call: Call) -> Response:
     _check(call)
     if call.is_strict:
         registry.layers.size(call.on, call.at, call.reference)
-        address = layer_url(call.tokens, call.request, call.at, call.reference)
+        token = call.tokens.sign_layer(call.caller, call.at.arn, call.reference)
+        address = f"{call.request.origin}/layers/{token}"
         return Response(307, [("Location", address), ("Docker-Content-Digest", call.reference), API_VERSION])
-    return _serve(call.on, call.request, call.at, call.reference)
-
-
-def layer_url(tokens: Tokens, request: Request, at: RepositoryRef, digest: str) -> str:
-    """An address from which anybody may read one layer for a while, as GetDownloadUrlForLayer gives."""
-    return f"{request.origin}/layers/{tokens.sign_layer(at.arn, digest)}"
-
-
-def pull_signed(on: Backends, tokens: Tokens, request: Request) -> Response:
-    """Serve the layer that a signed address names."""
-    if request.method not in {"GET", "HEAD"}:
-        return errors.error(request, 405, "UNSUPPORTED", f"The method {request.method} is not allowed here")
-    arn, digest = tokens.read_layer(request.path.removeprefix("/layers/"))
-    return _serve(on, request, repository_of_arn(arn), digest)
+    return serve(call)
 
 
 def delete(call: Call) -> Response:
@@ -72,7 +56,9 @@ def _check(call: Call) -> None:
         digests.check_digest(call.reference)
 
 
-def _serve(on: Backends, request: Request, at: RepositoryRef, digest: str) -> Response:
+def serve(call: Call) -> Response:
+    """Serve a blob, or a range of it."""
+    on, request, at, digest = call.on, call.request, call.at, call.reference
     headers = _headers(digest)
     etag = f'"{digest}"'
     wanted = request.header("if-none-match")

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from holdfast import registry
+from holdfast.model.callers import ANONYMOUS
 from holdfast.model.circumstances import IMAGE_TAG_KEY, NOTHING
 from holdfast.model.errors import AccessDenied, Refusal, TokenExpired, Unauthenticated
 from holdfast.model.names import RepositoryRef, registry_of_host
 from holdfast.model.profiles import Profile
-from holdfast.oci import audited, blobs, errors, routes
+from holdfast.model.repositories import repository_of_arn
+from holdfast.oci import audited, errors, routes
 from holdfast.oci.call import Call
 from holdfast.oci.manifests import AT
-from holdfast.registry.access import ANONYMOUS
 from holdfast.registry.accounts import Login
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from holdfast.http import Answer, Request, Response
     from holdfast.model.names import Registry
     from holdfast.oci.routes import Route
@@ -67,10 +70,19 @@ class Door:
 
     def _answer_signed(self, request: Request) -> Answer:
         """Serve what a signed address names; nobody is asked for credentials there."""
+        row = routes.SIGNED.get(request.method)
+        if row is None:
+            return _not_allowed(request, routes.SIGNED)
         try:
-            return blobs.pull_signed(self._on, self._tokens, request)
-        except (Unauthenticated, TokenExpired):
+            caller, arn, digest = self._tokens.read_layer(request.path.removeprefix("/layers/"))
+        except (Unauthenticated, TokenExpired) as refusal:
+            audited.login_refused(self._on, request, row, "", refusal)
             return errors.error(request, 403, "DENIED", "The address is not one that was given, or it has expired")
+        at = repository_of_arn(arn)
+        call = Call(self._on, self._tokens, request, caller, at.registry, at, digest)
+        with audited.refusals(call, row):
+            answer = row.handler(call)
+        return audited.watched(call, row, answer)
 
     def _answer(self, request: Request) -> Answer:
         found = routes.match(request.path)
@@ -85,22 +97,17 @@ class Door:
             return errors.error(request, 404, "UNSUPPORTED", "There is no such endpoint")
         rows, name, reference = found
         if row is None:
-            response = errors.error(request, 405, "UNSUPPORTED", f"The method {request.method} is not allowed here")
-            response.headers.append(("Allow", ", ".join(rows)))
-            return response
+            return _not_allowed(request, rows)
         home = registry_of(request, login)
         call = Call(self._on, self._tokens, request, login.caller, home, None, reference)
         if row.needs is None:
             return row.handler(call)
-        try:
+        with audited.refusals(call, row):
             call.repository = RepositoryRef(home, name) if name else None
             self._ask_leave(call, row)
             if row.outlives_login and login.expires_at <= self._on.clock():
                 _require_upload(call)
             answer = row.handler(call)
-        except Exception as fault:
-            audited.refused(call, row, fault)
-            raise
         return audited.watched(call, row, answer)
 
     def _login(self, request: Request, row: Route | None) -> Login:
@@ -125,6 +132,12 @@ class Door:
             if call.caller.kind == "anonymous":
                 raise Unauthenticated from None  # whoever he is, he may try to say so
             raise
+
+
+def _not_allowed(request: Request, methods: Iterable[str]) -> Response:
+    response = errors.error(request, 405, "UNSUPPORTED", f"The method {request.method} is not allowed here")
+    response.headers.append(("Allow", ", ".join(methods)))
+    return response
 
 
 def _require_upload(call: Call) -> None:

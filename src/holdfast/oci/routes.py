@@ -68,6 +68,12 @@ ROUTES = (  # read from top to bottom, this is the protocol
 # fmt: on
 
 NOTHING_SENSIBLE = "\N{REPLACEMENT CHARACTER}"  # what `unquote` makes of bytes that are no text, here of a zero as well
+# An address that an authorized caller was given: whoever has it is believed to be that caller.
+SIGNED = {
+    method: Route(method, "/layers/{token}", blobs.serve, "ecr:GetDownloadUrlForLayer", is_pull=True)
+    for method in ("GET", "HEAD")
+}
+
 SHORT_PATH = 600  # longer ones are nobody's names, and are not remembered
 
 # What follows a repository's name. Names contain slashes, so a path is read from its right end.

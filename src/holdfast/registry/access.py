@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from holdfast.model import iam
-from holdfast.model.callers import Caller
 from holdfast.model.circumstances import NOTHING, surroundings
 from holdfast.model.errors import AccessDenied
 from holdfast.model.iam import Decision, Policies, Principal
@@ -25,14 +24,13 @@ from holdfast.model.names import Arn, Registry
 from holdfast.registry.parties import EVERYTHING, Context, Parties, Resource
 
 if TYPE_CHECKING:
+    from holdfast.model.callers import Caller
     from holdfast.model.circumstances import Circumstances, Facts
     from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
     from holdfast.registry.parties import Known, Place
 
-__all__ = ["ANONYMOUS", "Access", "Resource", "may", "require", "would"]
-
-ANONYMOUS = Caller("anonymous", "", kind="anonymous", own_arn="anonymous")  # without any credentials
+__all__ = ["Access", "Resource", "may", "require", "would"]
 
 REMEMBERED = 20_000  # decisions, callers and resources of a process, all together
 VARIANTS = 64  # of one decision, by the values of the keys that its policies ask for

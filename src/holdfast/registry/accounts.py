@@ -15,7 +15,7 @@ from holdfast import store
 from holdfast.blobs import KeyRing
 from holdfast.blobs.keys import WrongKey
 from holdfast.model import access_key_ids
-from holdfast.model.callers import AccessKey, Caller
+from holdfast.model.callers import ANONYMOUS, AccessKey, Caller
 from holdfast.model.errors import InvalidParameter, NotFound, TokenExpired, Unauthenticated, UnrecognizedClient
 from holdfast.model.guardrails import ALL
 from holdfast.model.names import ACCOUNT_ID, Registry
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from holdfast.store import Transaction
 
 T = TypeVar("T")
+LAYER_SECRET = "layer-url"  # noqa: S105 - what a text is sealed for
 TOKEN_SECRET = "login-token"  # noqa: S105 - the name of a secret, not one
 TOKEN_PREFIX = "v1."  # noqa: S105 - a version mark
 TOKEN_BYTES = 4096
@@ -217,32 +218,37 @@ class Tokens:
         grace = self._on.limits.upload_lifetime if even_if_over else timedelta(0)
         if login.expires_at + grace <= self._on.clock():
             raise TokenExpired
-        hot = self._on.database.hot
-        version = hot.access_version(login.caller.account_id)  # before the rest is read: it is as new or newer
+        # Before the rest is read, which is as new then, or newer.
+        version = self._on.database.hot.access_version(login.caller.account_id)
         if known is not None and known[1] == version:
             return login
         login = self._read(authorization)
-        caller = hot.holder_of_key(login.caller.access_key_id)
-        if caller is None or caller.account_id != login.caller.account_id:
-            raise Unauthenticated
-        login = replace(login, caller=caller)  # a token does not say which user the key is of, nor what he is called
+        login = replace(login, caller=self._holder(login.caller.account_id, login.caller.access_key_id))
         self._logins[authorization] = login, version
         if len(self._logins) > REMEMBERED_TOKENS:
             self._logins.popitem(last=False)
         return login
 
-    def sign_layer(self, at_arn: str, digest: str) -> str:
-        """A text that lets anybody who has it read one layer for a while."""
+    def sign_layer(self, caller: Caller, at_arn: str, digest: str) -> str:
+        """A text that lets anybody who has it read one layer for a while, as long as the caller's key holds."""
         expires_at = (self._on.clock() + self._on.limits.layer_url_lifetime).timestamp()
-        sealed = self._ring().wrap(msgspec.json.encode([at_arn, digest, expires_at]), "layer-url")
-        return _unpadded(sealed)
+        claims = [caller.account_id, caller.access_key_id, at_arn, digest, expires_at]
+        return _unpadded(self._ring().wrap(msgspec.json.encode(claims), LAYER_SECRET))
 
-    def read_layer(self, text: str) -> tuple[str, str]:
-        """The repository's ARN and the digest that `sign_layer` was given."""
-        arn, digest, expires_at = _open(self._ring(), text, "layer-url", tuple[str, str, float])
+    def read_layer(self, text: str) -> tuple[Caller, str, str]:
+        """The caller, the repository's ARN and the digest that `sign_layer` was given."""
+        claims = _open(self._ring(), text, LAYER_SECRET, tuple[str, str, str, str, float])
+        account_id, key_id, arn, digest, expires_at = claims
         if expires_at <= self._on.clock().timestamp():
             raise TokenExpired
-        return arn, digest
+        return self._holder(account_id, key_id) if key_id else ANONYMOUS, arn, digest
+
+    def _holder(self, account_id: str, key_id: str) -> Caller:
+        """Whom a key speaks for now: a token does not say which user it is of, nor what he is called."""
+        caller = self._on.database.hot.holder_of_key(key_id)
+        if caller is None or caller.account_id != account_id:
+            raise Unauthenticated
+        return caller
 
     def _ring(self) -> KeyRing:
         """The token keys, which are looked up again when something was changed that concerns all accounts."""

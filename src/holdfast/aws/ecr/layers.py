@@ -141,5 +141,5 @@ def get_download_url_for_layer(call: Call, request: Shape) -> Shape:
     registry.caching.require_layer(call.on, at, digest)
     return {
         "layerDigest": digest,
-        "downloadUrl": f"{call.http.origin}/layers/{call.tokens.sign_layer(at.arn, digest)}",
+        "downloadUrl": f"{call.http.origin}/layers/{call.tokens.sign_layer(call.caller, at.arn, digest)}",
     }
