@@ -169,14 +169,15 @@ def test_a_database_is_migrated_once(run, tmp_path):
     assert (tmp_path / "data" / "holdfast.db").exists()
 
 
-@pytest.mark.parametrize("command", ["migrate", "serve"])
+@pytest.mark.parametrize("command", ["migrate", "serve", "worker"])
 def test_a_database_of_a_newer_program_is_left_alone(start, run, command):
     product = start()
     product.stop()
     with closing(databases.look_of(product)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999_future'")
 
-    ended = run(command, data=product.data, **({"HOLDFAST_LISTEN": "127.0.0.1:0"} if command == "serve" else {}))
+    listen = {"HOLDFAST_LISTEN": "127.0.0.1:0"} if command == "serve" else {}
+    ended = run(command, data=product.data, **product.environment, **listen)
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("holdfast: The database has the schema '9999_future'")

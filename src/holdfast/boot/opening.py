@@ -17,7 +17,7 @@ from holdfast.model.quotas import ANY
 from holdfast.outbound import Fetcher
 from holdfast.settings import BadSetting
 from holdfast.store import open_database
-from holdfast.store.migrations import is_current
+from holdfast.store.migrations import SchemaTooNew, is_current
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +37,11 @@ def open_existing(settings: Settings) -> registry.Backends:
     if not holds_data(settings):
         raise BadSetting(f"--data {settings.data} holds no registry yet; `holdfast serve` makes it")
     on = open_backends(settings)
-    if not is_current(on.database):
-        raise BadSetting("The database has another schema: run `holdfast migrate` first")
+    try:
+        if not is_current(on.database):
+            raise BadSetting("The database has the schema of an older Holdfast: run `holdfast migrate` first")
+    except SchemaTooNew as fault:
+        raise BadSetting(str(fault)) from None
     require_keys(on)
     return on
 
@@ -207,7 +210,7 @@ def check(settings: Settings) -> list[tuple[str, str | None]]:
     results.append(("data and keys", None))
     try:
         current = is_current(on.database)
-        results.append(("database", None if current else "the schema is not this program's: run `holdfast migrate`"))
+        results.append(("database", None if current else "the schema is an older program's: run `holdfast migrate`"))
     except Exception as fault:  # noqa: BLE001 - the point is to tell what is wrong
         results.append(("database", str(fault)))
     try:

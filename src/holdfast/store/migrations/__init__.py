@@ -33,14 +33,10 @@ def migrate(database: Database) -> list[str]:
     """Run every migration that the database lacks; the names of those that ran.
 
     Several programs may start at once: the write lock lets one migrate, and the others find it done.
+    Raises `SchemaTooNew`.
     """
     with database.migration() as tx:
         current = _current(tx)
-        if current is not None and current not in SCHEMAS:
-            raise SchemaTooNew(
-                f"The database has the schema '{current}', which this program does not know: it was used by a newer "
-                "Holdfast. Start that version or a later one; nothing was changed."
-            )
         missing = SCHEMAS[SCHEMAS.index(current) + 1 :] if current else SCHEMAS
         if missing:
             _upgrade(tx, "head")
@@ -74,16 +70,21 @@ def is_empty(database: Database) -> bool:
 
 
 def is_current(database: Database) -> bool:
-    """Whether the database has this program's schema."""
+    """Whether the database has this program's schema, and not that of an older one. Raises `SchemaTooNew`."""
     with database.migration() as tx:
         return _current(tx) == head()
 
 
 def _current(tx: Connection) -> str | None:
-    """The schema that a database has, as Alembic writes it down."""
+    """The schema that a database has, as Alembic writes it down. Raises `SchemaTooNew`."""
     if not sa.inspect(tx).has_table("alembic_version"):
         return None
     schema: str | None = tx.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    if schema is not None and schema not in SCHEMAS:
+        raise SchemaTooNew(
+            f"The database has the schema '{schema}', which this program does not know: it was used by a newer "
+            "Holdfast. Start that version or a later one; nothing was changed."
+        )
     return schema
 
 
