@@ -95,7 +95,7 @@ class PartWriter:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.discard()
-            drop(self._on, self._key)
+            drop(self._on, [self._key])
         self._small.clear()
 
 
