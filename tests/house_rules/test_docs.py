@@ -156,6 +156,11 @@ def test_links_lead_somewhere(page):
             assert anchor in map(_anchor, HEADING.findall(_prose(led_to.read_text()))), target
 
 
+TESTS = {
+    name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+}
+
+
 @each_page
 def test_commands_that_a_page_names_exist(page):
     known = {parser.prog.removeprefix("holdfast "): parser for parser in GENERATOR.commands()}
@@ -176,6 +181,11 @@ def test_variables_that_a_page_names_exist(page):
     known = {choice.variable for choice in CHOICES}
 
     assert set(VARIABLE.findall(page.read_text())) <= known
+
+
+@each_page
+def test_tests_that_a_page_names_exist(page):
+    assert set(re.findall(r"`(test_\w+)`", page.read_text())) <= TESTS
 
 
 @each_page
