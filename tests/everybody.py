@@ -57,6 +57,7 @@ OWN_REQUESTS = {
     "ListImageTagHistory": {"repositoryName": AT.name},
     "StartImageInventory": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
     "ListImagePackages": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
+    "DescribeImageEfficiency": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
     "RestoreImageTag": {"repositoryName": AT.name, "imageTag": "v1"},
 }
 MEMBERS = {

@@ -14,23 +14,29 @@ BASE = {"etc/os-release": layers.os_release(PRETTY_NAME="Debian 12"),
 MODULE = {"app/node_modules/lodash/package.json": '{"name": "lodash", "version": "4.17.10"}'}
 
 
-@pytest.fixture
-def image(product, name):
-    """An image of two layers; its document."""
-    repository = product.registry(name)
-    archives = [layers.tar(files) for files in (BASE, MODULE)]
+def push(repository, tag, *files, instructions=()):
+    """Push an image of layers with some files each; its document."""
+    archives = [layers.tar(one) for one in files]
     packed = [layers.packed(archive) for archive in archives]
-    config = json.dumps(
-        {"os": "linux", "rootfs": {"type": "layers", "diff_ids": [*map(layers.diff_id, archives)]}}
-    ).encode()
+    config = json.dumps({
+        "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [*map(layers.diff_id, archives)]},
+        "history": [{"created_by": "ENV A=1", "empty_layer": True}, *({"created_by": one} for one in instructions)],
+    }).encode()  # fmt: skip
     for data in (config, *packed):
         repository.push_blob(data)
     described = [builders.descriptor(f"{layers.OCI_LAYER}+gzip", data) for data in packed]
     document = builders.document(
         builders.OCI_MANIFEST, config=builders.descriptor(builders.OCI_CONFIG, config), layers=described
     )
-    repository.push_manifest(document, "v1")
+    repository.push_manifest(document, tag)
     return document
+
+
+@pytest.fixture
+def image(product, name):
+    """An image of two layers; its document."""
+    return push(product.registry(name), "v1", BASE, MODULE)
 
 
 def test_packages_of_an_image_are_listed(product, own, name, image):  # noqa: F811
@@ -63,6 +69,48 @@ def test_packages_of_an_image_are_listed(product, own, name, image):  # noqa: F8
     }
     assert [one["packageUrl"] for one in rest["packages"]] == ["pkg:npm/lodash@4.17.10"]
     assert "nextToken" not in rest
+
+
+def test_what_an_image_wastes_is_told_with_the_instruction_that_made_it(product, own, name):  # noqa: F811
+    base = product.registry(f"{name}/base")
+    app = product.registry(f"{name}/app")
+    lists = {**BASE, "var/lib/apt/lists/a": b"x" * 200_000, "root/.npmrc": "_authToken=1"}
+    base_document = push(base, "v1", lists, instructions=["RUN apt-get update"])
+    removal = {"var/lib/apt/lists/.wh.a": "", "root/.wh..npmrc": "", "bell\x07": "x"}
+    document = push(app, "v1", lists, removal, instructions=["RUN apt-get update", "RUN rm -rf /var/lib/apt/lists"])
+    which = {"repositoryName": f"{name}/app", "imageId": {"imageTag": "v1"}}
+
+    before = own.describe_image_efficiency(**which)
+    product.cli("image", "packages", f"{name}/base:v1")
+    text = product.cli("image", "advise", f"{name}/app:v1")
+    told = json.loads(product.cli("image", "advise", f"{name}/app:v1", "--json").stdout)
+    found = own.describe_image_efficiency(**which)
+
+    assert (before["inventoryStatus"], "score" in before) == ("NOT_TAKEN", False)
+    assert found["inventoryStatus"] == "COMPLETE"
+    assert found["wastedBytes"] == 200_000 + len("_authToken=1")
+    assert found["score"] == told["score"] == 1 - found["wastedBytes"] / found["storedBytes"]
+    first, second = found["layers"]
+    assert first["layerDigest"] == base_document.json()["layers"][0]["digest"]
+    assert (first["createdBy"], first["imageCount"], first["wastedBytes"]) == (
+        "RUN apt-get update",
+        2,
+        found["wastedBytes"],
+    )
+    assert (second["createdBy"], second["imageCount"]) == ("RUN rm -rf /var/lib/apt/lists", 1)
+    assert found["sharedLayerBytes"] == first["layerSizeInBytes"]
+    secret, waste = found["advice"][:2]
+    assert (secret["kind"], secret["severity"], secret["paths"]) == ("SECRET_DELETED", "HIGH", ["root/.npmrc"])
+    assert (waste["kind"], waste["sizeInBytes"], waste["hiddenByLayerDigest"]) == (
+        "DELETED_LATER",
+        200_000,
+        document.json()["layers"][1]["digest"],
+    )
+    assert found["baseImage"]["imageDigest"] == base_document.digest
+    assert (found["baseImage"]["repositoryName"], found["baseImage"]["imageTags"]) == (f"{name}/base", ["v1"])
+    assert "! secrets that a later layer deletes in layer 1, hidden by layer 2" in text.stdout
+    assert f"Its first 1 layers are those of {name}/base:v1." in text.stdout
+    assert "\x07" not in text.stdout
 
 
 def test_an_image_without_an_inventory_says_why(product, own, name):  # noqa: F811

@@ -220,3 +220,27 @@ def test_what_no_image_has_is_forgotten(on, clock):
 
     assert {name for _, name, _, _ in versions(on)} == {"openssl"}
     assert take(on, first).state is State.COMPLETE
+
+
+def test_the_image_with_most_of_the_layers_is_the_base_and_is_told_to_those_who_may_see_it(on):
+    other = RepositoryRef(HOME, "other/repository")
+    create(on, other)
+    for document, at in (
+        (push(on, BASE), AT),
+        (push(on, BASE, MODULE, at=other), other),
+        (push(on, BASE, {"x": "1"}), AT),
+        (push(on, {"x": "1"}), AT),
+    ):
+        take(on, document, at)
+    document = push(on, BASE, MODULE, {"app": "x"})
+    take(on, document)
+    image, _, _ = registry.inventories.get(on, AT, ImageId(document.digest))
+
+    everything = registry.efficiency.find(on, AT, image, lambda _: True)
+    less = registry.efficiency.find(on, AT, image, lambda at: at == AT)
+    nothing = registry.efficiency.find(on, AT, image, lambda _: False)
+
+    assert (everything.base.repository_name, everything.base.layers) == ("other/repository", 2)
+    assert (less.base.repository_name, less.base.layers) == (AT.name, 1)
+    assert nothing.base is None
+    assert [layer.images for layer in everything.layers] == [4, 2, 1]

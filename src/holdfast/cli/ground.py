@@ -81,3 +81,8 @@ def refusals_as_text(do: Callable[[], None]) -> int:
         sys.stderr.write(f"holdfast: {refusal.message}\n")
         return 1
     return 0
+
+
+def printable(text: str) -> str:
+    """A text that somebody else wrote, without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -9,6 +9,7 @@ The bytes are those of files as they lie in the layers, unpacked.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from holdfast.model.inventory import Installed, LayerRecord
 
 SHOWN_PATHS = 20  # of each piece of advice, the largest first
+SHOWN_ADVICE = 200
+INSTRUCTION_CHARACTERS = 1000
 LARGE_LAYER_BYTES = 500 * 1000 * 1000
 MANY_LAYERS = 40
 UNHASHED = bytes(8)
@@ -133,6 +136,7 @@ class LayerShare:
     files: int
     stored_bytes: int
     wasted_bytes: int = 0
+    instruction: str = ""  # that made it, as the image's configuration tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,7 @@ class Report:
     wasted_bytes: int
     layers: tuple[LayerShare, ...]
     advice: tuple[Advice, ...]
+    chain_ids: tuple[str, ...] = ()  # of the layers up to each
 
     @property
     def score(self) -> float:
@@ -173,7 +178,7 @@ class _Piles:
             if pile.size_bytes or kind not in ABOUT_BYTES
         ]
         advice.sort(key=lambda one: (not one.is_severe, -one.size_bytes, order.index(one.kind), one.layer or 0))
-        return tuple(advice)
+        return tuple(advice[:SHOWN_ADVICE])
 
 
 @dataclass(slots=True)
@@ -195,7 +200,20 @@ class _Pile:
         return tuple(path for _, path in sorted(self.files)[:SHOWN_PATHS])
 
 
-def judge(layers: Sequence[LayerRecord], packages: Iterable[Installed] = ()) -> Report:
+def chain_ids(diff_ids: Iterable[str]) -> tuple[str, ...]:
+    """What names the layers up to each, in their order (image-spec, config.md, "Layer ChainID")."""
+    found: list[str] = []
+    for diff_id in diff_ids:
+        below = found[-1] if found else None
+        found.append(
+            diff_id if below is None else f"sha256:{hashlib.sha256(f'{below} {diff_id}'.encode()).hexdigest()}"
+        )
+    return tuple(found)
+
+
+def judge(
+    layers: Sequence[LayerRecord], packages: Iterable[Installed] = (), instructions: Sequence[str] = ()
+) -> Report:
     """Judge the layers of an image, the lowest first, and what its package managers know to be installed."""
     piles = _Piles()
     visible: dict[str, File] = {}
@@ -207,7 +225,9 @@ def judge(layers: Sequence[LayerRecord], packages: Iterable[Installed] = ()) -> 
             shares[below.layer].wasted_bytes += below.size_bytes
             piles.add(_how_hidden(below, files.get(path)), below, number)
         visible |= files
-        shares.append(LayerShare(len(files), sum(file.size_bytes for file in files.values())))
+        instruction = instructions[number][:INSTRUCTION_CHARACTERS] if number < len(instructions) else ""
+        stored_bytes = sum(file.size_bytes for file in files.values())
+        shares.append(LayerShare(len(files), stored_bytes, instruction=instruction))
         _judge_layer(piles, number, record, shares[number])
     if len(layers) > MANY_LAYERS:
         piles.count(Kind.MANY_LAYERS, None, len(layers))
@@ -225,6 +245,7 @@ def judge(layers: Sequence[LayerRecord], packages: Iterable[Installed] = ()) -> 
         wasted_bytes=sum(share.wasted_bytes for share in shares),
         layers=tuple(shares),
         advice=piles.advice(),
+        chain_ids=chain_ids(record.diff_id for record in layers),
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -141,6 +141,10 @@ class Taken:
     state: State
     reason: str = ""
     inventory: Inventory | None = None
+    records: tuple[LayerRecord, ...] = field(
+        default=(), compare=False, repr=False
+    )  # unless it was kept
+    instructions: tuple[str, ...] = field(default=(), compare=False)  # that made the layers, as the configuration tells
 
 
 def merge(layers: Sequence[LayerRecord]) -> Inventory:

@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast import store
 from holdfast.inventory import READER, ChildDied, LayerRefused
-from holdfast.model import digests, inventory, manifests, scanning
+from holdfast.model import digests, efficiency, inventory, manifests, scanning
 from holdfast.model.errors import BlobNotFound, LayerDamaged, StorageUnavailable
 from holdfast.model.inventory import Inventory, State, Taken
 from holdfast.model.work import TakeInventory
@@ -59,9 +59,20 @@ class _RootFs(msgspec.Struct):
     diff_ids: list[str] = []
 
 
+class _Step(msgspec.Struct):
+    created_by: str = ""
+    empty_layer: bool = False
+
+
 class _Config(msgspec.Struct):
     os: str = ""
-    rootfs: _RootFs | None = None
+    rootfs: _RootFs = msgspec.field(default_factory=_RootFs)
+    history: list[_Step] | None = None
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """What made each layer, as far as it tells."""
+        return tuple(step.created_by for step in self.history or () if not step.empty_layer)
 
 
 class _NotTaken(Exception):
@@ -147,9 +158,9 @@ def take(
     if (kept := _kept(on, image)) is not None:
         return kept
     try:
-        descriptors, diff_ids = _parts(on, repository, image)
-        found = _merged(on, repository, descriptors, diff_ids, watch)
-        taken = Taken(State.COMPLETE, inventory=found)
+        descriptors, config = _parts(on, repository, image)
+        records = tuple(_records(on, repository, descriptors, config, watch))
+        taken = Taken(State.COMPLETE, "", _merged(records), records, config.instructions)
     except _NotTaken as fault:
         taken, descriptors = fault.taken, []
         log.warning("no inventory of %s in %s: %s", image.digest, repository.name, taken.reason)
@@ -180,8 +191,8 @@ def _forget(tx: store.Transaction, repository: Repository, image: Image) -> None
 # ---- The image
 
 
-def _parts(on: Backends, repository: Repository, image: Image) -> tuple[list[Descriptor], list[str]]:
-    """The layers of an image, and what each unpacks to as its configuration says."""
+def _parts(on: Backends, repository: Repository, image: Image) -> tuple[list[Descriptor], _Config]:
+    """The layers of an image, and its configuration, which tells what each unpacks to."""
     if not scanning.is_scannable(image):
         raise _NotTaken(State.UNSUPPORTED, "It is a list of images or another artifact, which has no files.")
     with on.database.snapshot() as tx:
@@ -202,24 +213,20 @@ def _parts(on: Backends, repository: Repository, image: Image) -> tuple[list[Des
         raise _NotTaken(State.FAILED, f"The configuration is not one of an image: {fault}") from None
     if document.os == "windows":
         raise _NotTaken(State.UNSUPPORTED, "It is an image of Windows.")
-    diff_ids = document.rootfs.diff_ids if document.rootfs else []
-    if len(diff_ids) != len(descriptors):
+    told = len(document.rootfs.diff_ids)
+    if told != len(descriptors):
         raise _NotTaken(
-            State.FAILED, f"The configuration tells of {len(diff_ids)} layers, and the manifest of {len(descriptors)}."
+            State.FAILED, f"The configuration tells of {told} layers, and the manifest of {len(descriptors)}."
         )
-    return descriptors, diff_ids
+    return descriptors, document
 
 
-def _merged(
-    on: Backends,
-    repository: Repository,
-    descriptors: Sequence[Descriptor],
-    diff_ids: Sequence[str],
-    watch: Callable[[], None],
-) -> Inventory:
-    records: list[LayerRecord] = []
+def _records(
+    on: Backends, repository: Repository, descriptors: Sequence[Descriptor], config: _Config, watch: Callable[[], None]
+) -> Iterator[LayerRecord]:
+    """What each layer holds, the lowest first."""
     size_bytes = record_bytes = 0
-    for number, (descriptor, diff_id) in enumerate(zip(descriptors, diff_ids, strict=True), 1):
+    for number, (descriptor, diff_id) in enumerate(zip(descriptors, config.rootfs.diff_ids, strict=True), 1):
         watch()
         packed = _record(on, repository, descriptor, watch)
         record_bytes += len(packed)
@@ -234,7 +241,10 @@ def _merged(
             raise _NotTaken(
                 State.FAILED, f"limit: the image unpacks to more than {IMAGE_BYTES} bytes, or has too much in it"
             )
-        records.append(record)
+        yield record
+
+
+def _merged(records: Sequence[LayerRecord]) -> Inventory:
     found = inventory.merge(records)
     if len(found.packages) > PACKAGES:
         raise _NotTaken(State.FAILED, f"limit: the image has more than {PACKAGES} packages")
@@ -244,6 +254,7 @@ def _merged(
 def _keep(on: Backends, image: Image, taken: Taken, descriptors: Sequence[Descriptor]) -> None:
     found = taken.inventory
     sets = {number: (found.set_digest(members), members) for number, members in found.sets().items()} if found else {}
+    report = efficiency.judge(taken.records, found.packages, taken.instructions) if found else None
     while True:
         for set_digest, members in sets.values():
             with on.database.transaction(durable=False) as tx:
@@ -253,6 +264,8 @@ def _keep(on: Backends, image: Image, taken: Taken, descriptors: Sequence[Descri
                 return
             links = [(number, descriptors[number].digest, set_digest) for number, (set_digest, _) in sets.items()]
             if store.inventories.put(tx, image.id, READER, taken, links, on.clock()):
+                if report is not None:
+                    store.image_reports.put(tx, image.id, report)
                 return  # else sets that no image had yet were forgotten in between
 
 

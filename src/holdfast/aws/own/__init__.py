@@ -1,6 +1,6 @@
 """Operations that Amazon ECR does not have: a service of our own, described as Amazon describes its."""
 
 from holdfast.aws.operations import collect
-from holdfast.aws.own import deleted, inventories
+from holdfast.aws.own import deleted, efficiency, inventories
 
-OPERATIONS = collect((deleted, inventories))
+OPERATIONS = collect((deleted, efficiency, inventories))

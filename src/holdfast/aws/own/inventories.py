@@ -10,7 +10,7 @@ from holdfast.aws.operations import Call, Shape, operation, the_image, the_repos
 
 if TYPE_CHECKING:
     from holdfast.model.packages import OperatingSystem
-    from holdfast.store.inventories import Found
+    from holdfast.store.inventories import Found, ImageInventory
 
 PLACES = 2**32  # more than an image has packages
 
@@ -37,7 +37,7 @@ def list_image_packages(call: Call, request: Shape) -> Shape:
         "registryId": at.registry.account_id,
         "repositoryName": at.name,
         "imageDigest": image.digest,
-        "inventoryStatus": "PENDING" if is_coming else found.state if found else "NOT_TAKEN",
+        "inventoryStatus": rendered_state(found, is_coming=is_coming),
         "packages": [],
     }
     if found is None:
@@ -54,6 +54,11 @@ def list_image_packages(call: Call, request: Shape) -> Shape:
         "packages": [_package(one, found.os) for one in packages],
         "nextToken": pages.token(packages[-1].place[0] * PLACES + packages[-1].place[1] + 1) if more else None,
     }
+
+
+def rendered_state(found: ImageInventory | None, *, is_coming: bool) -> str:
+    """How an inventory stands."""
+    return "PENDING" if is_coming else found.state if found else "NOT_TAKEN"
 
 
 def _system(os: OperatingSystem) -> Shape:

@@ -82,6 +82,7 @@ from holdfast.store.tables.images import (
 from holdfast.store.tables.inventories import (
     image_inventories,
     image_package_sets,
+    image_reports,
     layer_inventories,
     package_set_members,
     package_sets,
@@ -152,6 +153,7 @@ __all__ = [
     "image_inventories",
     "image_package_sets",
     "image_replications",
+    "image_reports",
     "image_scans",
     "image_signings",
     "instant",

@@ -38,6 +38,16 @@ image_inventories = Table(
     Column("taken_at", Instant, nullable=False),
 )
 
+image_reports = Table(  # what an image wastes; apart, since it is long
+    "image_reports",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("chain_id", String(80)),  # of all its layers; an image that has others on top was built from it
+    Column("layers", Integer, nullable=False),
+    Column("report", LargeBinary, nullable=False),
+    Index("ix_image_reports_chain_id_manifest_id", "chain_id", "manifest_id"),
+)
+
 package_sets = Table(
     "package_sets",
     metadata,
