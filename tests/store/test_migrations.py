@@ -170,6 +170,7 @@ def test_ids_are_never_given_twice(tmp_path):
         "gc_runs",
         "package_versions",
         "package_sets",
+        "advisories",
     }
     database.close()
 

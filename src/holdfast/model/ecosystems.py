@@ -8,6 +8,9 @@ ECOSYSTEM_CHARACTERS = 100
 NAME_CHARACTERS = 300
 _SEPARATORS = re.compile(r"[-_.]+")
 _CASELESS = frozenset({"NuGet", "Packagist"})
+_MAJOR = re.compile(
+    r"(AlmaLinux|CentOS|Debian|Oracle Linux|Red Hat|Rocky Linux):(?:enterprise_linux:)?([0-9]+)(?:[.:].*)?"
+)
 _UBUNTU = re.compile(r"Ubuntu:([0-9]{2}\.[0-9]{2})(?::LTS)?")
 _ALPINE = re.compile(r"Alpine:v?([0-9]+\.[0-9]+)(?:\.[0-9]+)?")
 
@@ -18,6 +21,8 @@ def spelled(ecosystem: str, name: str) -> tuple[str, str]:
         ecosystem = f"Ubuntu:{found[1]}"
     elif found := _ALPINE.fullmatch(ecosystem):
         ecosystem = f"Alpine:v{found[1]}"
+    elif found := _MAJOR.fullmatch(ecosystem):
+        ecosystem = f"{found[1]}:{found[2]}"
     elif ecosystem == "PyPI":
         name = _SEPARATORS.sub("-", name).lower()  # PEP 503
     elif ecosystem in _CASELESS:

@@ -87,6 +87,11 @@ class CollectGarbage(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class SettleAdvisories(Work):
+    """Tell what imported advisories changed, and remove those that count no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluateLifecycle(Work):
     """Do what the lifecycle policy of a repository says; comes again as long as there is one."""
 

@@ -2,6 +2,7 @@
 
 from holdfast.store import (
     accounts,
+    advisories,
     audit_files,
     backfills,
     blobs,
@@ -11,6 +12,7 @@ from holdfast.store import (
     deleted_images,
     deleted_repositories,
     events,
+    feeds,
     garbage,
     gc_runs,
     guardrails,
@@ -65,6 +67,7 @@ __all__ = [
     "Transaction",
     "WouldWait",
     "accounts",
+    "advisories",
     "audit_files",
     "backfills",
     "blobs",
@@ -74,6 +77,7 @@ __all__ = [
     "deleted_images",
     "deleted_repositories",
     "events",
+    "feeds",
     "garbage",
     "gc_runs",
     "guardrails",

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select
 
 from holdfast.model import versions
 from holdfast.model.ecosystems import clipped, spelled
+from holdfast.store import advisories
 from holdfast.store.statements import Statement, batches, upsert
 from holdfast.store.tables import package_versions
 
@@ -31,7 +32,7 @@ Key = tuple[str, str, str]  # ecosystem as OSV has it, such as `Debian:12`; name
 
 
 def ensure(tx: Transaction, packages: Sequence[Key]) -> list[int]:
-    """The row numbers of package versions, in their order; those that nobody has seen are added.
+    """The row numbers of package versions, in their order; those that nobody has seen are added and matched.
 
     The name and version of a deb or apk are those of its source package.
     """
@@ -40,7 +41,9 @@ def ensure(tx: Transaction, packages: Sequence[Key]) -> list[int]:
     missing = sorted(set(wanted) - known.keys())
     if missing:
         tx.run_each(_INSERT, [_row(key) for key in missing])
-        known |= _find(tx, missing)
+        added = _find(tx, missing)
+        advisories.match_packages(tx, sorted(added.values()))
+        known |= added
     return [known[key] for key in wanted]
 
 

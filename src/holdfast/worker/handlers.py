@@ -25,6 +25,7 @@ HANDLERS: dict[str, Handler] = {
     work.ScrubBytes.__name__: registry.scrub.scrub_bytes,
     work.RepairDamage.__name__: registry.repairs.repair_damage,
     work.CollectGarbage.__name__: registry.garbage.collect,
+    work.SettleAdvisories.__name__: registry.advisories.settle,
     work.EvaluateLifecycle.__name__: registry.lifecycle.evaluate,
     work.PreviewLifecycle.__name__: registry.lifecycle.preview,
     work.FollowSubject.__name__: registry.referrers.follow_subject,

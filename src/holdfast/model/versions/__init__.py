@@ -7,6 +7,7 @@ No key is the beginning of another one, so the key and a zero byte is what comes
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from holdfast.model.versions import apk, composer, deb, gem, maven, nuget, python, rpm, semver
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 VERSION_CHARACTERS = 200  # more is no version
 KEY_BYTES = 1000  # what an index of PostgreSQL takes beside a name
+
+_NUMBERS = re.compile(r"v?((?:[0-9]+\.)*)([0-9]+)", re.ASCII)
 
 SCHEMES: dict[str, Callable[[str], bytes | None]] = {
     "AlmaLinux": rpm.key,
@@ -56,6 +59,15 @@ def sort_key(ecosystem: str, version: str) -> bytes | None:
         return None
     found = scheme(version)
     return found if found is None or len(found) <= KEY_BYTES else None
+
+
+def around(ecosystem: str, version: str) -> tuple[bytes, bytes] | None:
+    """Keys between which a version is that has no place in the order: those of its numbers and of the next ones."""
+    found = _NUMBERS.match(version)
+    if found is None or len(found[0]) > VERSION_CHARACTERS:
+        return None
+    low, high = sort_key(ecosystem, found[0]), sort_key(ecosystem, f"{found[1] or ''}{int(found[2]) + 1}")
+    return None if low is None or high is None else (low, high)
 
 
 def after(key: bytes) -> bytes:

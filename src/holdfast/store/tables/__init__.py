@@ -11,7 +11,7 @@
          │             └── repository_blobs ── gc_candidates, quarantined_links · gc_runs, gc_halts
          └── blobs ────────────┘  └── objects ──────┘   (an object is bytes under one key of the blob store)
                                          └── damaged_objects (kept apart), deletion_holds (none is deleted meanwhile)
-    package_versions                                                   of all images together
+    feeds ── advisories ── ranges, names ── matches ── package_versions    of all images together; cve_facts
 
 References are rows: what a manifest needs is in `manifest_references`, and nothing it names may go while it is there.
 """
@@ -21,7 +21,15 @@ from holdfast.store.tables.accounts import (
     accounts,
     secrets,
 )
-from holdfast.store.tables.advisories import package_versions
+from holdfast.store.tables.advisories import (
+    advisories,
+    advisory_matches,
+    advisory_names,
+    advisory_ranges,
+    cve_facts,
+    feeds,
+    package_versions,
+)
 from holdfast.store.tables.basis import (
     EPOCH,
     Instant,
@@ -119,18 +127,24 @@ __all__ = [
     "Instant",
     "access_keys",
     "accounts",
+    "advisories",
+    "advisory_matches",
+    "advisory_names",
+    "advisory_ranges",
     "backfill_results",
     "backfills",
     "blobs",
     "cache_rules",
     "counters",
     "creation_templates",
+    "cve_facts",
     "damaged_objects",
     "deleted_images",
     "deleted_references",
     "deleted_repositories",
     "deletion_holds",
     "events",
+    "feeds",
     "gc_candidates",
     "gc_halts",
     "gc_runs",
