@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012_advisories"
-down_revision = "0011_inventories"
+revision = "0013_advisories"
+down_revision = "0012_image_reports"
 
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
