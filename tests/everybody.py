@@ -57,6 +57,8 @@ OWN_REQUESTS = {
     "ListImageTagHistory": {"repositoryName": AT.name},
     "StartImageInventory": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
     "ListImagePackages": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
+    "ListImagesWithPackage": {"packageName": "openssl"},
+    "ListImagesWithVulnerability": {"vulnerabilityId": "CVE-2021-44228"},
     "DescribeImageEfficiency": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
     "RestoreImageTag": {"repositoryName": AT.name, "imageTag": "v1"},
 }

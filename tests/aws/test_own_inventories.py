@@ -71,6 +71,20 @@ def test_packages_of_an_image_are_listed(product, own, name, image):  # noqa: F8
     assert "nextToken" not in rest
 
 
+def test_images_are_found_by_a_package(product, own, name, image):  # noqa: F811
+    product.cli("image", "packages", f"{name}:v1")
+
+    text = product.cli("image", "with", "lodash", "--below", "4.17.11").stdout
+    found = own.list_images_with_package(packageName="lodash", versionBelow="4.17.11", includeCount=True)
+
+    [held] = [one for one in found["images"] if one["repositoryName"] == name]
+    assert (held["imageDigest"], held["imageTags"]) == (image.digest, ["v1"])
+    assert held["packageVersions"] == [{"ecosystem": "npm", "name": "lodash", "version": "4.17.10"}]
+    assert found["imageCount"] >= 1
+    assert f"v1                        {image.digest}  npm lodash 4.17.10" in text
+    assert own.list_images_with_vulnerability(vulnerabilityId="CVE-0000-0000")["images"] == []
+
+
 def test_what_an_image_wastes_is_told_with_the_instruction_that_made_it(product, own, name):  # noqa: F811
     base = product.registry(f"{name}/base")
     app = product.registry(f"{name}/app")

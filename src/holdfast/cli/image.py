@@ -1,4 +1,4 @@
-"""What is in an image: its packages, and what it wastes."""
+"""What is in images: their packages, what they waste, and which of them hold a package or a vulnerability."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from holdfast.cli.ground import add_command, add_settings, backends, printable, 
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from holdfast.cli.ground import Commands
     from holdfast.model.images import ImageId
     from holdfast.model.inventory import Inventory
     from holdfast.model.names import RepositoryRef
+    from holdfast.registry.package_search import Answer
     from holdfast.settings import Settings
 
 
+PAGE = 500
+JSON: tuple[tuple[str, ...], dict[str, Any]] = (
+    ("--json",), {"action": "store_true", "help": "print JSON, one image a line"}
+)  # fmt: skip
 IMAGE: tuple[tuple[str, ...], dict[str, Any]] = (("image",), {"metavar": "REPOSITORY:TAG|REPOSITORY@DIGEST"})
 
 
@@ -29,6 +35,20 @@ def add(commands: Commands) -> None:
     action.add_argument(*IMAGE[0], **IMAGE[1])
     action.add_argument("--again", action="store_true", help="read again what could not be read before")
     action.add_argument("--json", action="store_true", help="print JSON, one package a line")
+    add_settings(action)
+    help_ = "list the images that hold a package, in one version, a range of them, or any"
+    action = add_command(actions, "with", _with_package, help_)
+    action.add_argument("package", metavar="PACKAGE", help="its name; of a Debian or Alpine package that of its source")
+    action.add_argument("--ecosystem", metavar="NAME", default="", help="such as npm, PyPI, Debian or Debian:12")
+    action.add_argument("--version", metavar="VERSION", help="this version only")
+    action.add_argument("--from", metavar="VERSION", dest="at_least", help="this version and later ones")
+    action.add_argument("--below", metavar="VERSION", help="versions before this one")
+    action.add_argument(*JSON[0], **JSON[1])
+    add_settings(action)
+    help_ = "list the images that hold a version of a package that a vulnerability is in"
+    action = add_command(actions, "affected", _affected, help_)
+    action.add_argument("vulnerability", metavar="CVE", help="its name in any feed, such as CVE-2021-44228")
+    action.add_argument(*JSON[0], **JSON[1])
     add_settings(action)
     help_ = "tell what an image makes everybody store and fetch for nothing, and what to do about it"
     action = add_command(actions, "advise", _advise, help_)
@@ -99,6 +119,55 @@ def _advise(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast.cli import advice
 
     return refusals_as_text(advise) or status
+
+
+def _with_package(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    def with_package() -> None:
+        on = backends(settings)
+        wanted = registry.package_search.Wanted(
+            options.package, options.ecosystem, options.version, options.at_least, options.below
+        )
+        _print_images(options, lambda after: registry.package_search.holding(on, on.home, wanted, after, PAGE))
+
+    return refusals_as_text(with_package)
+
+
+def _affected(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    def affected() -> None:
+        on = backends(settings)
+        if not registry.advisories.status(on):
+            raise BadSetting("No advisories were imported: `holdfast advisories import` brings them in")
+        name = options.vulnerability
+        _print_images(options, lambda after: registry.package_search.affected(on, on.home, name, after, PAGE))
+
+    from holdfast.settings import BadSetting
+
+    return refusals_as_text(affected)
+
+
+def _print_images(options: argparse.Namespace, page: Callable[[int], Answer]) -> None:
+    after = count = 0
+    while True:
+        found = page(after)
+        for one in found.images:
+            count += 1
+            after = one.image.id
+            versions = [f"{version.ecosystem} {version.name} {version.version}" for version in one.versions]
+            if options.json:
+                document = {"repository": one.at.name, "digest": one.image.digest, "tags": one.image.tags,
+                            "packages": versions}  # fmt: skip
+                print(json.dumps(document))
+            else:
+                tags = ", ".join(one.image.tags[:3]) + (", …" if len(one.image.tags) > 3 else "") or "untagged"
+                print(f"{one.at.name:<40}  {tags:<24}  {one.image.digest}  {printable('; '.join(versions))}")
+        if not found.more:
+            break
+    if not options.json:
+        print(f"{count} images.")
 
 
 def _lines(found: Inventory) -> list[tuple[dict[str, Any], str]]:

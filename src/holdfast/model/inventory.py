@@ -141,9 +141,7 @@ class Taken:
     state: State
     reason: str = ""
     inventory: Inventory | None = None
-    records: tuple[LayerRecord, ...] = field(
-        default=(), compare=False, repr=False
-    )  # unless it was kept
+    records: tuple[LayerRecord, ...] = field(default=(), compare=False, repr=False)  # unless it was kept
     instructions: tuple[str, ...] = field(default=(), compare=False)  # that made the layers, as the configuration tells
 
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import bindparam, delete, exists, select
-from sqlalchemy.dialects.sqlite import insert as upsert  # the clause that PostgreSQL has as well
 
 from holdfast.model.inventory import Installed, State
 from holdfast.model.packages import OperatingSystem, Package, osv
 from holdfast.store import package_versions
-from holdfast.store.statements import Statement, insertion
+from holdfast.store.statements import Statement, insertion, upsert
 from holdfast.store.tables import (
     blobs,
     image_inventories,
