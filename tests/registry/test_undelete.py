@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
 from holdfast import registry
 from holdfast.model.errors import (
     DeletedImageNotFound,
     DeletedRepositoryNotFound,
+    ImageDamaged,
     ImageNotFound,
     RepositoryAlreadyExists,
     RepositoryDeletionProtected,
@@ -16,7 +18,7 @@ from holdfast.model.errors import (
 from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
 from tests import builders
-from tests.registry.ground import AT, HOME, create, described, push, put, told, work_off
+from tests.registry.ground import AT, HOME, create, described, push, put, told, work_off, work_off_patiently
 
 EXPIRING = (
     '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"any","countType":"sinceImagePushed","countUnit":"days",'
@@ -225,6 +227,23 @@ def test_referrers_come_back_if_that_is_wanted(on, clock):
     registry.undelete.restore_image(on, AT, subject.digest, with_referrers=True)
 
     assert set(described(on)) == {subject.digest, signature.digest}
+
+
+def test_a_body_that_was_damaged_while_its_image_was_deleted_is_not_served(on):
+    document = push(on, AT, 1, "v1")
+    registry.images.delete(on, AT, [ImageId(document.digest)])
+    with on.database.migration() as tx:
+        tx.execute(text("UPDATE deleted_images SET body = :other"), {"other": b"not what was pushed"})
+
+    registry.undelete.restore_image(on, AT, document.digest)
+
+    with pytest.raises(ImageDamaged):
+        registry.images.find_stored(on, AT, "v1", by_tag=True)
+    assert [one.digest for one in registry.scrub.damaged_manifests(on)] == [document.digest]
+    create(on, other := RepositoryRef(HOME, "another/repository"))
+    push(on, other, 1)
+    work_off_patiently(on)
+    assert registry.images.find_stored(on, AT, "v1", by_tag=True).body == document.body
 
 
 def test_an_image_that_a_policy_expired_comes_back(on, clock):

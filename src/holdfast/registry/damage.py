@@ -21,6 +21,7 @@ from holdfast.model.damage import (
     MISSING,
     TOLD_REPOSITORIES,
     UNPROVED_HEADER,
+    KeptManifest,
     layer_event,
     manifest_event,
     other_digest,
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from holdfast.blobs import PlainReader, SealedReader
-    from holdfast.model.damage import Kept, KeptManifest
+    from holdfast.model.damage import Kept
+    from holdfast.model.images import Image
+    from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -189,13 +192,20 @@ def told_repaired(on: Backends, tx: Transaction, blob: Kept) -> None:
     _tell(on, tx, "Layer Repaired", blob)
 
 
-def mark_manifest(on: Backends, manifest: KeptManifest) -> None:
+def prove_restored(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+    """Let an image that was deleted count as damaged if its body is not what was pushed: no scrub looked at it."""
+    body = store.damage.body(tx, image.id) or b""
+    if not digests.same(digests.digest_of(body, digests.algorithm(image.digest)), image.digest):
+        ref, now = repository.ref, on.clock()
+        mark_manifest(on, tx, KeptManifest(image.id, ref.registry, ref.name, image.digest, now, None))
+
+
+def mark_manifest(on: Backends, tx: Transaction, manifest: KeptManifest) -> None:
     """Let a manifest count as damaged, tell of it, and want it repaired."""
-    with on.database.transaction() as tx:
-        if not store.damage.mark_manifest(tx, manifest, on.clock()):
-            return
-        store.work.add(tx, RepairDamage(), on.clock())
-        events.tell(on, tx, manifest.registry, manifest_event("Manifest Damaged", manifest))
+    if not store.damage.mark_manifest(tx, manifest, on.clock()):
+        return
+    store.work.add(tx, RepairDamage(), on.clock())
+    events.tell(on, tx, manifest.registry, manifest_event("Manifest Damaged", manifest))
     log.critical("manifest %s of %s is damaged in the database and is not served any more",
                  manifest.digest, manifest.repository_name)  # fmt: skip
 

@@ -165,8 +165,8 @@ def _look_at_manifest(on: Backends, what: KeptManifest, pace: Callable[[int], No
     digest = digests.digest_of(body, digests.algorithm(what.digest))
     if digests.same(digest, what.digest):
         return Finding(what)
-    damage.mark_manifest(on, what)
-    with on.database.snapshot() as tx:
+    with on.database.transaction() as tx:
+        damage.mark_manifest(on, tx, what)
         is_there = store.damage.is_manifest_damaged(tx, what.id)
     return Finding(what, other_digest(digest) if is_there else None)
 

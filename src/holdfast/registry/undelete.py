@@ -23,7 +23,7 @@ from holdfast.model.errors import (
     RepositoryAlreadyExists,
 )
 from holdfast.model.work import EvaluateLifecycle, PurgeDeleted
-from holdfast.registry import arrivals, images, purging, quotas
+from holdfast.registry import arrivals, damage, images, purging, quotas
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -132,6 +132,7 @@ def _restore(
         raise LayersNotFound(repository.ref, missing)
     free = {tag for tag in deleted.tags if store.images.find(tx, repository, tag=tag) is None}
     image = store.deleted_images.restore(tx, repository, deleted, free)
+    damage.prove_restored(on, tx, repository, image)
     quotas.check_images(on, repository, store.images.count(tx, repository, 1))
     image = replace(image, tags=tuple(sorted(free)))
     arrivals.restored(on, tx, repository, image)
