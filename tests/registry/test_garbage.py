@@ -113,6 +113,18 @@ def test_a_blob_that_somebody_deleted_goes(on, clock, tmp_path):
     assert files(tmp_path) == []
 
 
+def test_a_blob_that_was_deleted_goes_after_the_deleted_image_that_needed_it(on, clock, tmp_path):
+    document = image_of(on, LARGE)
+    registry.images.delete(on, AT, [ImageId(document.digest)])
+    days(on, clock, 3)
+    registry.layers.delete(on, AT, builders.digest(LARGE))
+
+    days(on, clock, 30)
+
+    assert files(tmp_path) == []
+    assert rows(on, "blobs", "objects", "repository_blobs", "gc_candidates", "quarantined_links") == 0
+
+
 # ---- What stays
 
 

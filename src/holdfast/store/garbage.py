@@ -239,11 +239,11 @@ def acquit(tx: Transaction, candidate: Candidate) -> None:
 def quarantine(tx: Transaction, repository_id: int, digest: str, now: datetime, *, is_deleted: bool = False) -> bool:
     """Take a link away so that it can be had back; False if there is none."""
     place = {"repository_id": repository_id, "digest": digest}
-    tx.run(_LEAVE_QUARANTINE, **place)
-    is_there = tx.run(_QUARANTINE, **place, now=now, for_good=is_deleted) == 1
-    tx.run(_UNLINK, **place)
     tx.run(_FORGET, **place)
-    return is_there
+    if tx.run(_QUARANTINE, **place, now=now, for_good=is_deleted) == 0:
+        return False  # perhaps it is in quarantine already
+    tx.run(_UNLINK, **place)
+    return True
 
 
 def quarantine_some(tx: Transaction, repository_id: int, limit: int, now: datetime) -> int:

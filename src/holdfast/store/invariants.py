@@ -86,6 +86,11 @@ _RULES = {
         .join(objects, objects.c.key == blobs.c.object_key)
         .where(objects.c.expires_at.is_not(None))
     ),
+    "a blob is in no repository, and on its way out of none": Statement(
+        select(blobs.c.digest).where(
+            *(~exists().where(links.c.blob_id == blobs.c.id) for links in (repository_blobs, quarantined_links))
+        )
+    ),
     "an object of an upload is to be deleted": Statement(
         select(upload_parts.c.object_key)
         .join(objects, objects.c.key == upload_parts.c.object_key)
