@@ -21,17 +21,17 @@ OWN_LAYERS = 2
 # How every ten images are tagged, which is half of them.
 TAGS = ("pr-{}", None, "main-{}", None, "pr-{}", None, "release-{}", None, "v{}-rc1", None)
 
-_WITH_ID = Statement(sqlalchemy.insert(manifests), [column.name for column in manifests.c])
+WITH_ID = Statement(sqlalchemy.insert(manifests), [column.name for column in manifests.c])
 _TAG = insertion(tags)
 _BODY = insertion(manifest_bodies)
 _REFERENCE = insertion(manifest_references)
-_LAST = Statement(sqlalchemy.select(sqlalchemy.func.max(manifests.c.id)))
-_named = repositories.c.name == sqlalchemy.bindparam("repository")
-_FIND = Statement(sqlalchemy.select(repositories.c.id).where(_named))
-_COUNT = Statement(sqlalchemy.select(repositories.c.image_count).where(_named))
-_COUNT_MORE = Statement(
+LAST_IMAGE = Statement(sqlalchemy.select(sqlalchemy.func.max(manifests.c.id)))
+NAMED = repositories.c.name == sqlalchemy.bindparam("repository")
+_FIND = Statement(sqlalchemy.select(repositories.c.id).where(NAMED))
+_COUNT = Statement(sqlalchemy.select(repositories.c.image_count).where(NAMED))
+COUNT_IMAGES = Statement(
     sqlalchemy.update(repositories)
-    .where(_named)
+    .where(NAMED)
     .values(image_count=repositories.c.image_count + sqlalchemy.bindparam("more"))
 )
 
@@ -60,17 +60,17 @@ class Filling:
         step = (self.age.oldest - self.age.newest) / max(self.amount, 1)
         with database.snapshot() as tx:
             repository_id = tx.value(_FIND, repository=self.repository)
-            first = (tx.value(_LAST) or 0) + 1
+            first = (tx.value(LAST_IMAGE) or 0) + 1
         rows = range(first, first + self.amount)
         for start in range(0, self.amount, PORTION):
             images = [(row, begin + step * (row - first)) for row in rows[start : start + PORTION]]
             with database.transaction(durable=False) as tx:
-                tx.run_each(_WITH_ID, [_image(repository_id, *image) for image in images])
+                tx.run_each(WITH_ID, [image_row(repository_id, *image) for image in images])
                 tx.run_each(_TAG, [_tag(repository_id, *image) for image in images if _tag_of(image[0])])
                 if self.is_whole:
                     tx.run_each(_BODY, [{"manifest_id": row, "body": BODY} for row, _ in images])
                     tx.run_each(_REFERENCE, [one for row, _ in images for one in _references(repository_id, row)])
-                tx.run(_COUNT_MORE, repository=self.repository, more=len(images))
+                tx.run(COUNT_IMAGES, repository=self.repository, more=len(images))
         database.close()
         return rows
 
@@ -84,11 +84,12 @@ def counted(database: Path, repository: str) -> int:
     return number
 
 
-def _image(repository_id: int, row: int, pushed_at: datetime) -> dict:
+def image_row(repository_id: int, row: int, pushed_at: datetime) -> dict:
+    """The row of an image."""
     return {
         "id": row,
         "repository_id": repository_id,
-        "digest": _digest(f"manifest {row}"),
+        "digest": digest(f"manifest {row}"),
         "media_type": MANIFEST_TYPE,
         "artifact_type": None,
         "config_media_type": CONFIG_TYPE,
@@ -102,6 +103,8 @@ def _image(repository_id: int, row: int, pushed_at: datetime) -> dict:
         "archived_at": None,
         "activated_at": None,
         "is_tagged": _tag_of(row) is not None,
+        "verified_at": datetime.now(UTC),  # the scrub leaves them alone
+        "damaged_at": None,
     }
 
 
@@ -116,18 +119,18 @@ def _tag(repository_id: int, row: int, pushed_at: datetime) -> dict:
 
 
 def _references(repository_id: int, row: int) -> list[dict]:
-    layers = [_digest(f"layer {number}") for number in range(BASE_LAYERS)]
-    layers += [_digest(f"layer {row} {number}") for number in range(OWN_LAYERS)]
-    needed = {_digest(f"config {row}"): CONFIG_TYPE} | dict.fromkeys(layers, LAYER_TYPE)
+    layers = [digest(f"layer {number}") for number in range(BASE_LAYERS)]
+    layers += [digest(f"layer {row} {number}") for number in range(OWN_LAYERS)]
+    needed = {digest(f"config {row}"): CONFIG_TYPE} | dict.fromkeys(layers, LAYER_TYPE)
     return [
         {
             "manifest_id": row,
-            "digest": digest,
+            "digest": needed_digest,
             "repository_id": repository_id,
             "is_manifest": False,
             "media_type": media_type,
         }
-        for digest, media_type in needed.items()
+        for needed_digest, media_type in needed.items()
     ]
 
 
@@ -136,5 +139,6 @@ def _tag_of(row: int) -> str | None:
     return form and form.format(row)
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """A digest that is of nothing but this text."""
     return f"sha256:{hashlib.sha256(text.encode('ascii')).hexdigest()}"

@@ -7,6 +7,7 @@ import os
 import api_rows
 import clients
 import deeds
+import garbage_rows
 import ground
 import lifecycle_rows
 from content import MANIFEST_TYPE, digest_of, fresh_blob, fresh_config, manifest, shared_blob
@@ -32,6 +33,8 @@ def scenes(scale: Scale) -> list[Scene]:
         api_rows.calls(scale),
         api_rows.pages(scale),
         lifecycle_rows.lifecycle(scale),
+        garbage_rows.garbage(scale, scale.blobs // 10, is_felt=False),
+        garbage_rows.garbage(scale, scale.blobs, is_felt=True),
         idleness(),
     ]
 

@@ -27,6 +27,7 @@ FULL = scenes.Scale(
     many_tags=20_000,
     many_images=1_000_000,
     planned_images=100_000,
+    blobs=1_000_000,
     rounds=3,
     chunk=DOCKER_CHUNK,
 )
@@ -37,6 +38,7 @@ QUICK = scenes.Scale(
     many_tags=5_000,
     many_images=100_000,
     planned_images=20_000,
+    blobs=100_000,
     rounds=2,
     chunk=DOCKER_CHUNK,
 )

@@ -25,6 +25,7 @@ class Scale:
     many_tags: int
     many_images: int
     planned_images: int
+    blobs: int
     rounds: int
     chunk: int
 
