@@ -228,6 +228,22 @@ def test_a_message_that_nobody_understands_lets_everything_be_forgotten(nodes, p
     assert until_remembered(two) == second.digest
 
 
+# ---- Workers of one server
+
+
+def test_every_worker_sees_what_one_of_them_changed(start, url):
+    product = start("--database", url, "--workers", "3")
+    target = product.registry("hello")
+    first, second = target.push_image("v1"), target.push_image("v2")
+    readers = [product.http(target.http.authorization) for _ in range(12)]
+    for _ in range(3):
+        assert {reader("GET", "/v2/hello/manifests/v1").body for reader in readers} == {first.body}
+
+    target.push_manifest(second, "v1")
+
+    assert {reader("GET", "/v2/hello/manifests/v1").body for reader in readers} == {second.body}
+
+
 # ---- Two processes, one of which is stopped
 
 

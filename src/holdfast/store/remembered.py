@@ -248,6 +248,7 @@ class Peers:
 
     def remember(self) -> None:
         """Keep a memory from now on, as soon as there is a lease for it."""
+        self.id = uuid4().hex  # not that of the process which this one was forked from, and its siblings as well
         self.memory = Memory(self._seconds)
         self._start()
 
