@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -60,16 +60,12 @@ START_SECONDS = 60
 class Product:
     """A started `holdfast serve` with a data folder of its own."""
 
-    _databases: ClassVar[dict[Path, str]] = {}  # of PostgreSQL, by the data folder that they belong to
-
     def __init__(self, data: Path, *flags: str, **environment: str) -> None:
         self.data = data
         self.flags = flags
         self.environment = environment
-        if databases.on_postgresql() and "--database" not in flags:
-            if data not in self._databases:
-                self._databases[data] = databases.make()
-            self.environment = {"HOLDFAST_DATABASE": self._databases[data]} | environment
+        if "--database" not in flags:
+            self.environment = databases.beside(data) | environment
         self.log = data.parent / f"{data.name}.log"
         self._clients = {}
         self.start()

@@ -26,6 +26,7 @@ FILE = "holdfast.db"
 PLACE = re.compile(r":(\w+)")
 SERVER = "HOLDFAST_TESTS_ON"  # the variable that says to every process of the run where PostgreSQL is
 MIGRATED = "migrated"  # a database of this program's schema, that others are made from
+EMPTY = "template0"
 
 HEEDLESS = "-c session_replication_role=replica"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
@@ -34,6 +35,7 @@ SELECT format('public.%I', sequencename) AS name, last_value AS value FROM pg_se
 """
 
 _opened: WeakSet[Database] = WeakSet()  # of PostgreSQL
+_beside: dict[Path, str] = {}  # by the data folder that it belongs to
 
 
 def serve() -> Postgres:
@@ -59,6 +61,15 @@ def make(template: str = MIGRATED) -> str:
     with _admin() as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {template.rpartition('/')[2]}")
     return f"{os.environ[SERVER]}{name}"
+
+
+def beside(data: Path, template: str = MIGRATED) -> dict[str, str]:
+    """What a product with a data folder must be told of its database, which is made if there is none yet."""
+    if not on_postgresql():
+        return {}
+    if data not in _beside:
+        _beside[data] = make(template)
+    return {"HOLDFAST_DATABASE": _beside[data]}
 
 
 def drop(url: str) -> None:

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from tests import builders
+from tests import builders, databases
 from tests.conftest import Product
 from tests.test_damage import an_image_of, flip
 
@@ -46,11 +47,19 @@ class Desk:
         return sorted(path for path in files if path.stat().st_size > SMALL)
 
 
-def run(*arguments):
+def begin(*arguments):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-    return subprocess.run(
-        [sys.executable, "-m", "holdfast", *arguments], capture_output=True, text=True, check=False, env=clean
-    )
+    if "--data" in arguments:
+        data = Path(arguments[arguments.index("--data") + 1])
+        clean |= databases.beside(data, databases.EMPTY)
+    command = [sys.executable, "-m", "holdfast", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean)
+
+
+def run(*arguments):
+    going = begin(*arguments)
+    out, err = going.communicate()
+    return subprocess.CompletedProcess(arguments, going.returncode, out, err)
 
 
 def push_image(repository, seed, tag, size=MIB):
@@ -158,13 +167,12 @@ def test_a_backup_that_is_killed_goes_on_and_is_whole_under_load(desk, tmp_path,
 
     thread = threading.Thread(target=load)
     thread.start()
-    arguments = [sys.executable, "-m", "holdfast", "backup", "create", str(desk.target), "--with-keys"]
     for copied in (2, 5, 9):
-        going = subprocess.Popen([*arguments, "--data", str(desk.product.data)], stderr=subprocess.DEVNULL)
+        going = begin("backup", "create", str(desk.target), "--with-keys", "--data", str(desk.product.data))
         while going.poll() is None and len(desk.objects()) < copied:
             pass
         going.send_signal(signal.SIGKILL)
-        going.wait()
+        going.communicate()
 
     made = desk.create("--with-keys")
     is_over.set()
@@ -291,12 +299,11 @@ def test_a_killed_restore_goes_on_and_does_not_serve_before(desk, tmp_path, star
         push_image(repository, seed, f"v{seed}")
     desk.create("--with-keys")
     new = tmp_path / "new"
-    arguments = [sys.executable, "-m", "holdfast", "restore", str(desk.target), "--data", str(new)]
-    going = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    going = begin("restore", str(desk.target), "--data", str(new))
     while going.poll() is None and len(list((new / "objects").rglob("*/*"))) < 4:
         pass
     going.send_signal(signal.SIGKILL)
-    going.wait()
+    going.communicate()
 
     served = run("serve", "--data", str(new), "--listen", "127.0.0.1:0")
     restored = desk.restore(new)

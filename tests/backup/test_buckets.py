@@ -19,7 +19,7 @@ from tests.callers import Registry
 from tests.postgres import Postgres
 from tests.seaweed import BUCKET
 
-pytestmark = pytest.mark.xdist_group("object stores")
+pytestmark = [pytest.mark.xdist_group("object stores"), pytest.mark.sqlite]  # PostgreSQL has its part in them
 
 
 @pytest.fixture(scope="module")

@@ -73,8 +73,9 @@ def place(tmp_path):
 
 
 def test_what_a_backup_under_way_counts_on_is_not_pruned(place):
-    quick = place.vault().begin()
     place.passed = timedelta(seconds=5)
+    quick = place.vault().begin()
+    place.passed = timedelta(seconds=10)
     under_way = place.vault().begin()
     place.put(under_way, C)
     place.put(quick, B)
