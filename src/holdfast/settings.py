@@ -114,6 +114,7 @@ class Settings:
     gc: bool
     gc_quarantine: int
     gc_surprise: int
+    scan_watch: int
     background: bool
     oidc_allow: tuple[Network, ...]
     oidc_ca_file: Path | None
@@ -340,6 +341,8 @@ CHOICES = (
            "DAYS"),
     Choice("gc_surprise", "50", _number(1, 100), "percent of all layers that may go at once without being confirmed",
            "PERCENT"),
+    Choice("scan_watch", "14", _number(0, 3650), "days after its last push or pull in which an image is scanned "
+           "continuously, where enhanced scanning is on; 0 is for ever", "DAYS"),
     Choice("background", "on", lambda text: _one_of("on", "off")(text) == "on",
            "do background work while serving; off leaves it to `holdfast worker`", "on|off"),
     Choice("public_repositories", "off", lambda text: _one_of("on", "off")(text) == "on",

@@ -35,8 +35,12 @@ def settle(on):
     """Do the work that an import leaves behind; the package versions that were told of."""
     told = []
 
+    def tell(on, _job, feed):
+        with on.database.snapshot() as tx:
+            told.extend(sorted(store.advisories.touched(tx, feed)))
+
     def handle(on, job):
-        registry.advisories.settle(on, job, lambda _, some: told.extend(some))
+        registry.advisories.settle(on, job, tell)
 
     Runner(on, HANDLERS | {"SettleAdvisories": handle}).tick()
     return told

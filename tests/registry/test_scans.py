@@ -11,6 +11,7 @@ from holdfast.aws import ecr
 from holdfast.aws.operations import Call
 from holdfast.model.callers import Caller
 from holdfast.model.errors import ImageArchived, LimitExceeded, ScanNotFound, UnsupportedImageType, Validation
+from holdfast.model.image_findings import FIRST
 from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
 from holdfast.model.scanning import Configuration, Frequency, Rule, ScanType, Status
@@ -33,12 +34,18 @@ def engine(monkeypatch):
     """A scan engine; the digests that it looked at."""
     looked_at = []
 
-    def look(_on, _job, image, _repository_id):
+    def look(_on, _job, _repository, image, asked):
         looked_at.append(image.digest)
-        return Status.COMPLETE, "The scan was completed successfully."
+        return seen(asked), None
 
-    monkeypatch.setattr(registry.scanning, "_engine", look)
+    monkeypatch.setattr(registry.image_scans, "_look", look)
     return looked_at
+
+
+def seen(asked):
+    """A scan that looked and found nothing."""
+    status = Status.COMPLETE if asked.type is ScanType.BASIC else Status.ACTIVE
+    return replace(asked, status=status, description="The scan was completed successfully.", counts={})
 
 
 def work_off(on):
@@ -54,7 +61,7 @@ def limited(on, **limits):
 def scan_of(on, at, document):
     """The status of an image's scan, or None."""
     try:
-        return registry.scanning.get(on, at, ImageId(document.digest))[1].status
+        return registry.scanning.report(on, at, ImageId(document.digest), FIRST, 100).scan.status
     except ScanNotFound:
         return None
 
@@ -161,7 +168,7 @@ def test_a_scan_that_could_not_look_at_the_image_fails_and_says_why(on, clock, s
 
     work_off(on)
 
-    _, scan, _ = registry.scanning.get(on, scanned, ImageId(tag="v1"))
+    scan = registry.scanning.report(on, scanned, ImageId(tag="v1"), FIRST, 100).scan
     assert (scan.status, scan.completed_at, scan.has_findings) == (Status.FAILED, clock(), False)
     assert scan.description == (
         "The image was not scanned: The configuration tells of 0 layers, and the manifest of 1."
@@ -184,14 +191,14 @@ def test_an_engine_completes_a_scan(on, scanned, engine):
 
     work_off(on)
 
-    _, scan, _ = registry.scanning.get(on, scanned, ImageId(image.digest))
+    scan = registry.scanning.report(on, scanned, ImageId(image.digest), FIRST, 100).scan
     assert (scan.status, scan.description) == ("COMPLETE", "The scan was completed successfully.")
     assert scan.has_findings
     assert [event["scan-status"] for event in told(on, "ECR Image Scan")] == ["COMPLETE"]
 
 
 def test_enhanced_scans_stay_active(on, engine):
-    configure(on, "CONTINUOUS_SCAN", scan_type="ENHANCED")
+    configure(on, "SCAN_ON_PUSH", scan_type="ENHANCED")
     image = push(on, AT, "a", "v1")
 
     work_off(on)
@@ -213,7 +220,7 @@ def test_a_scan_that_looked_at_an_image_shows_what_it_found(on, clock, engine, s
     [detail] = ecr.images.describe_images(call, at)["imageDetails"]
 
     text = {"status": status, "description": "The scan was completed successfully."}
-    summary = {"imageScanCompletedAt": clock(), "findingSeverityCounts": {}}
+    summary = {"imageScanCompletedAt": clock(), "vulnerabilitySourceUpdatedAt": None, "findingSeverityCounts": {}}
     assert findings == {
         "registryId": HOME.account_id,
         **at,
@@ -226,17 +233,17 @@ def test_a_scan_that_looked_at_an_image_shows_what_it_found(on, clock, engine, s
 
 def test_a_scan_is_in_progress_while_the_engine_looks(on, scanned, monkeypatch):
     image = push(on, scanned, "a")
-    seen = []
+    during = []
 
-    def look(on, *_):
-        seen.append(scan_of(on, scanned, image))
-        return Status.COMPLETE, ""
+    def look(on, _job, _repository, _image, asked):
+        during.append(scan_of(on, scanned, image))
+        return seen(asked), None
 
-    monkeypatch.setattr(registry.scanning, "_engine", look)
+    monkeypatch.setattr(registry.image_scans, "_look", look)
 
     work_off(on)
 
-    assert seen == ["IN_PROGRESS"]
+    assert during == ["IN_PROGRESS"]
 
 
 def test_a_scan_of_an_image_that_was_deleted_comes_to_nothing(on, scanned, engine):
@@ -253,11 +260,11 @@ def test_a_scan_of_an_image_that_was_deleted_comes_to_nothing(on, scanned, engin
 def test_an_image_that_is_deleted_while_it_is_scanned_is_not_told(on, scanned, monkeypatch):
     image = push(on, scanned, "a", "v1")
 
-    def look(on, *_):
+    def look(on, _job, _repository, _image, asked):
         registry.images.delete(on, scanned, [ImageId(image.digest)])
-        return Status.COMPLETE, ""
+        return seen(asked), None
 
-    monkeypatch.setattr(registry.scanning, "_engine", look)
+    monkeypatch.setattr(registry.image_scans, "_look", look)
 
     work_off(on)
 

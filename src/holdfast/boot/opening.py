@@ -71,6 +71,7 @@ def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry
         collects_garbage=settings.gc,
         quarantine=timedelta(days=settings.gc_quarantine),
         surprising_share=settings.gc_surprise / 100,
+        scan_watch=timedelta(days=settings.scan_watch),
     )
     limits = registry.quotas.with_quotas(limits, settings.quotas)
     data = settings.data.absolute()

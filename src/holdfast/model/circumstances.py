@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Facts: TypeAlias = Mapping[str, str | tuple[str, ...]]  # condition keys, in lower case, and their values
 NOTHING: Facts = {}
+IMAGE_DIGEST_KEY = "ecr:imagedigest"  # likewise: the digest that is pulled
 IMAGE_TAG_KEY = "ecr:imagetag"  # a condition key of ours: the tag that is pushed, pulled or deleted
 
 

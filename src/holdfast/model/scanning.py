@@ -10,15 +10,18 @@ import msgspec
 
 from holdfast.model import globs
 from holdfast.model.errors import InvalidParameter
-from holdfast.model.events import Event
+from holdfast.model.events import SOURCE, Event
+from holdfast.model.image_findings import is_of_system
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Sequence
+    from datetime import datetime, timedelta
 
+    from holdfast.model.image_findings import Counts
     from holdfast.model.images import Image
     from holdfast.model.names import RepositoryRef
 
+INSPECTOR = "aws.inspector2"  # the source of events of enhanced scans
 SETTING = "scanning"  # under which a registry's configuration is kept
 CONFIG_TYPES = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
 
@@ -122,6 +125,8 @@ class Status(StrEnum):
     FAILED = "FAILED"
     ACTIVE = "ACTIVE"  # scanned, and scanned again by itself
     UNSUPPORTED_IMAGE = "UNSUPPORTED_IMAGE"
+    SCAN_ELIGIBILITY_EXPIRED = "SCAN_ELIGIBILITY_EXPIRED"
+    FINDINGS_UNAVAILABLE = "FINDINGS_UNAVAILABLE"  # no advisories are there to find anything by
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     IMAGE_ARCHIVED = "IMAGE_ARCHIVED"
 
@@ -130,11 +135,14 @@ DESCRIPTIONS = {
     Status.PENDING: "The scan is waiting to be started.",
     Status.IN_PROGRESS: "The scan is in progress.",
     Status.COMPLETE: "The scan was completed successfully.",
-    Status.ACTIVE: "The image is scanned continuously.",
+    Status.ACTIVE: "The image is scanned continuously: its findings are those of the advisories of this moment.",
+    Status.SCAN_ELIGIBILITY_EXPIRED: "The image is no longer scanned: it was neither pushed nor pulled for too long.",
+    Status.FINDINGS_UNAVAILABLE: "The packages of the image are not known: its inventory has to be taken again.",
     Status.UNSUPPORTED_IMAGE: "The image was not scanned: it is of a type that cannot be scanned.",
     Status.LIMIT_EXCEEDED: "The image was not scanned: the registry's quota of scans in 24 hours is exhausted.",
     Status.IMAGE_ARCHIVED: "The image was not scanned: it is archived.",
 }
+UNDER_WAY = frozenset({Status.PENDING, Status.IN_PROGRESS})
 NEVER_BEGUN = frozenset({Status.UNSUPPORTED_IMAGE, Status.LIMIT_EXCEEDED, Status.IMAGE_ARCHIVED})
 
 
@@ -146,6 +154,11 @@ class Scan:
     description: str
     requested_at: datetime
     completed_at: datetime | None = None
+    type: ScanType = ScanType.BASIC
+    is_live: bool = False  # what it found is read from the advisories of this moment
+    counts: Counts | None = None  # None: it did not look, or they are to be counted
+    ecosystems: tuple[str, ...] | None = None  # of the packages that it looked up, or would have
+    source_updated_at: datetime | None = None
 
     @property
     def has_findings(self) -> bool:
@@ -155,7 +168,25 @@ class Scan:
     @property
     def was_begun(self) -> bool:
         """Whether it counts as a scan of the image."""
-        return self.status not in NEVER_BEGUN
+        lacked_advisories = self.status is Status.FAILED and self.ecosystems is not None
+        return self.status not in NEVER_BEGUN and not lacked_advisories
+
+
+def is_watched(image: Image, now: datetime, watch: timedelta) -> bool:
+    """Whether an image was pushed or pulled lately enough to be scanned continuously; a watch of 0 has no end."""
+    last = max(image.pushed_at, image.pulled_at or image.pushed_at)
+    return not watch or last > now - watch
+
+
+def is_blind(ecosystems: Collection[str], missing: Collection[str]) -> bool:
+    """Whether too much of an image cannot be judged for want of advisories: its system, or all of it."""
+    return any(is_of_system(one) for one in missing) or (bool(missing) and set(missing) == set(ecosystems))
+
+
+def lacking(missing: Collection[str]) -> str:
+    """What cannot be judged, and what to do."""
+    named = ", ".join(sorted(missing)[:10])
+    return f"No advisories for {named} are loaded, so what is wrong there is not known; see `holdfast advisories`"
 
 
 def is_scannable(image: Image) -> bool:
@@ -163,18 +194,23 @@ def is_scannable(image: Image) -> bool:
     return image.config_media_type in CONFIG_TYPES
 
 
-def scanned(at: RepositoryRef, image: Image, status: Status) -> Event:
+def scanned(at: RepositoryRef, image: Image, scan: Scan) -> Event:
     """The event of a scan that ended, of an image with its tags."""
+    counts = {severity.value: number for severity, number in (scan.counts or {}).items()}
+    is_inspectors = scan.type is ScanType.ENHANCED and scan.has_findings
+    if is_inspectors:
+        counts["TOTAL"] = sum(counts.values())
     return Event(
-        "ECR Image Scan",
+        "Inspector2 Scan" if is_inspectors else "ECR Image Scan",
         {
-            "scan-status": status.value,
-            "repository-name": at.name,
-            "finding-severity-counts": {},
+            "scan-status": "INITIAL_SCAN_COMPLETE" if is_inspectors else scan.status.value,
+            "repository-name": at.arn if is_inspectors else at.name,
+            "finding-severity-counts": counts,
             "image-digest": image.digest,
             "image-tags": list(image.tags),
         },
         (at.arn,),
+        INSPECTOR if is_inspectors else SOURCE,
     )
 
 

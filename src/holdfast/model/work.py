@@ -132,6 +132,13 @@ class ScanImage(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class ScanRepository(Work):
+    """Scan the images that were in a repository before it was to be scanned as it is now."""
+
+    repository_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class TakeInventory(Work):
     """Find out which packages an image holds."""
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from holdfast import registry
 from holdfast.model.callers import ANONYMOUS
-from holdfast.model.circumstances import IMAGE_TAG_KEY, NOTHING
+from holdfast.model.circumstances import IMAGE_DIGEST_KEY, IMAGE_TAG_KEY, NOTHING
 from holdfast.model.errors import AccessDenied, Refusal, TokenExpired, Unauthenticated
 from holdfast.model.names import RepositoryRef, registry_of_host
 from holdfast.model.profiles import Profile
@@ -122,8 +122,9 @@ class Door:
         assert row.needs is not None
         if self._on.throttle is not None:
             self._on.throttle.take(call.caller.account_id, call.registry.region, row.needs.removeprefix("ecr:"))
-        is_tag = row.path.endswith("/manifests/{reference}") and ":" not in call.reference
-        facts = {IMAGE_TAG_KEY: call.reference} if is_tag else NOTHING
+        facts = NOTHING
+        if row.path.endswith("/manifests/{reference}"):
+            facts = {IMAGE_DIGEST_KEY if ":" in call.reference else IMAGE_TAG_KEY: call.reference}
         if row.or_needs is not None and call.may(row.or_needs):
             return
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast import registry
 from holdfast.http import ReadBody, Response
 from holdfast.model import digests, instants, manifests
-from holdfast.model.circumstances import IMAGE_TAG_KEY
+from holdfast.model.circumstances import IMAGE_DIGEST_KEY, IMAGE_TAG_KEY
 from holdfast.model.errors import (
     ImageDigestDoesNotMatch,
     ImageNotFound,
@@ -62,7 +62,9 @@ def _named_then(call: Call) -> str:
         registry.repositories.require(call.on, call.at)
         raise ImageNotFound(call.at, None, call.reference)
     call.require("ecr:BatchGetImage", {IMAGE_TAG_KEY: tag})
-    return registry.undelete.digest_at(call.on, call.at, tag, instant)
+    digest = registry.undelete.digest_at(call.on, call.at, tag, instant)
+    call.require("ecr:BatchGetImage", {IMAGE_DIGEST_KEY: digest})  # what is wrong with that one may be asked
+    return digest
 
 
 def matches(header: str, etag: str) -> bool:

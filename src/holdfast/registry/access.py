@@ -21,6 +21,7 @@ from holdfast.model.circumstances import NOTHING, surroundings
 from holdfast.model.errors import AccessDenied
 from holdfast.model.iam import Decision, Policies, Principal
 from holdfast.model.names import Arn, Registry
+from holdfast.registry import gates
 from holdfast.registry.parties import EVERYTHING, Context, Parties, Resource
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Access:
         memory = self._fresh(on, caller, _owner(resource))
         remembered = memory.decisions.get((caller, action, resource))
         if remembered is not None:
+            facts = gates.with_findings(on, action, resource, facts, remembered.keys)
             values = tuple([_value(key, request, facts) for key in remembered.keys]) if remembered.keys else ()
             decision = remembered.by_values.get(values)
             if decision is not None:
@@ -120,8 +122,9 @@ class Access:
                 known, place = self._known(on, memory, caller), self._place(on, memory, resource)
                 return replace(decision, request=_asked(on, caller, known, action, place, request, facts))
         known, place = self._known(on, memory, caller), self._place(on, memory, resource)
-        decision = _evaluate(on, caller, known, action, place, request, facts)
         keys = (known.keys if known else frozenset()) | place.keys
+        facts = gates.with_findings(on, action, resource, facts, keys)
+        decision = _evaluate(on, caller, known, action, place, request, facts)
         if known is not None and not keys & NEVER_THE_SAME:
             changing = tuple(sorted(key for key in keys if key not in known.context and key not in place.context))
             values = tuple([_value(key, request, facts) for key in changing])

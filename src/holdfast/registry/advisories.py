@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 WEIGHT_AT_ONCE = 4000  # of what one transaction writes: a fact is 1, a range 1, an advisory 10
 ROWS_AT_ONCE = 1000
-TOUCHED_AT_ONCE = 500  # package versions
 
 
 class BadAdvisories(Invalid):
@@ -260,23 +259,17 @@ def status(on: Backends) -> list[tuple[Feed, int]]:
         return [(feed, store.feeds.count(tx, feed)) for feed in store.feeds.every(tx)]
 
 
-def settle(on: Backends, job: Job, tell: Callable[[Transaction, Sequence[int]], None] | None = None) -> None:
-    """Tell of which package versions the feeds say something new since the last time, and remove what counts no more.
+def settle(on: Backends, job: Job, tell: Callable[[Backends, Job, Feed], None]) -> None:
+    """Let each feed tell what it says that it did not say the last time, and remove what counts no more.
 
-    They are told in portions, each in a transaction, and at least once.
+    It is told at least once.
     """
     while True:
         with on.database.snapshot() as snapshot:
             feed = store.feeds.unsettled(snapshot)
-            touched = sorted(store.advisories.touched(snapshot, feed)) if feed else []
         if feed is None:
             break
-        for start in range(0, len(touched), TOUCHED_AT_ONCE):
-            with on.database.transaction() as tx:
-                job.step(tx, {"feed": feed.name, "told": start, "of": len(touched)})
-                if tell is not None:
-                    tell(tx, touched[start : start + TOUCHED_AT_ONCE])
-            job.rest()
+        tell(on, job, feed)
         with on.database.transaction() as tx:
             job.step(tx)
             store.feeds.settle(tx, feed)

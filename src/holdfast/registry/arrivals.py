@@ -5,11 +5,13 @@ Every function runs in the transaction of the change.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model.events import image_action
 from holdfast.model.images import ACTIVATING
+from holdfast.model.scanning import DESCRIPTIONS, UNDER_WAY, Status
 from holdfast.model.work import ActivateImage, FollowSubject, ReplicateImage, ScanImage
 from holdfast.registry import events, replication, scanning, signing
 
@@ -70,7 +72,11 @@ def _go_on(on: Backends, tx: Transaction, image: Image) -> None:
     if image.status == ACTIVATING:
         store.work.add(tx, ActivateImage(image.id), now)
     scan = store.scans.find(tx, image.id)
-    if scan is not None and scan.status in scanning.UNDER_WAY:
+    if scan is not None and scan.is_live and scan.has_findings:  # its packages were forgotten
+        status = Status.PENDING
+        scan = replace(scan, status=status, description=DESCRIPTIONS[status], completed_at=None)
+        store.scans.change(tx, image.id, scan)
+    if scan is not None and scan.status in UNDER_WAY:
         store.work.add(tx, ScanImage(image.id), now)
     for one in store.replications.of_image(tx, image.id):
         if one.status == "IN_PROGRESS":

@@ -1,4 +1,4 @@
-"""Tell which repositories are scanned otherwise since a registry's scanning configuration was changed.
+"""Tell which repositories are scanned otherwise since a registry's scanning configuration was changed, and scan them.
 
     BEFORE   what was told last, from the first change on until nothing is left to tell
     AFTER    what is being told now; a change meanwhile waits, and is told next
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from holdfast import store
 from holdfast.model import scanning
 from holdfast.model.names import Registry
-from holdfast.model.scanning import SETTING, ScanType
-from holdfast.model.work import TellScanFrequencies
+from holdfast.model.scanning import SETTING, Frequency, ScanType
+from holdfast.model.work import ScanRepository, TellScanFrequencies
 from holdfast.registry import events
 
 if TYPE_CHECKING:
@@ -73,16 +73,20 @@ def _tell_page(
     """Tell of the repositories that follow one; the last of them, if there may be more."""
     with on.database.snapshot() as tx:
         page = store.repositories.page(tx, registry, name, AT_ONCE)
-    changes = []
+    changes, begun = [], list[int]()
     for repository in page:
         was, is_ = (
             scanning.effective(set_, repository.name, repository.scan_on_push).frequency for set_ in (before, after)
         )
         if was is not is_:
             changes.append((repository.ref, was, is_))
+            if is_ is not Frequency.MANUAL:
+                begun.append(repository.id)
     if page:
         with on.database.transaction() as tx:
             job.step(tx, {"after": page[-1].name})
+            for repository_id in begun:
+                store.work.add(tx, ScanRepository(repository_id), on.clock())
             if changes:
                 events.tell(on, tx, registry, scanning.frequencies_changed(changes))
     return page[-1].name if len(page) == AT_ONCE else None

@@ -1,7 +1,8 @@
-"""Say which images are scanned, ask for scans, and do them."""
+"""Say which images are scanned, ask for scans, and tell how they stand and what they found."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -13,25 +14,24 @@ from holdfast.model.errors import (
     UnsupportedImageType,
     Validation,
 )
+from holdfast.model.image_findings import counted, page, unpack
 from holdfast.model.images import ACTIVE
-from holdfast.model.inventory import State
-from holdfast.model.scanning import DESCRIPTIONS, SETTING, Scan, ScanType, Status
+from holdfast.model.scanning import DESCRIPTIONS, SETTING, Frequency, Scan, ScanType, Status
 from holdfast.model.work import ScanImage
-from holdfast.registry import events, inventories, purging, scan_frequencies
+from holdfast.registry import image_findings, scan_frequencies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
+    from holdfast.model.image_findings import ImageFinding, Place
     from holdfast.model.images import Image, ImageId
     from holdfast.model.names import Registry, RepositoryRef
+    from holdfast.model.packages import OperatingSystem
     from holdfast.model.repositories import Repository
     from holdfast.model.scanning import Configuration, Effective
     from holdfast.registry.backends import Backends
-    from holdfast.registry.work import Job
     from holdfast.store import Transaction
-
-NO_ADVISORIES = "The image was not scanned: its packages are known, but this version of Holdfast judges none"
 
 
 def configuration(on: Backends, registry: Registry) -> Configuration:
@@ -61,7 +61,7 @@ def of_repositories(
             if repository is None:
                 missing.append(at)
             else:
-                found.append((repository, _effective(tx, repository)))
+                found.append((repository, effective(tx, repository)))
     return found, missing
 
 
@@ -79,7 +79,8 @@ def start(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, Scan]:
                 "Starting a scan is not supported when enhanced scanning is enabled for the registry: "
                 "images are scanned as its scanning configuration says"
             )
-        if _is_recent(store.scans.find(tx, image.id), now, on.limits.scan_interval):
+        before = store.scans.find(tx, image.id)
+        if before is not None and before.type is ScanType.BASIC and _is_recent(before, now, on.limits.scan_interval):
             raise LimitExceeded("The scan quota per image has been exceeded. Wait and try again.")
         if _is_full(on, tx, repository, now):
             raise LimitExceeded(
@@ -88,25 +89,104 @@ def start(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, Scan]:
         return image, _request(tx, repository, image, now)
 
 
-def get(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, Scan, ScanType]:
-    """The latest scan of an image, or `ScanNotFound`, and how its registry's images are scanned."""
+LOOKED_AT = 50  # packages, for what they are built for
+ANY_ARCHITECTURE = frozenset({"", "all", "noarch"})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How the latest scan of an image stands, and a page of what it found."""
+
+    image: Image
+    scan: Scan
+    findings: Sequence[ImageFinding] = ()
+    has_more: bool = False
+    os: OperatingSystem | None = None
+    architecture: str | None = None  # as its packages tell
+
+    @property
+    def platform(self) -> str | None:
+        """Its operating system as Inspector writes it, such as DEBIAN_12."""
+        return f"{self.os.id}_{self.os.version}".upper().rstrip("_") if self.os else None
+
+
+def report(on: Backends, at: RepositoryRef, id_: ImageId, after: Place, limit: int) -> Report:
+    """The latest scan of an image with up to `limit` findings that follow a place; or `ScanNotFound`."""
     with on.database.snapshot() as tx:
-        repository, image = _get(tx, at, id_)
-        scan_ = store.scans.find(tx, image.id)
-        if scan_ is None:
+        _, image = _get(tx, at, id_)
+        kept = store.scans.find(tx, image.id)
+        if kept is None:
             raise ScanNotFound(at, id_.digest, id_.tag)
-        return image, scan_, _configured(tx, repository).type
+        [image] = store.tags.of_images(tx, [image])
+        packages = store.image_findings.packages(tx, image.id) if kept.is_live else {}
+        covered = store.image_findings.covered(tx, kept.ecosystems or ())
+        scan = _now(on, image, kept, covered, has_packages=bool(packages))
+        if not scan.has_findings:
+            return Report(image, scan)
+        described = _described(tx, image) if scan.type is ScanType.ENHANCED else (None, None)
+        if not scan.is_live:
+            packed = store.image_findings.kept(tx, image.id)
+            found, more = page(unpack(packed) if packed else (), after, limit)
+            return Report(image, scan, found, more, *described)
+        bare = image_findings.of_image(tx, packages, scan.type)
+        some, more = page(bare, after, limit)
+        counts = counted(one.severity for one in bare)
+        scan = replace(scan, counts=counts, source_updated_at=image_findings.updated_at(tx))
+        return Report(image, scan, image_findings.whole(tx, image.id, some), more, *described)
 
 
-def of_images(on: Backends, images: Iterable[Image]) -> dict[int, Scan]:
-    """The latest scan of each image that was ever scanned, by the image's row."""
+def _described(tx: Transaction, image: Image) -> tuple[OperatingSystem | None, str | None]:
+    """The system of an image, and the architecture of its packages."""
+    inventory = store.inventories.find(tx, image.id)
+    some = store.inventories.page(tx, image.id, store.inventories.FIRST, LOOKED_AT)
+    known = (one.installed.package.architecture for one in some)
+    return inventory.os if inventory else None, next((one for one in known if one not in ANY_ARCHITECTURE), None)
+
+
+def of_images(on: Backends, images: Sequence[Image]) -> dict[int, Scan]:
+    """The latest scan of each image that was ever scanned, by the image's row, with how much it found.
+
+    Of one that is live that is the sum over its sets of packages: a vulnerability that is in two of them counts twice.
+    """
     with on.database.snapshot() as tx:
-        return store.scans.of_images(tx, [image.id for image in images])
+        scans = store.scans.of_images(tx, [image.id for image in images])
+        live = [image_id for image_id, scan in scans.items() if scan.is_live]
+        if not live:
+            return scans
+        covered = store.image_findings.covered(tx, (one for row in live for one in scans[row].ecosystems or ()))
+        sums, updated_at = store.image_findings.counts_of_images(tx, live), image_findings.updated_at(tx)
+        for image in images:
+            if image.id in live:
+                scan = _now(on, image, scans[image.id], covered, has_packages=image.id in sums)
+                counts = sums.get(image.id, {})
+                if counts is None:  # its inventory was taken again
+                    packages = store.image_findings.packages(tx, image.id)
+                    counts = counted(one.severity for one in image_findings.of_image(tx, packages, scan.type))
+                scans[image.id] = replace(scan, counts=counts, source_updated_at=updated_at)
+    return scans
+
+
+def _now(on: Backends, image: Image, kept: Scan, covered: set[str], *, has_packages: bool) -> Scan:
+    """How a scan stands at this moment, which for one that is live nobody has to write down."""
+    if not kept.is_live or not kept.has_findings:
+        return kept
+    missing = set(kept.ecosystems or ()) - covered
+    if image.status != ACTIVE:
+        status = Status.IMAGE_ARCHIVED
+    elif not scanning.is_watched(image, on.clock(), on.limits.scan_watch):
+        status = Status.SCAN_ELIGIBILITY_EXPIRED
+    elif not has_packages:
+        status = Status.FINDINGS_UNAVAILABLE
+    elif scanning.is_blind(kept.ecosystems or (), missing):
+        return replace(kept, status=Status.FINDINGS_UNAVAILABLE, description=f"{scanning.lacking(missing)}.")
+    else:
+        return replace(kept, description=f"{kept.description} {scanning.lacking(missing)}.") if missing else kept
+    return replace(kept, status=status, description=DESCRIPTIONS[status])
 
 
 def pushed(on: Backends, tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:
     """Ask for a scan of an image that was pushed, or came back from the archive, where that is wanted."""
-    wanted = _effective(tx, repository).is_on_push
+    wanted = effective(tx, repository).is_on_push
     # A new image was never scanned, and need not be asked for its scan.
     before = store.scans.find(tx, image.id) if image.archived_at is not None else None
     if before is not None:
@@ -123,56 +203,22 @@ def pushed(on: Backends, tx: Transaction, repository: Repository, image: Image, 
         _request(tx, repository, image, now)
 
 
-UNDER_WAY = {Status.PENDING, Status.IN_PROGRESS}
-
-
-def scan(on: Backends, job: Job) -> datetime | None:
-    """Scan an image, or say that it was not scanned: nobody may take one for clean that nothing looked at."""
-    image_id = job.item.payload["image_id"]
-    with on.database.transaction(durable=False) as tx:
-        job.step(tx)
-        found = store.images.find_by_id(tx, image_id)
-        if found is None:
-            return purging.look_again(on, tx, image_id)
-        image = found[0]
-        asked = store.scans.find(tx, image_id)
-        if asked is None or asked.completed_at is not None or asked.status not in UNDER_WAY:
-            return None  # it was done, and its process died before it could say so
-        is_wanted = image.status == ACTIVE
-        status = Status.IN_PROGRESS if is_wanted else Status.IMAGE_ARCHIVED
-        if not store.scans.change(tx, image_id, status, DESCRIPTIONS[status], None):
-            return None
-    if not is_wanted:
-        return None
-    outcome = _engine(on, job, image, found[1])
-    with on.database.transaction() as tx:
-        job.step(tx)
-        found = store.images.find_by_id(tx, image_id)
-        if found is not None:
-            image, repository_id = found
-            _end(on, tx, store.repositories.get_by_id(tx, repository_id), image, outcome)
-            return None
-        return purging.look_again(on, tx, image_id)
-
-
-def _engine(on: Backends, job: Job, image: Image, repository_id: int) -> tuple[Status, str]:
-    """How a scan ended, and what is to be said of it."""
-    with on.database.snapshot() as tx:
-        repository = store.repositories.get_by_id(tx, repository_id)
-    taken = inventories.take(on, repository, image, inventories.watching(on, job))
-    if taken.state is State.COMPLETE:
-        return Status.FAILED, NO_ADVISORIES
-    status = Status.UNSUPPORTED_IMAGE if taken.state is State.UNSUPPORTED else Status.FAILED
-    return status, f"The image was not scanned: {taken.reason}"
-
-
-def _end(on: Backends, tx: Transaction, repository: Repository, image: Image, outcome: tuple[Status, str]) -> None:
-    status, text = outcome
-    if status is Status.COMPLETE and _configured(tx, repository).type is ScanType.ENHANCED:
-        status = Status.ACTIVE
-    if store.scans.change(tx, image.id, status, text, on.clock()):
-        [image] = store.tags.of_images(tx, [image])
-        events.tell(on, tx, repository.registry, scanning.scanned(repository.ref, image, status))
+def catch_up(on: Backends, tx: Transaction, repository: Repository, images: Sequence[Image], now: datetime) -> None:
+    """Ask for scans of images that were not scanned as their registry is set now, and that anybody still uses."""
+    set_, wanted = _configured(tx, repository), effective(tx, repository)
+    is_live = wanted.frequency is Frequency.CONTINUOUS_SCAN
+    if set_.type is not ScanType.ENHANCED or not wanted.is_on_push:
+        return
+    scans = store.scans.of_images(tx, [image.id for image in images])
+    for image in images:
+        before = scans.get(image.id)
+        is_done = before is not None and before.was_begun and (before.type, before.is_live) == (set_.type, is_live)
+        if is_done or not scanning.is_scannable(image) or not scanning.is_watched(image, now, on.limits.scan_watch):
+            continue
+        if _is_full(on, tx, repository, now):
+            _skip(tx, repository, image, Status.LIMIT_EXCEEDED, now)
+        else:
+            _request(tx, repository, image, now)
 
 
 def _get(tx: Transaction, at: RepositoryRef, id_: ImageId) -> tuple[Repository, Image]:
@@ -180,7 +226,8 @@ def _get(tx: Transaction, at: RepositoryRef, id_: ImageId) -> tuple[Repository, 
     return repository, store.images.get(tx, repository, id_)
 
 
-def _effective(tx: Transaction, repository: Repository) -> Effective:
+def effective(tx: Transaction, repository: Repository) -> Effective:
+    """What is done with a repository."""
     return scanning.effective(_configured(tx, repository), repository.name, repository.scan_on_push)
 
 
@@ -197,7 +244,10 @@ def _is_full(on: Backends, tx: Transaction, repository: Repository, now: datetim
 
 
 def _request(tx: Transaction, repository: Repository, image: Image, now: datetime) -> Scan:
-    scan_ = Scan(Status.PENDING, DESCRIPTIONS[Status.PENDING], now)
+    set_ = _configured(tx, repository)
+    frequency = scanning.effective(set_, repository.name, repository.scan_on_push).frequency
+    is_live = frequency is Frequency.CONTINUOUS_SCAN
+    scan_ = Scan(Status.PENDING, DESCRIPTIONS[Status.PENDING], now, type=set_.type, is_live=is_live)
     store.scans.put(tx, repository.registry_id, image.id, scan_)
     store.counters.count_scan(tx, repository.registry_id, now)
     store.work.add(tx, ScanImage(image.id), now)

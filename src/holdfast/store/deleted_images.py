@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import LargeBinary, bindparam, delete, insert, select
 
 from holdfast.model.deleted import DeletedImage
 from holdfast.store import images, tag_history
@@ -13,6 +14,7 @@ from holdfast.store.tables import (
     Instant,
     deleted_images,
     deleted_references,
+    image_findings,
     image_replications,
     image_scans,
     image_signings,
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
 # Both tables have these columns, by the same names.
 _SHARED = [column.name for column in deleted_images.c if column.name in manifests.c]
 _REFERENCE = ["digest", "repository_id", "is_manifest", "media_type"]
-_FACTS = (image_scans, image_replications, image_signings)
+_FACTS = (image_scans, image_findings, image_replications, image_signings)
+# Columns that scans did not have when some of the facts were written, and what stands for them.
+_LATER = {"scan_type": "BASIC", "is_live": False, "counts": None, "ecosystems": None, "source_updated_at": None}
 
 _it = deleted_images.c.id == bindparam("which")
 _here = deleted_images.c.repository_id == bindparam("repository_id")
@@ -206,14 +210,25 @@ def _value(row: Row) -> DeletedImage:
 
 def _packed(table: Table, row: Row) -> Row:
     """A row as JSON can keep it."""
-    return {name: microseconds(value) if _is_instant(table, name) and value is not None else value
-            for name, value in row.items()}  # fmt: skip
+    return {name: _as_text(table, name, value) for name, value in row.items()}
+
+
+def _as_text(table: Table, name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(table.c[name].type, Instant):
+        return microseconds(value)
+    return base64.b85encode(value).decode() if isinstance(table.c[name].type, LargeBinary) else value
 
 
 def _unpacked(table: Table, packed: Row) -> Row:
-    return {name: instant(value) if _is_instant(table, name) and value is not None else value
-            for name, value in packed.items()}  # fmt: skip
+    row = {name: _from_text(table, name, value) for name, value in packed.items()}
+    return {**_LATER, **row} if table is image_scans else row
 
 
-def _is_instant(table: Table, name: str) -> bool:
-    return isinstance(table.c[name].type, Instant)
+def _from_text(table: Table, name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(table.c[name].type, Instant):
+        return instant(value)
+    return base64.b85decode(value) if isinstance(table.c[name].type, LargeBinary) else value

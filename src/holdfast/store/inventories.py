@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, exists, select
 from holdfast.model.inventory import Installed, State
 from holdfast.model.packages import OperatingSystem, Package, osv
 from holdfast.store import package_versions
-from holdfast.store.statements import Statement, insertion, upsert
+from holdfast.store.statements import Statement, insertion, replacement
 from holdfast.store.tables import (
     blobs,
     image_inventories,
@@ -25,8 +25,6 @@ from holdfast.store.tables import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
-    from sqlalchemy import Table
 
     from holdfast.model.inventory import Taken
     from holdfast.model.repositories import Repository
@@ -74,18 +72,8 @@ Place = tuple[int, int]  # of a package in an image: its layer, and its position
 FIRST: Place = (-1, -1)
 
 
-def _putting(table: Table) -> Statement:
-    """Insert a row in place of the one of the same key."""
-    clause = upsert(table)
-    changed = {column.name: clause.excluded[column.name] for column in table.c if not column.primary_key}
-    return Statement(
-        clause.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed),
-        [column.name for column in table.c],
-    )
-
-
-_PUT_LAYER = _putting(layer_inventories)
-_PUT_IMAGE = _putting(image_inventories)
+_PUT_LAYER = replacement(layer_inventories)
+_PUT_IMAGE = replacement(image_inventories)
 
 
 # ---- Layers

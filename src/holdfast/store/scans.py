@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, select, update
 
-from holdfast.model.scanning import Scan, Status
+from holdfast.model.scanning import Scan, ScanType, Status
+from holdfast.model.severities import Severity
+from holdfast.store import image_findings
 from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import image_scans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from holdfast.store.database import Transaction
     from holdfast.store.statements import Row
@@ -22,10 +23,11 @@ _FIND = Statement(select(image_scans).where(_it))
 _OF_MANY = Statement(select(image_scans).where(image_scans.c.manifest_id.in_(bindparam("ids", expanding=True))))
 _INSERT = insertion(image_scans)
 _DELETE = Statement(delete(image_scans).where(_it))
+_VALUES = ["status", "description", "completed_at", "scan_type", "is_live", "counts", "ecosystems", "source_updated_at"]
 _CHANGE = Statement(
     update(image_scans)
     .where(_it)
-    .values(status=bindparam("to"), description=bindparam("text"), completed_at=bindparam("ended"))
+    .values({name: bindparam(f"to_{name}", type_=image_scans.c[name].type) for name in _VALUES})
 )
 
 
@@ -42,28 +44,48 @@ def of_images(tx: Transaction, image_ids: Iterable[int]) -> dict[int, Scan]:
 
 
 def put(tx: Transaction, registry_id: int, image_id: int, scan: Scan) -> None:
-    """Keep a scan in place of the one before."""
+    """Keep a scan in place of the one before, and of what that one found."""
     forget(tx, image_id)
     tx.run(
-        _INSERT,
-        manifest_id=image_id,
-        registry_id=registry_id,
-        status=scan.status.value,
-        description=scan.description,
-        requested_at=scan.requested_at,
-        completed_at=scan.completed_at,
-    )
+        _INSERT, manifest_id=image_id, registry_id=registry_id, requested_at=scan.requested_at,
+        **_values(scan),
+    )  # fmt: skip
 
 
-def change(tx: Transaction, image_id: int, status: Status, description: str, completed_at: datetime | None) -> bool:
+def change(tx: Transaction, image_id: int, scan: Scan) -> bool:
     """Say how a scan stands now; False if it went with its image."""
-    return tx.run(_CHANGE, which=image_id, to=status.value, text=description, ended=completed_at) == 1
+    return tx.run(_CHANGE, which=image_id, **{f"to_{name}": value for name, value in _values(scan).items()}) == 1
 
 
 def forget(tx: Transaction, image_id: int) -> None:
-    """Forget the scan of an image."""
+    """Forget the scan of an image, and what it found."""
+    image_findings.forget(tx, image_id)
     tx.run(_DELETE, which=image_id)
 
 
+def _values(scan: Scan) -> Row:
+    return {
+        "status": scan.status.value,
+        "description": scan.description,
+        "completed_at": scan.completed_at,
+        "scan_type": scan.type.value,
+        "is_live": scan.is_live,
+        "counts": None if scan.counts is None else dict(scan.counts),
+        "ecosystems": None if scan.ecosystems is None else list(scan.ecosystems),
+        "source_updated_at": scan.source_updated_at,
+    }
+
+
 def _scan(row: Row) -> Scan:
-    return Scan(Status(row["status"]), row["description"], row["requested_at"], row["completed_at"])
+    counts, ecosystems = row["counts"], row["ecosystems"]
+    return Scan(
+        Status(row["status"]),
+        row["description"],
+        row["requested_at"],
+        row["completed_at"],
+        ScanType(row["scan_type"]),
+        row["is_live"],
+        None if counts is None else {Severity(severity): number for severity, number in counts.items()},
+        None if ecosystems is None else tuple(ecosystems),
+        row["source_updated_at"],
+    )

@@ -132,6 +132,16 @@ def upsert(table: Table) -> Insert:
     return Insert(table)
 
 
+def replacement(table: Table) -> Statement:
+    """Insert a row, in place of the one of the same key."""
+    clause = upsert(table)
+    changed = {column.name: clause.excluded[column.name] for column in table.c if not column.primary_key}
+    return Statement(
+        clause.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed),
+        [column.name for column in table.c],
+    )
+
+
 def batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
     """Items in portions of which each fits into one statement."""
     return (items[start : start + BATCH] for start in range(0, len(items), BATCH))

@@ -13,7 +13,7 @@ from holdfast.aws.ecr.scanning import rendered_status, rendered_summary
 from holdfast.aws.operations import Call, Shape, operation, the_repository
 from holdfast.aws.service_models import DIGEST_PATTERN
 from holdfast.model import digests, manifests
-from holdfast.model.circumstances import IMAGE_TAG_KEY
+from holdfast.model.circumstances import IMAGE_DIGEST_KEY, IMAGE_TAG_KEY
 from holdfast.model.errors import (
     ImageAlreadyExists,
     ImageDigestDoesNotMatch,
@@ -45,6 +45,11 @@ def _image_tags_told(request: Shape) -> list[dict[str, str]]:
     """What each image of a batch is asked leave for by itself, so that none hides behind another."""
     tags = dict.fromkeys(item.get("imageTag") for item in request["imageIds"])
     return [{} if tag is None else {IMAGE_TAG_KEY: tag} for tag in tags]
+
+
+def _images_told(request: Shape) -> list[dict[str, str]]:
+    keys = {"imageTag": IMAGE_TAG_KEY, "imageDigest": IMAGE_DIGEST_KEY}
+    return [{key: item[member] for member, key in keys.items() if member in item} for item in request["imageIds"]]
 
 
 @operation(on=the_repository, facts=_image_tag_told)
@@ -79,7 +84,7 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-@operation(on=the_repository, facts=_image_tags_told)
+@operation(on=the_repository, facts=_images_told)
 def batch_get_image(call: Call, request: Shape) -> Shape:
     """Manifests by tag or digest; what cannot be had is told one by one."""
     at = the_repository(call, request)

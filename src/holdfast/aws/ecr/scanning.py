@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.aws import pages
+from holdfast.aws.ecr import findings
 from holdfast.aws.operations import Call, Shape, operation, the_image, the_registry, the_repositories, the_repository
 from holdfast.model.errors import RepositoryNotFound
+from holdfast.model.image_findings import FIRST
 from holdfast.model.names import RepositoryRef
 from holdfast.model.scanning import Configuration, Frequency, Rule, ScanType
 
@@ -73,10 +75,7 @@ def put_image_scanning_configuration(call: Call, request: Shape) -> Shape:
     }
 
 
-@operation(
-    on=the_repository,
-    lacks="advisories: packages are found, and no scan judges them, so each ends as FAILED and says so",
-)
+@operation(on=the_repository)
 def start_image_scan(call: Call, request: Shape) -> Shape:
     """Ask for a scan of an image."""
     at, id_ = the_repository(call, request), the_image(request)
@@ -84,17 +83,23 @@ def start_image_scan(call: Call, request: Shape) -> Shape:
     return _rendered_scan(at, id_, image, scan)
 
 
-@operation(on=the_repository, lacks="advisories: there are statuses, and no findings")
+@operation(on=the_repository)
 def describe_image_scan_findings(call: Call, request: Shape) -> Shape:
     """How the latest scan of an image stands, and once it looked at the image, what it found."""
     at, id_ = the_repository(call, request), the_image(request)
-    pages.after(request, 0)  # no scan has more than one page of findings yet
-    image, scan, scan_type = registry.scanning.get(call.on, at, id_)
-    answer = _rendered_scan(at, id_, image, scan)
-    summary = rendered_summary(scan)
-    if summary is not None:
-        key = "enhancedFindings" if scan_type is ScanType.ENHANCED else "findings"
-        answer["imageScanFindings"] = {**summary, key: []}
+    after = pages.after(request, FIRST)
+    report = registry.scanning.report(call.on, at, id_, after, pages.size(request))
+    answer = _rendered_scan(at, id_, report.image, report.scan)
+    summary = rendered_summary(report.scan)
+    if summary is None:
+        return answer
+    if report.scan.type is ScanType.ENHANCED:
+        found = {"enhancedFindings": [findings.enhanced(at, report, one) for one in report.findings]}
+    else:
+        found = {"findings": [findings.basic(one) for one in report.findings]}
+    answer["imageScanFindings"] = {**summary, **found}
+    if report.has_more:
+        answer["nextToken"] = pages.token(report.findings[-1].place)
     return answer
 
 
@@ -105,7 +110,13 @@ def rendered_status(scan: Scan) -> Shape:
 
 def rendered_summary(scan: Scan) -> Shape | None:
     """How much a scan found, if it looked at the image."""
-    return {"imageScanCompletedAt": scan.completed_at, "findingSeverityCounts": {}} if scan.has_findings else None
+    if not scan.has_findings:
+        return None
+    return {
+        "imageScanCompletedAt": scan.completed_at,
+        "vulnerabilitySourceUpdatedAt": scan.source_updated_at,
+        "findingSeverityCounts": {severity.value: number for severity, number in (scan.counts or {}).items()},
+    }
 
 
 def _rendered(configuration: Configuration) -> Shape:

@@ -4,7 +4,7 @@
     registries ── settings, templates, cache rules, exclusions         events    what is still to be told
          │                                                             wrapping_keys, kms_keys, kms_aliases
          │    └── repositories ── repository_tags, lifecycle policies and previews
-         │             ├── manifests ── manifest_bodies, manifest_references, scans, replications, signings, inventories
+         │             ├── manifests ── manifest_bodies, manifest_references, scans and findings, signings, …
          │             │       └── tags
          │             ├── deleted_images ── deleted_references · tag_history · deleted_repositories
          │             ├── uploads ── upload_parts ─┐
@@ -79,6 +79,7 @@ from holdfast.store.tables.iam import (
     refusals,
 )
 from holdfast.store.tables.images import (
+    image_findings,
     image_replications,
     image_scans,
     image_signings,
@@ -92,6 +93,7 @@ from holdfast.store.tables.inventories import (
     image_package_sets,
     image_reports,
     layer_inventories,
+    package_set_counts,
     package_set_members,
     package_sets,
 )
@@ -164,6 +166,7 @@ __all__ = [
     "iam_roles",
     "iam_sessions",
     "iam_users",
+    "image_findings",
     "image_inventories",
     "image_package_sets",
     "image_replications",
@@ -184,6 +187,7 @@ __all__ = [
     "metadata",
     "microseconds",
     "objects",
+    "package_set_counts",
     "package_set_members",
     "package_sets",
     "package_versions",

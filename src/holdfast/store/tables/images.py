@@ -91,7 +91,19 @@ image_scans = Table(  # the latest scan of each image
     Column("description", Text, nullable=False),
     Column("requested_at", Instant, nullable=False),
     Column("completed_at", Instant),
+    Column("scan_type", String(8), nullable=False, server_default="BASIC"),
+    Column("is_live", Boolean, nullable=False, server_default=false()),  # what it found is read anew each time
+    Column("counts", JSON(none_as_null=True)),  # of what it found, by severity, unless it is live
+    Column("ecosystems", JSON(none_as_null=True)),  # of the packages that it looked at
+    Column("source_updated_at", Instant),
     Index("ix_image_scans_registry_id_requested_at", "registry_id", "requested_at"),
+)
+
+image_findings = Table(  # of scans that are not live, as they were found
+    "image_findings",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("findings", LargeBinary, nullable=False),
 )
 
 image_replications = Table(

@@ -3,6 +3,7 @@
     blobs ── layer_inventories (a record each)
     manifests ── image_inventories
          └── image_package_sets ── package_sets ── package_set_members ── package_versions
+                                        └── package_set_counts
 
 A set is what one layer adds to an image after all layers lie on each other: images on the same base share its set.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 from sqlalchemy.types import JSON
 
+from holdfast.model.severities import ORDER
 from holdfast.store.tables.basis import Instant, RowId, metadata
 
 layer_inventories = Table(
@@ -77,4 +79,14 @@ image_package_sets = Table(
     Column("set_id", ForeignKey("package_sets.id"), nullable=False),
     Column("layer_digest", String(140), nullable=False),
     Index("ix_image_package_sets_set_id_manifest_id", "set_id", "manifest_id"),
+)
+
+package_set_counts = Table(  # how many vulnerabilities the packages of a set have; of sets of images that are watched
+    "package_set_counts",
+    metadata,
+    Column("set_id", ForeignKey("package_sets.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    *(Column(severity.lower(), Integer, nullable=False) for severity in ORDER),
+    Column("news_of", String(40)),  # the run that found some that are new in it
+    Column("news", JSON(none_as_null=True)),
+    Index("ix_package_set_counts_news_of", "news_of"),
 )

@@ -1,0 +1,113 @@
+"""Find what is wrong with an image: its packages, held against the advisories of this moment.
+
+Nothing is kept for an image and a vulnerability: which package versions a vulnerability is in is kept once, and what is
+in an image is a question.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from holdfast import store
+from holdfast.model import image_findings
+from holdfast.model.advisories import REFERENCES
+from holdfast.model.image_findings import ImageFinding
+from holdfast.model.scanning import ScanType
+from holdfast.registry import advisories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from holdfast.model.advisories import Facts
+    from holdfast.model.findings import Finding
+    from holdfast.model.image_findings import Bare, PackageVersion, Vulnerable
+    from holdfast.store import Transaction
+    from holdfast.store.advisories import Body
+
+FACTS_ONLY = ("epss", "kev", "nvd/")  # feeds that no package is found by
+_VERSIONS = ("3.1", "3.0", "4.0", "2.0")  # of CVSS, the one that counts first
+UNCERTAIN = "This version cannot be compared, so it is not known whether it is affected."
+
+
+def of_image(tx: Transaction, packages: Mapping[int, PackageVersion], type_: ScanType) -> list[Bare]:
+    """What is wrong with packages of an image, in the order in which it is shown."""
+    found = (one for some in of_versions(tx, list(packages)).values() for one in some)
+    group = image_findings.by_package if type_ is ScanType.BASIC else image_findings.by_vulnerability
+    return group(found, packages)
+
+
+def of_versions(tx: Transaction, version_ids: Sequence[int]) -> dict[int, list[Finding]]:
+    """What is wrong with package versions, but for what whoever makes them says is not."""
+    found = advisories.findings_of(tx, version_ids)
+    return {row: image_findings.standing(some) for row, some in found.items()}
+
+
+def whole(tx: Transaction, image_id: int, bare: Sequence[Bare]) -> list[ImageFinding]:
+    """Findings of an image with all that is shown of them."""
+    parts = [part for one in bare for part in one.parts]
+    bodies, facts = advisories.bodies_of(tx, parts), advisories.facts_of(tx, parts)
+    places = store.image_findings.places(tx, image_id, (part.package_version_id for part in parts))
+    return [_whole(one, bodies, facts, places) for one in bare]
+
+
+def updated_at(tx: Transaction) -> datetime | None:
+    """Of when the newest feed is that packages are found by."""
+    instants = [
+        feed.as_of
+        for feed in store.feeds.every(tx)
+        if feed.current and feed.as_of is not None and not feed.name.startswith(FACTS_ONLY)
+    ]
+    return max(instants, default=None)
+
+
+def _whole(
+    one: Bare,
+    bodies: Mapping[int, Body],
+    facts: Mapping[str, Facts],
+    places: Mapping[int, Sequence[Vulnerable]],
+) -> ImageFinding:
+    matches = [match for part in one.parts for match in part.matches]
+    told = [bodies[row] for row in dict.fromkeys(match.advisory_id for match in matches)]
+    aliases = dict.fromkeys(name for part in one.parts for name in part.aliases if name != one.name)
+    known = [facts[name] for name in (one.name, *aliases) if name in facts]
+    scores = [score for body in told for score in body.cvss]
+    scores += [(score.version, score.vector, score.score) for fact in known for score in fact.cvss]
+    description = next((body.description for body in told if body.description), "")
+    if not all(part.is_certain for part in one.parts):
+        description = f"{UNCERTAIN} {description}".strip()
+    seen = [part.first_seen_at for part in one.parts]
+    return ImageFinding(
+        one.name,
+        one.severity,
+        one.package,
+        one.version,
+        tuple(
+            msgspec.structs.replace(place, fixed=part.fixed)
+            for part in one.parts
+            for place in places.get(part.package_version_id, ())
+        ),
+        matches[0].feed,
+        title=_first(body.title for body in told),
+        description=description,
+        url=_first(body.url for body in told),
+        references=tuple(dict.fromkeys(url for body in told for url in body.references))[:REFERENCES],
+        aliases=tuple(aliases),
+        cvss=tuple(sorted(dict.fromkeys(scores), key=_rank)),
+        published_at=min((at for body in told if (at := body.published_at) is not None), default=None),
+        modified_at=max((at for body in told if (at := body.modified_at) is not None), default=None),
+        first_seen_at=None if None in seen else min(at for at in seen if at is not None),
+        exploited_since=next((fact.exploited_since for fact in known if fact.exploited_since), None),
+        likelihood=next((fact.likelihood for fact in known if fact.likelihood is not None), None),
+        percentile=next((fact.percentile for fact in known if fact.percentile is not None), None),
+    )
+
+
+def _rank(score: tuple[str, str, float | None]) -> int:
+    return _VERSIONS.index(score[0]) if score[0] in _VERSIONS else len(_VERSIONS)
+
+
+def _first(texts: Iterable[str]) -> str:
+    return next((text for text in texts if text), "")

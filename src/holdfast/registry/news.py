@@ -1,0 +1,174 @@
+"""Tell what new advisories mean for the images that are watched.
+
+    package versions of which a feed says something else ─► sets of packages that have them: counted anew, with news
+        ─► repositories ─► images: one event each, as bad as the worst ─► one event for the repository
+
+How far that is is the work's progress, so it goes on where it was interrupted; an event may then be told twice.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from holdfast import store
+from holdfast.model import news
+from holdfast.model.image_findings import counted, worst_by_name
+from holdfast.model.news import News
+from holdfast.model.scanning import Frequency
+from holdfast.model.severities import ORDER, Severity
+from holdfast.registry import advisories, events, image_findings, scanning
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from holdfast.model.findings import Finding
+    from holdfast.model.image_findings import Counts
+    from holdfast.model.repositories import Repository
+    from holdfast.registry.backends import Backends
+    from holdfast.registry.work import Job
+    from holdfast.store import Transaction
+    from holdfast.store.feeds import Feed
+
+SETS_AT_ONCE = 50
+IMAGES_AT_ONCE = 100
+REMEMBERED = 20_000  # package versions, while sets are counted
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+DIGEST = 100  # vulnerabilities that the event of a repository tells
+
+
+def count_sets(tx: Transaction, set_ids: Sequence[int]) -> None:
+    """Count the vulnerabilities of sets of packages."""
+    for set_id, version_ids in store.image_findings.versions_of_sets(tx, set_ids).items():
+        found = image_findings.of_versions(tx, version_ids)
+        store.image_findings.put_counts(tx, set_id, _counts(one for some in found.values() for one in some))
+
+
+def settle(on: Backends, job: Job) -> None:
+    """Tell the changes of every feed that was imported since the last time, and clean up after them."""
+    advisories.settle(on, job, _tell)
+
+
+def _tell(on: Backends, job: Job, feed: Feed) -> None:
+    run = f"{feed.id}/{feed.current}"
+    progress = job.item.progress or {}
+    if progress.get("run") != run:
+        progress = {"run": run, "set": 0}
+    if "set" in progress:
+        _count_touched(on, job, feed, progress)
+        progress = {"run": run, "repository": 0}
+    _tell_repositories(on, job, progress)
+
+
+# ---- Sets of packages
+
+
+def _count_touched(on: Backends, job: Job, feed: Feed, progress: dict[str, Any]) -> None:
+    """Count anew the sets that have what a feed says something else of."""
+    with on.database.snapshot() as tx:
+        touched = set(store.advisories.touched(tx, feed))
+        set_ids = store.image_findings.counted_with(tx, sorted(touched))
+    waiting = sorted(set_id for set_id in set_ids if set_id > progress["set"])
+    known: dict[int, list[Finding]] = {}
+    for start in range(0, len(waiting), SETS_AT_ONCE):
+        some = waiting[start : start + SETS_AT_ONCE]
+        with on.database.snapshot() as tx:
+            counted_anew = _counted(tx, some, touched, known)
+        with on.database.transaction() as tx:
+            job.step(tx, {**progress, "set": some[-1]})
+            for set_id, (counts, found) in counted_anew.items():
+                _put_counts(tx, set_id, counts, progress["run"], found)
+        if len(known) > REMEMBERED:
+            known.clear()
+        job.rest()
+
+
+def _counted(
+    tx: Transaction, set_ids: Sequence[int], touched: set[int], known: dict[int, list[Finding]]
+) -> dict[int, tuple[Counts, News | None]]:
+    """How many vulnerabilities each set has, and which are new in it."""
+    members = store.image_findings.versions_of_sets(tx, set_ids)
+    every = {row for rows in members.values() for row in rows}
+    unknown = sorted(every - known.keys())
+    known.update({row: [] for row in unknown} | image_findings.of_versions(tx, unknown))
+    new = store.image_findings.new(tx, sorted(every & touched))
+    found = {set_id: [one for row in rows for one in known[row]] for set_id, rows in members.items()}
+    return {set_id: (_counts(some), _news(some, new)) for set_id, some in found.items()}
+
+
+def _counts(found: Iterable[Finding]) -> Counts:
+    return counted(worst_by_name(found).values())
+
+
+def _news(found: Iterable[Finding], new: Collection[tuple[int, int]]) -> News | None:
+    """Vulnerabilities that only advisories tell of which did not before."""
+    fresh, old = [], set()
+    for one in found:
+        if all((match.advisory_id, one.package_version_id) in new for match in one.matches):
+            fresh.append(one)
+        else:
+            old.add(one.name)
+    severities = worst_by_name(one for one in fresh if one.name not in old)
+    return news.news(severities) if severities else None
+
+
+def _put_counts(tx: Transaction, set_id: int, counts: Counts, run: str, found: News | None) -> None:
+    kept = {"count": found.count, "severities": dict(found.severities)} if found else None
+    store.image_findings.put_counts(tx, set_id, counts, run if kept else None, kept)
+
+
+# ---- Images
+
+
+def _tell_repositories(on: Backends, job: Job, progress: dict[str, Any]) -> None:
+    watch = on.limits.scan_watch
+    since = on.clock() - watch if watch else EVER
+    run, after = progress["run"], progress["repository"]
+    while True:
+        with on.database.snapshot() as tx:
+            rows = store.image_findings.repositories_with_news(tx, run, since, after, IMAGES_AT_ONCE)
+        for row in rows:
+            _tell_repository(on, job, run, since, row)
+            with on.database.transaction(durable=False) as tx:
+                job.step(tx, {"run": run, "repository": row})
+        if not rows:
+            return
+        after = rows[-1]
+
+
+def _tell_repository(on: Backends, job: Job, run: str, since: datetime, repository_id: int) -> None:
+    """Tell of each image of a repository, and of all of them together."""
+    total: dict[str, tuple[Severity, int]] = {}
+    images = after = 0
+    while True:
+        with on.database.transaction() as tx:
+            job.step(tx)
+            repository = store.repositories.find_by_id(tx, repository_id)
+            if repository is None or scanning.effective(tx, repository).frequency is not Frequency.CONTINUOUS_SCAN:
+                return
+            page = store.image_findings.images_with_news(tx, run, since, repository_id, after, IMAGES_AT_ONCE)
+            for image_id, some in page.items():
+                found = _tell_image(on, tx, repository, image_id, some)
+                for name, severity in found.severities.items():
+                    total[name] = (severity, total.get(name, (severity, 0))[1] + 1)
+            images += len(page)
+            if not page:
+                if total:
+                    worst = sorted(total.items(), key=lambda item: (ORDER.index(item[1][0]), item[0]))[:DIGEST]
+                    events.tell(on, tx, repository.registry, news.in_repository(repository.ref, images, dict(worst)))
+                return
+            after = max(page)
+        job.rest()
+
+
+def _tell_image(
+    on: Backends, tx: Transaction, repository: Repository, image_id: int, some: Sequence[Mapping[str, Any]]
+) -> News:
+    found = News(0, {})
+    for one in some:
+        found |= News(one["count"], {name: Severity(text) for name, text in one["severities"].items()})
+    image = store.images.find_by_id(tx, image_id)
+    assert image is not None, "it was found in this transaction"
+    [tagged] = store.tags.of_images(tx, [image[0]])
+    events.tell(on, tx, repository.registry, news.in_image(repository.ref, tagged, found))
+    return found

@@ -1,0 +1,328 @@
+"""What is in an image is held against advisories: as it was at the scan, or as it is now."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast import registry, store
+from holdfast.model.errors import ScanNotFound
+from holdfast.model.image_findings import FIRST
+from holdfast.model.images import ImageId
+from holdfast.model.names import RepositoryRef
+from holdfast.model.scanning import Configuration, Frequency, Rule, ScanType
+from tests import feeds, layers
+from tests.registry.ground import AT, HOME, create, described, put, told, work_off, work_off_patiently
+from tests.registry.test_inventories import BASE, MODULE, push
+
+OTHER = RepositoryRef(HOME, "not/watched")
+LODASH = feeds.archive(feeds.LODASH)
+
+
+def everything(on):
+    for _ in range(3):
+        work_off(on)
+        work_off_patiently(on)
+
+
+def tagged(on, document, *tags):
+    put(on, AT, document, *tags)
+    return document
+
+
+def enhanced(on, frequency="CONTINUOUS_SCAN", pattern=AT.name):
+    rules = (Rule(Frequency(frequency), (pattern,)),)
+    registry.scanning.configure(on, HOME, Configuration(ScanType.ENHANCED, rules))
+
+
+def scanned(on, document, at=AT):
+    """Scan an image as one asks for it."""
+    registry.scanning.start(on, at, ImageId(document.digest))
+    everything(on)
+    return report(on, document, at)
+
+
+def report(on, document, at=AT, *, after=FIRST, limit=100):
+    return registry.scanning.report(on, at, ImageId(document.digest), after, limit)
+
+
+def names(found):
+    return [(one.name, one.severity.value) for one in found.findings]
+
+
+def listed(on, document):
+    """The scan and its counts as lists of images show them."""
+    page, _ = registry.images.page(on, AT, 0, 100, status="ANY")
+    image = next(one for one in page if one.digest == document.digest)
+    return registry.scanning.of_images(on, page)[image.id]
+
+
+def test_a_basic_scan_finds_what_is_wrong_with_the_system(on):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=LODASH)
+    image = push(on, BASE, MODULE)
+
+    found = scanned(on, image)
+
+    assert found.scan.status == "COMPLETE"
+    assert found.scan.description == "The scan was completed successfully."
+    assert names(found) == [
+        ("CVE-2024-0727", "MEDIUM"),
+        ("CVE-2010-0928", "INFORMATIONAL"),
+        ("CVE-2023-5678", "UNDEFINED"),
+    ]
+    assert {(one.package, one.version) for one in found.findings} == {("openssl", "3.0.1-1")}
+    counts = {"MEDIUM": 1, "INFORMATIONAL": 1, "UNDEFINED": 1}
+    assert dict(found.scan.counts) == dict(listed(on, image).counts) == counts
+    assert found.scan.source_updated_at == feeds.AS_OF
+    [event] = told(on, "ECR Image Scan")
+    assert event["scan-status"] == "COMPLETE"
+    assert event["finding-severity-counts"] == counts
+
+
+def test_an_enhanced_scan_finds_what_is_wrong_with_languages_too(on):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=LODASH, kev=feeds.kev("CVE-2019-10744"))
+    enhanced(on)
+    image = tagged(on, push(on, BASE, MODULE), "v1")
+    everything(on)
+
+    found = report(on, image)
+
+    assert found.scan.status == "ACTIVE"
+    assert names(found)[0] == ("CVE-2019-10744", "CRITICAL")
+    worst = found.findings[0]
+    assert (worst.aliases, worst.title, worst.fix_available) == (
+        ("GHSA-jf85-cpcp-j695",),
+        "Prototype Pollution in lodash",
+        "YES",
+    )
+    assert worst.exploited_since is not None
+    [package] = worst.packages
+    assert (package.name, package.version, package.fixed) == ("lodash", "4.17.10", "4.17.12")
+    assert package.layer_digest == image.json()["layers"][1]["digest"]
+    counts = {"CRITICAL": 1, "MEDIUM": 1, "INFORMATIONAL": 1, "UNDEFINED": 1}
+    assert dict(found.scan.counts) == dict(listed(on, image).counts) == counts
+    [event] = told(on, "Inspector2 Scan")
+    assert event["finding-severity-counts"] == counts | {"TOTAL": 4}
+
+
+def test_new_advisories_change_what_is_watched_and_nothing_else(on, clock):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=LODASH)
+    create(on, OTHER)
+    basic = push(on, BASE, at=OTHER)
+    before = scanned(on, basic, OTHER)
+    enhanced(on)
+    watched, untagged = tagged(on, push(on, BASE, MODULE), "v1"), push(on, BASE, {"x": "z"})
+    everything(on)
+
+    new = {"CVE_2030_0001": ("openssl", None, "high"), "CVE_2030_0002": ("openssl", None, "low")}
+    feeds.load(on, 1, debian=feeds.debian(**feeds.OPENSSL, **new))
+    everything(on)
+
+    assert names(report(on, basic, OTHER)) == names(before)
+    for image in (watched, untagged):
+        assert ("CVE-2030-0001", "HIGH") in names(report(on, image))
+        assert dict(report(on, image).scan.counts) == dict(listed(on, image).counts)
+    [event] = told(on, "Inspector2 Finding")
+    assert (event["severity"], event["vulnerability-ids"]) == ("HIGH", ["CVE-2030-0001", "CVE-2030-0002"])
+    assert event["resources"][0]["details"]["awsEcrContainerImage"]["imageHash"] == watched.digest
+    [digest] = told(on, "New Vulnerabilities")
+    assert digest["vulnerabilities"][0] == {"vulnerability-id": "CVE-2030-0001", "severity": "HIGH", "image-count": 1}
+
+    feeds.load(on, 2, debian=feeds.debian(**feeds.OPENSSL))
+    everything(on)
+
+    assert ("CVE-2030-0001", "HIGH") not in names(report(on, watched))
+    assert dict(report(on, watched).scan.counts) == dict(listed(on, watched).counts)
+    assert len(told(on, "Inspector2 Finding")) == 1
+
+
+def test_what_two_feeds_tell_for_the_first_time_is_told_once(on):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+    enhanced(on)
+    tagged(on, push(on, BASE, MODULE), "v1")
+    everything(on)
+    other = feeds.LODASH | {"id": "GHSA-aaaa-bbbb-cccc", "aliases": ["CVE-2019-10744"]}
+
+    feeds.load(on, npm=feeds.archive(feeds.LODASH, other))
+    everything(on)
+    feeds.load(on, 1, npm=feeds.archive(feeds.LODASH))
+    everything(on)
+
+    assert [event["vulnerability-ids"] for event in told(on, "Inspector2 Finding")] == [["CVE-2019-10744"]]
+
+
+def test_findings_are_read_page_by_page(on):
+    many = {f"CVE_2030_{number:04}": ("openssl", None, "low") for number in range(25)}
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL, **many))
+    image = push(on, BASE)
+    scanned(on, image)
+
+    found, after, has_more = [], FIRST, True
+    while has_more:
+        page = report(on, image, after=after, limit=10)
+        found += names(page)
+        after, has_more = page.findings[-1].place, page.has_more
+
+    assert found == names(report(on, image))
+    assert len(found) == 28
+
+
+# ---- No image looks clean because nobody could look
+
+
+def test_without_advisories_nothing_is_said_to_be_right(on, clock):
+    image = push(on, BASE)
+
+    found = scanned(on, image)
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+    again = scanned(on, image)
+
+    assert (found.scan.status, found.scan.has_findings) == ("FAILED", False)
+    assert "No advisories for Debian:12 are loaded" in found.scan.description
+    assert again.scan.status == "COMPLETE", "a scan that had nothing to look with is none of the day's"
+
+
+def test_a_watched_image_waits_for_the_advisories_of_its_system(on):
+    enhanced(on)
+    image = tagged(on, push(on, BASE, MODULE), "v1")
+    everything(on)
+    none = report(on, image).scan
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+    everything(on)
+
+    some = report(on, image).scan
+
+    assert (none.status, listed(on, image).status) == ("FINDINGS_UNAVAILABLE", "ACTIVE")
+    assert some.status == "ACTIVE"
+    assert "No advisories for npm are loaded" in some.description
+
+
+def test_a_watched_image_whose_packages_are_read_again_does_not_look_clean(on):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+    enhanced(on)
+    image = push(on, BASE)
+    everything(on)
+    before = dict(listed(on, image).counts)
+    with on.database.transaction() as tx:
+        tx._driver.execute("DELETE FROM package_set_counts")
+    recounted = dict(listed(on, image).counts)
+    [row] = [one.id for one in described(on).values()]
+    with on.database.transaction() as tx:
+        store.inventories.forget(tx, row)
+
+    assert recounted == before
+    assert report(on, image).scan.status == listed(on, image).status == "FINDINGS_UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    ("contents", "status", "text"),
+    [
+        ({"x": "y"}, "UNSUPPORTED_IMAGE", "no operating system was recognised"),
+        (MODULE, "UNSUPPORTED_IMAGE", "no operating system was recognised"),
+        ({"etc/os-release": layers.os_release()}, "UNSUPPORTED_IMAGE", "no packages of its operating system"),
+    ],
+)
+def test_what_a_basic_scan_cannot_judge(on, contents, status, text):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+
+    scan = scanned(on, push(on, contents)).scan
+
+    assert scan.status == status
+    assert text in scan.description
+
+
+def test_an_image_that_cannot_be_read_fails(on):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+
+    scan = scanned(on, push(on, b"no archive")).scan
+
+    assert scan.status == "FAILED"
+    assert scan.description.startswith("The image was not scanned: ")
+
+
+def test_a_scan_is_tried_three_times(on, clock, monkeypatch):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+    image = push(on, BASE)
+    tries = []
+
+    def fall(*_, **__):
+        tries.append(1)
+        raise OSError("no memory")
+
+    monkeypatch.setattr(registry.inventories, "take", fall)
+    registry.scanning.start(on, AT, ImageId(image.digest))
+    for _ in range(6):
+        everything(on)
+        clock.pass_(minutes=5)
+
+    scan = report(on, image).scan
+    assert len(tries) == 3
+    assert scan.status == "FAILED"
+    assert "tried 3 times, the last time with: OSError: no memory" in scan.description
+
+
+# ---- How long an image is watched
+
+
+def test_an_image_that_nobody_uses_is_watched_no_more(on, clock):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=LODASH)
+    enhanced(on)
+    image = tagged(on, push(on, BASE, MODULE), "v1")
+    everything(on)
+
+    clock.pass_(days=15)
+    new = {"CVE_2030_0001": ("openssl", None, "high")}
+    feeds.load(on, 1, debian=feeds.debian(**feeds.OPENSSL, **new))
+    everything(on)
+
+    assert report(on, image).scan.status == listed(on, image).status == "SCAN_ELIGIBILITY_EXPIRED"
+    assert report(on, image).findings == ()
+    assert told(on, "Inspector2 Finding") == []
+
+
+def test_images_of_before_are_scanned_when_their_repository_is_to_be(on, clock):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=LODASH)
+    old = push(on, BASE, {"x": "old"})
+    clock.pass_(days=15)
+    image = push(on, BASE, MODULE)
+    scanned(on, image)
+
+    enhanced(on)
+    everything(on)
+
+    assert report(on, image).scan.status == "ACTIVE"
+    with pytest.raises(ScanNotFound):
+        report(on, old)
+
+
+def test_a_scan_on_push_alone_keeps_what_it_found(on):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=LODASH)
+    enhanced(on, "SCAN_ON_PUSH")
+    image = tagged(on, push(on, BASE, MODULE), "v1")
+    everything(on)
+    before = names(report(on, image))
+
+    feeds.load(on, 1, debian=feeds.debian(CVE_2030_0001=("openssl", None, "high")))
+    everything(on)
+
+    assert names(report(on, image)) == before
+    assert report(on, image).scan.status == "ACTIVE"
+    assert told(on, "Inspector2 Finding") == []
+
+
+@pytest.mark.parametrize("kind", ["BASIC", "ENHANCED"])
+def test_a_deleted_image_comes_back_with_what_was_found(on, kind):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=LODASH)
+    if kind == "ENHANCED":
+        enhanced(on)
+        image = push(on, BASE)
+        everything(on)
+    else:
+        image = push(on, BASE)
+        scanned(on, image)
+    before = names(report(on, image))
+    registry.images.delete(on, AT, [ImageId(image.digest)])
+
+    registry.undelete.restore_image(on, AT, image.digest)
+    everything(on)
+
+    assert names(report(on, image)) == before
