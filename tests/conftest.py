@@ -23,8 +23,8 @@ from tests.seaweed import SeaweedFS
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What knows no database, or is about SQLite alone; it is run once.
-WITHOUT_DATABASE = ("model", "blobs", "outbound", "inventory", "house_rules", "simulation", "chaos")
+# What knows no database, or brings its own; it is run once.
+WITHOUT_DATABASE = ("backup", "model", "blobs", "outbound", "inventory", "house_rules", "simulation", "chaos")
 
 
 def pytest_addoption(parser):

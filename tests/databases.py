@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "holdfast.db"
 PLACE = re.compile(r":(\w+)")
-SERVER = "HOLDFAST_TESTS_ON"  # the variable that says to every process of the run where PostgreSQL is
+SERVER = "TESTS_ON_POSTGRESQL"  # the variable that says to every process of the run where PostgreSQL is
 MIGRATED = "migrated"  # a database of this program's schema, that others are made from
 EMPTY = "template0"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -683,7 +684,9 @@ def test_a_process_that_only_works_has_a_log_too(start, name):
     product.ecr().put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps({"rules": [rule]}))
 
     worker = subprocess.Popen(
-        [sys.executable, "-m", "holdfast", "worker", "--data", str(product.data)], stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "holdfast", "worker", "--data", str(product.data)],
+        stderr=subprocess.DEVNULL,
+        env=os.environ | product.environment,
     )
     [record] = found(product, eventName="PolicyExecutionEvent")
     worker.terminate()

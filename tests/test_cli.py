@@ -194,6 +194,7 @@ def test_a_worker_works_until_it_is_told_to_stop(start):
         [sys.executable, "-m", "holdfast", "worker", "--data", str(product.data)],
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | product.environment,
     )
 
     with worker:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import func, select
+
+from holdfast.store.statements import Statement
+from holdfast.store.tables import blobs
+from tests.registry.ground import AT, push_blob
 
 
 def test_a_push_and_a_pull(start, url):
@@ -25,6 +30,15 @@ def test_names_are_sorted_by_their_bytes_whatever_the_language_of_the_database(s
         target.push_manifest(image, tag)
 
     assert target("GET", "/tags/list").json()["tags"] == sorted(tags)
+
+
+def test_sums_are_whole_numbers_as_on_sqlite(one):
+    push_blob(one, AT, b"a layer")
+
+    with one.database.snapshot() as tx:
+        total = tx.value(Statement(select(func.sum(blobs.c.size_bytes))))
+
+    assert (total, type(total)) == (7, int)
 
 
 def test_two_nodes_share_what_they_keep(start, url):

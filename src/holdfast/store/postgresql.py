@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.numeric import IntLoader
 from sqlalchemy.pool import NullPool
 
 from holdfast.model.errors import DatabaseUnavailable, StorageFull
@@ -274,7 +275,9 @@ class PostgresDatabase:
         settings = [f"-c {name}={value}" for name, value in SETTINGS.items()]
         options = " ".join([*settings, str(given.pop("options", ""))])  # what the operator says goes before ours
         words = make_conninfo(**(CONNECTION | given), options=options)
-        return psycopg.connect(words, prepare_threshold=PREPARE_AFTER, autocommit=autocommit)
+        connection = psycopg.connect(words, prepare_threshold=PREPARE_AFTER, autocommit=autocommit)
+        connection.adapters.register_loader("numeric", IntLoader)  # sums of sizes; nothing here has fractions
+        return connection
 
 
 class _Here(threading.local):
