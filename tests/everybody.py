@@ -60,6 +60,10 @@ OWN_REQUESTS = {
     "ListImagesWithPackage": {"packageName": "openssl"},
     "ListImagesWithVulnerability": {"vulnerabilityId": "CVE-2021-44228"},
     "DescribeImageEfficiency": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
+    "GetImageSbom": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
+    "AttachImageSbom": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
+    "ImportImageSbom": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}, "sbomDigest": EMPTY_DIGEST},
+    "WithdrawImageSbom": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
     "RestoreImageTag": {"repositoryName": AT.name, "imageTag": "v1"},
 }
 MEMBERS = {

@@ -34,9 +34,14 @@ def push(repository, tag, *files, instructions=()):
 
 
 @pytest.fixture
-def image(product, name):
+def repository(product, name):
+    return product.registry(name)
+
+
+@pytest.fixture
+def image(repository):
     """An image of two layers; its document."""
-    return push(product.registry(name), "v1", BASE, MODULE)
+    return push(repository, "v1", BASE, MODULE)
 
 
 def test_packages_of_an_image_are_listed(product, own, name, image):  # noqa: F811
@@ -137,3 +142,23 @@ def test_an_image_without_an_inventory_says_why(product, own, name):  # noqa: F8
     assert told.returncode == 1
     assert "has no inventory (failed): The configuration tells of 0 layers" in told.stdout
     assert product.cli("image", "packages", name).returncode == 2
+
+
+def test_an_sbom_is_downloaded_attached_and_imported(product, own, name, repository, image, tmp_path):  # noqa: F811
+    which = {"repositoryName": name, "imageId": {"imageTag": "v1"}}
+    told = product.cli("image", "sbom", f"{name}:v1", "--format", "spdx")
+    product.cli("image", "sbom", f"{name}:v1", "--attach")
+
+    document = own.get_image_sbom(**which, format="spdx")["document"]
+    attached = own.attach_image_sbom(**which)
+    listed = repository("GET", f"/referrers/{image.digest}").json()["manifests"]
+    (tmp_path / "more.json").write_text('{"artifacts": [{"purl": "pkg:pypi/django@3.2"}]}')
+    added = product.cli("image", "import-sbom", f"{name}:v1", str(tmp_path / "more.json"))
+    imported = own.import_image_sbom(**which, sbomDigest=attached["sbomDigest"], mode="REPLACE")
+    withdrawn = own.withdraw_image_sbom(**which)
+
+    assert (told.returncode, told.stdout.strip()) == (0, document)
+    assert [one["digest"] for one in listed] == [attached["sbomDigest"]]
+    assert listed[0]["artifactType"] == "application/vnd.cyclonedx+json"
+    assert added.stdout.endswith("4 packages in the image.\n"), added
+    assert (imported["packageCount"], withdrawn["inventoryStatus"]) == (3, "PENDING")

@@ -1,8 +1,10 @@
-"""What is in images: their packages, what they waste, and which of them hold a package or a vulnerability."""
+"""What is in images: packages, SBOMs of them, what is wasted, and which images hold a package or a vulnerability."""
 
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.ground import add_command, add_settings, backends, printable, refusals_as_text, repository_ref
@@ -55,6 +57,20 @@ def add(commands: Commands) -> None:
     action.add_argument(*IMAGE[0], **IMAGE[1])
     action.add_argument("--json", action="store_true", help="print one JSON document")
     add_settings(action)
+    help_ = "print the SBOM of an image, or push it as a referrer of the image"
+    action = add_command(actions, "sbom", _sbom, help_)
+    action.add_argument(*IMAGE[0], **IMAGE[1])
+    action.add_argument("--format", choices=("cyclonedx", "spdx"), default="cyclonedx", help="its form [cyclonedx]")
+    action.add_argument("--attach", action="store_true", help="push it instead of printing it")
+    add_settings(action)
+    help_ = "let an SBOM that you have add to what is found in an image, or take the place of it"
+    action = add_command(actions, "import-sbom", _import, help_)
+    action.add_argument(*IMAGE[0], **IMAGE[1])
+    which = action.add_mutually_exclusive_group(required=True)
+    which.add_argument("file", metavar="FILE", nargs="?", help="CycloneDX, SPDX or syft's own form, as JSON")
+    which.add_argument("--withdraw", action="store_true", help="forget what was imported")
+    action.add_argument("--replace", action="store_true", help="let it take the place of what is found")
+    add_settings(action)
 
 
 def named_image(settings: Settings, text: str) -> tuple[RepositoryRef, ImageId]:
@@ -67,6 +83,48 @@ def named_image(settings: Settings, text: str) -> tuple[RepositoryRef, ImageId]:
     if not name or not (digest or tag) or bool(is_digest) == bool(is_tag):
         raise BadSetting(f"{text}: it must be REPOSITORY:TAG or REPOSITORY@DIGEST")
     return repository_ref(settings, name), ImageId(digest or None, tag or None)
+
+
+def _sbom(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+    from holdfast.model.sboms import Format
+
+    def sbom() -> None:
+        on, form = backends(settings), Format(options.format)
+        at, id_ = named_image(settings, options.image)
+        registry.inventories.take_now(on, at, id_)
+        if options.attach:
+            image, attached = registry.sboms.attach(on, at, id_, form)
+            print(f"{attached.digest} is the SBOM of {image.digest}, and refers to it.")
+        else:
+            sys.stdout.buffer.write(registry.sboms.document(on, at, id_, form)[1] + b"\n")
+
+    return refusals_as_text(sbom)
+
+
+def _import(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+    from holdfast.model.supplied_sboms import Mode
+    from holdfast.settings import BadSetting
+
+    def import_() -> None:
+        on = backends(settings)
+        at, id_ = named_image(settings, options.image)
+        if options.withdraw:
+            registry.sboms.withdraw(on, at, id_)
+            print("It is forgotten.")
+        else:
+            try:
+                data = Path(options.file).read_bytes()
+            except OSError as fault:
+                raise BadSetting(f"{options.file}: {fault.strerror}") from None
+            mode = Mode.REPLACE if options.replace else Mode.ADD
+            _, supplied = registry.sboms.supply(on, at, id_, data, mode)
+            print(f"{len(supplied.packages)} packages are told by {options.file}.")
+        _, taken = registry.inventories.take_now(on, at, id_)
+        print(f"{len(taken.inventory.packages)} packages in the image." if taken.inventory else taken.reason)
+
+    return refusals_as_text(import_)
 
 
 def _packages(settings: Settings, options: argparse.Namespace) -> int:

@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from holdfast.model.packages import OS_TYPES, OperatingSystem, Package
+from holdfast.model.supplied_sboms import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from holdfast.model.supplied_sboms import Supplied
 
 UNPACKED_BYTES = 512 * 1024 * 1024  # of a record that was kept
 OS_RELEASES = ("etc/os-release", "usr/lib/os-release")
@@ -124,6 +127,19 @@ class Inventory:
         """What tells a set from all others: its packages, where they are, and on which system."""
         content = (self.os, [(member.package, member.path) for member in members])
         return f"sha256:{hashlib.sha256(msgspec.msgpack.encode(content)).hexdigest()}"
+
+
+def supplied(found: Inventory | None, told: Supplied, layers: int) -> Inventory:
+    """An inventory with what a supplied document tells added to it, or in place of it.
+
+    What the document tells came in no layer, which is written as the one after the last.
+    """
+    kept = found.packages if found is not None and told.mode is Mode.ADD else ()
+    known = {(one.package.type, one.package.name, one.package.version) for one in kept}
+    more = (one for one in told.packages if (one.type, one.name, one.version) not in known)
+    os = (found.os if found else None) or told.os
+    notes = found.notes if found else ()
+    return Inventory(os, (*kept, *(Installed(package, told.origin, layers) for package in more)), notes)
 
 
 class State(StrEnum):

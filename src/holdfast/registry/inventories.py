@@ -19,6 +19,7 @@ from holdfast.inventory import READER, ChildDied, LayerRefused
 from holdfast.model import digests, efficiency, inventory, manifests, scanning
 from holdfast.model.errors import BlobNotFound, LayerDamaged, StorageUnavailable
 from holdfast.model.inventory import Inventory, State, Taken
+from holdfast.model.supplied_sboms import Mode
 from holdfast.model.work import TakeInventory
 from holdfast.registry import damage, layers
 
@@ -157,15 +158,27 @@ def take(
             _forget(tx, repository, image)
     if (kept := _kept(on, image)) is not None:
         return kept
+    with on.database.snapshot() as tx:
+        told = store.supplied_sboms.find(tx, image.id)
+        parts = manifests.parse(store.images.body(tx, image), image.media_type).layers[1:]
+    if told is not None and told.mode is Mode.REPLACE:
+        taken = Taken(State.COMPLETE, inventory=inventory.supplied(None, told, len(parts)))
+    else:
+        taken = _taken(on, repository, image, watch)
+        if told is not None and taken.inventory is not None:
+            taken = replace(taken, inventory=inventory.supplied(taken.inventory, told, len(parts)))
+    _keep(on, image, taken, [*(part.digest for part in parts), image.digest])
+    return taken
+
+
+def _taken(on: Backends, repository: Repository, image: Image, watch: Callable[[], None]) -> Taken:
     try:
         descriptors, config = _parts(on, repository, image)
         records = tuple(_records(on, repository, descriptors, config, watch))
-        taken = Taken(State.COMPLETE, "", _merged(records), records, config.instructions)
+        return Taken(State.COMPLETE, "", _merged(records), records, config.instructions)
     except _NotTaken as fault:
-        taken, descriptors = fault.taken, []
-        log.warning("no inventory of %s in %s: %s", image.digest, repository.name, taken.reason)
-    _keep(on, image, taken, descriptors)
-    return taken
+        log.warning("no inventory of %s in %s: %s", image.digest, repository.name, fault.taken.reason)
+        return fault.taken
 
 
 def _kept(on: Backends, image: Image) -> Taken | None:
@@ -251,10 +264,10 @@ def _merged(records: Sequence[LayerRecord]) -> Inventory:
     return found
 
 
-def _keep(on: Backends, image: Image, taken: Taken, descriptors: Sequence[Descriptor]) -> None:
+def _keep(on: Backends, image: Image, taken: Taken, layer_digests: Sequence[str]) -> None:
     found = taken.inventory
     sets = {number: (found.set_digest(members), members) for number, members in found.sets().items()} if found else {}
-    report = efficiency.judge(taken.records, found.packages, taken.instructions) if found else None
+    report = efficiency.judge(taken.records, found.packages, taken.instructions) if found and taken.records else None
     while True:
         for set_digest, members in sets.values():
             with on.database.transaction(durable=False) as tx:
@@ -262,7 +275,7 @@ def _keep(on: Backends, image: Image, taken: Taken, descriptors: Sequence[Descri
         with on.database.transaction() as tx:
             if store.images.find_by_id(tx, image.id) is None:
                 return
-            links = [(number, descriptors[number].digest, set_digest) for number, (set_digest, _) in sets.items()]
+            links = [(number, layer_digests[number], set_digest) for number, (set_digest, _) in sets.items()]
             if store.inventories.put(tx, image.id, READER, taken, links, on.clock()):
                 if report is not None:
                     store.image_reports.put(tx, image.id, report)

@@ -16,6 +16,7 @@ from holdfast.store.tables import (
     deleted_references,
     image_findings,
     image_replications,
+    image_sboms,
     image_scans,
     image_signings,
     instant,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 # Both tables have these columns, by the same names.
 _SHARED = [column.name for column in deleted_images.c if column.name in manifests.c]
 _REFERENCE = ["digest", "repository_id", "is_manifest", "media_type"]
-_FACTS = (image_scans, image_findings, image_replications, image_signings)
+_FACTS = (image_scans, image_findings, image_replications, image_signings, image_sboms)
 # Columns that scans did not have when some of the facts were written, and what stands for them.
 _LATER = {"scan_type": "BASIC", "is_live": False, "counts": None, "ecosystems": None, "source_updated_at": None}
 

@@ -1,7 +1,7 @@
 """What layers hold, and the sets of packages that images are made of.
 
     blobs ── layer_inventories (a record each)
-    manifests ── image_inventories
+    manifests ── image_inventories, image_sboms
          └── image_package_sets ── package_sets ── package_set_members ── package_versions
                                         └── package_set_counts
 
@@ -48,6 +48,14 @@ image_reports = Table(  # what an image wastes; apart, since it is long
     Column("layers", Integer, nullable=False),
     Column("report", LargeBinary, nullable=False),
     Index("ix_image_reports_chain_id_manifest_id", "chain_id", "manifest_id"),
+)
+
+image_sboms = Table(  # what somebody else says of an image
+    "image_sboms",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("supplied", JSON, nullable=False),
+    Column("supplied_at", Instant, nullable=False),
 )
 
 package_sets = Table(
