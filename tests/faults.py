@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REFUSALS = {"refused": 500, "forbidden": 403, "unknown": 404}
+REFUSALS = {"refused": 500, "busy": 503, "forbidden": 403, "unknown": 404}
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
@@ -18,6 +18,7 @@ class Faults:
     """Forwards requests to a store; `spoil(method, path)` names what shall go wrong with one, or nothing.
 
     refused       an answer 500, and the store never hears of it
+    busy          likewise 503, in the words of S3
     forbidden     likewise 403
     unknown       likewise 404
     lost          the store does it, and the connection ends without an answer
@@ -77,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.faults.seen.append((self.command, self.path))
         fault = self.faults.spoil(self.command, self.path)
         if fault in REFUSALS:
-            self.answer(REFUSALS[fault], [], b"<Error><Code>Spoiled</Code></Error>")
+            code = b"SlowDown" if fault == "busy" else b"Spoiled"
+            self.answer(REFUSALS[fault], [], b"<Error><Code>" + code + b"</Code></Error>")
             return
         status, headers, data = self.ask(body)
         half = len(data) // 2

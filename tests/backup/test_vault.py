@@ -126,11 +126,13 @@ def test_who_begins_while_the_generation_goes_on_which_he_counts_keeps_it(place)
 def test_what_was_taken_for_dead_is_not_finished(place):
     draft = place.vault().begin()
     place.put(draft, B)
+    draft.lines("objects.gz").add(b"half a line")
     place.passed = DEAD + timedelta(hours=1)
 
     place.prune()
 
     assert place.keys() == [A]
+    assert len(list((place.shelf._folder / "generations").iterdir())) == 1
     with pytest.raises(VaultFault, match="took it for dead"):
         place.finish(draft, A, B)
     assert len(place.vault().generations()) == 1

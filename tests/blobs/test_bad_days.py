@@ -36,7 +36,7 @@ def store(seaweed, faults, prefix):
     return RemoteStore(object_stores.parse(seaweed.url(prefix, endpoint=faults.endpoint, timeout="1")), part_bytes=PART)
 
 
-@pytest.mark.parametrize("fault", ["refused", "lost", "cut", "stalled"])
+@pytest.mark.parametrize("fault", ["refused", "busy", "lost", "cut", "stalled"])
 def test_a_read_that_fails_once_is_tried_again(store, faults, key, fault):
     data = content(2 * PART)
     write(store, key, data)
@@ -65,7 +65,7 @@ def test_a_read_that_goes_on_failing_ends_with_a_fault(store, faults, key, fault
     assert buffer == data[PART:]
 
 
-@pytest.mark.parametrize("fault", ["refused", "lost", "cut"])
+@pytest.mark.parametrize("fault", ["refused", "busy", "lost", "cut"])
 def test_a_part_that_fails_once_is_sent_again(store, faults, key, fault):
     data = content(3 * PART + 1)
     faults.always(fault, "PUT", times=1)

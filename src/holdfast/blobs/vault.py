@@ -259,15 +259,13 @@ class Vault:
             yield key, packs[int(number)].key
 
     def _files(self) -> dict[str, dict[str, Listed]]:
-        """The whole files of each generation, finished or not, by their names in it."""
+        """The files of each generation, finished or not, by their names in it."""
         found: dict[str, dict[str, Listed]] = {}
         for one in self._shelf.names(ALL):
             _, _, rest = one.key.partition("/")
             name, _, file = rest.partition("/")
             if NAME.fullmatch(name):
-                files = found.setdefault(name, {})
-                if one.size_bytes != UNFINISHED:
-                    files[file] = one
+                found.setdefault(name, {})[file] = one
         return dict(sorted(found.items()))
 
     # ---- Those that are not finished
@@ -296,7 +294,8 @@ class Vault:
         """What backups that were not finished copied; of those that wrote something within a time."""
         found = Noted({}, [])
         for name, files in self._unfinished(self._files(), within).items():
-            for path in (f"{ALL}/{name}/{file}" for file in files if file.startswith("journal/")):
+            whole = (file for file, one in files.items() if one.size_bytes != UNFINISHED)
+            for path in (f"{ALL}/{name}/{file}" for file in whole if file.startswith("journal/")):
                 with suppress(ObjectMissing):  # it is finished meanwhile
                     if path.endswith(".gz"):
                         found.packs.append((Entry.read(next(self._lines(path))), path))
