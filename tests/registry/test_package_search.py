@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from holdfast import registry, store
@@ -120,3 +122,21 @@ def test_images_are_found_by_what_is_wrong_with_them(on, images):
         "CVE-2019-10744": (["old", "odd"], 2),
         "CVE-0000-0000": ([], 0),
     }
+
+
+def test_whoever_pulled_what_is_affected_since_it_was_published_is_told(on, clock, images):
+    load(on, *excerpts())
+    digest = next(digest for digest, name in images.items() if name == "old")
+    registry.images.find_stored(on, AT, digest, by_tag=False, puller="arn:aws:iam::000000000000:user/alice")
+    registry.pulls.record(on)
+
+    def told(**since):
+        answer = registry.package_search.affected(on, HOME, "CVE-2019-10744", 0, 100, with_pullers=True, **since)
+        return [[puller.principal for puller in one.pullers] for one in answer.images], answer.since
+
+    pullers, since = told()
+    later, _ = told(since=clock() + timedelta(seconds=1))
+
+    assert pullers == [["arn:aws:iam::000000000000:user/alice"], []]
+    assert since.year == 2019
+    assert later == [[], []]

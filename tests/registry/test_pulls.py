@@ -86,6 +86,27 @@ def test_pulls_of_excluded_principals_do_not_count(on, excluded, puller, counts)
     assert (pulled_at(on, image) is not None) == counts
 
 
+def test_who_pulled_is_recorded_by_role_and_whether_or_not_it_counts(on, clock):
+    image = push(on, AT, "a")
+    registry.pull_exclusions.register(on, HOME, ROLE)
+    begun_at = clock()
+    for puller in (USER, SESSION, f"{SESSION}-2"):
+        pull(on, image, puller)
+    clock.pass_(days=1)
+    pull(on, image)
+
+    with on.database.snapshot() as tx:
+        found = store.images.get(tx, store.repositories.get(tx, AT), ImageId(image.digest))
+        [pullers] = store.image_pullers.of_images(tx, [found.id], begun_at).values()
+        late = store.image_pullers.of_images(tx, [found.id], clock())
+
+    assert [(one.principal, one.first_pulled_at, one.last_pulled_at) for one in pullers] == [
+        (USER, begun_at, clock()),
+        ("arn:aws:sts::000000000000:assumed-role/scanner", begun_at, begun_at),
+    ]
+    assert [one.principal for one in late[found.id]] == [USER]
+
+
 def test_an_image_that_was_deleted_meanwhile_is_no_fault(on):
     image = push(on, AT, "a")
     registry.images.find_stored(on, AT, image.digest, by_tag=False, puller=USER)

@@ -50,6 +50,7 @@ def add(commands: Commands) -> None:
     help_ = "list the images that hold a version of a package that a vulnerability is in"
     action = add_command(actions, "affected", _affected, help_)
     action.add_argument("vulnerability", metavar="CVE", help="its name in any feed, such as CVE-2021-44228")
+    action.add_argument("--pullers", action="store_true", help="tell who pulled each since it was published")
     action.add_argument(*JSON[0], **JSON[1])
     add_settings(action)
     help_ = "tell what an image makes everybody store and fetch for nothing, and what to do about it"
@@ -199,8 +200,13 @@ def _affected(settings: Settings, options: argparse.Namespace) -> int:
         on = backends(settings)
         if not registry.advisories.status(on):
             raise BadSetting("No advisories were imported: `holdfast advisories import` brings them in")
-        name = options.vulnerability
-        _print_images(options, lambda after: registry.package_search.affected(on, on.home, name, after, PAGE))
+
+        def page(after: int) -> Answer:
+            return registry.package_search.affected(
+                on, on.home, options.vulnerability, after, PAGE, with_pullers=options.pullers
+            )
+
+        _print_images(options, page)
 
     from holdfast.settings import BadSetting
 
@@ -217,11 +223,13 @@ def _print_images(options: argparse.Namespace, page: Callable[[int], Answer]) ->
             versions = [f"{version.ecosystem} {version.name} {version.version}" for version in one.versions]
             if options.json:
                 document = {"repository": one.at.name, "digest": one.image.digest, "tags": one.image.tags,
-                            "packages": versions}  # fmt: skip
+                            "packages": versions, "pullers": [puller.principal for puller in one.pullers]}  # fmt: skip
                 print(json.dumps(document))
             else:
                 tags = ", ".join(one.image.tags[:3]) + (", …" if len(one.image.tags) > 3 else "") or "untagged"
                 print(f"{one.at.name:<40}  {tags:<24}  {one.image.digest}  {printable('; '.join(versions))}")
+                for puller in one.pullers:
+                    print(f"    {puller.last_pulled_at:%Y-%m-%d %H:%M}  {puller.principal}")
         if not found.more:
             break
     if not options.json:

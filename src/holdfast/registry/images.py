@@ -133,7 +133,7 @@ def find_stored(
     found = hot.manifest(at, reference, by_tag=by_tag)
     if found is not None:
         if puller is not None:
-            on.pulls.note(at, found.id, puller, on.clock(), found.pulled_us)
+            on.pulls.note(at, found.id, puller, on.clock())
         return found
     if not hot.has_repository(at):
         raise RepositoryNotFound(at)
@@ -174,7 +174,7 @@ def get(
                 raise LimitExceeded("The manifests of one call have too many bytes; ask for fewer images at once")
             found.append((ImageId(image.digest, id_.tag), image, store.images.body(tx, image)))
     for _, image, _ in found:
-        on.pulls.note(at, image.id, puller, on.clock(), None)
+        on.pulls.note(at, image.id, puller, on.clock())
     return found, failures
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
+    from holdfast.store.image_pullers import Puller
     from holdfast.store.package_search import Version
 
+FIRST = datetime.fromtimestamp(0, UTC)
+PULLERS = 1000  # of an image, that are told
 VERSIONS = 10_000  # that one question is about; more is no question
 
 
@@ -40,6 +44,7 @@ class Holding:
     at: RepositoryRef
     image: Image
     versions: tuple[Version, ...]
+    pullers: tuple[Puller, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Answer:
     images: list[Holding]
     more: bool
     count: int | None = None
+    since: datetime | None = None  # from when on pulls are told
 
 
 def holding(
@@ -63,15 +69,32 @@ def holding(
 
 
 def affected(
-    on: Backends, registry: Registry, vulnerability: str, after: int, limit: int, *, is_counted: bool = False
+    on: Backends,
+    registry: Registry,
+    vulnerability: str,
+    after: int,
+    limit: int,
+    *,
+    is_counted: bool = False,
+    with_pullers: bool = False,
+    since: datetime | None = None,
 ) -> Answer:
-    """Up to `limit` images of a registry that hold a version that a vulnerability is in, after one."""
+    """Up to `limit` images of a registry that hold a version that a vulnerability is in, after one.
+
+    Whoever pulled each of them is told, if that is wanted: since an instant, or since the vulnerability was published.
+    """
     with on.database.snapshot() as tx:
         found = store.advisories.affected(tx, vulnerability, 0, VERSIONS + 1)
         if len(found) > VERSIONS:
             raise InvalidParameter("vulnerabilityId", f"It is in more than {VERSIONS} versions of packages")
         versions = store.package_search.by_id(tx, found)
-        return _answer(tx, registry, versions, after, limit, is_counted=is_counted)
+        answer = _answer(tx, registry, versions, after, limit, is_counted=is_counted)
+        if not with_pullers:
+            return answer
+        since = since or store.advisories.published_at(tx, vulnerability) or FIRST
+        pullers = store.image_pullers.of_images(tx, [one.image.id for one in answer.images], since)
+    images = [replace(one, pullers=tuple(pullers.get(one.image.id, ())[:PULLERS])) for one in answer.images]
+    return replace(answer, images=images, since=since)
 
 
 def _answer(

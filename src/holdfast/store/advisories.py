@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from holdfast.model.advisories import Facts
 from holdfast.model.cvss import Cvss
-from holdfast.store.statements import Statement, batches, insertion, upsert
+from holdfast.store.statements import BATCH, Statement, batches, insertion, upsert
 from holdfast.store.tables import (
     advisories,
     advisory_matches,
@@ -162,6 +162,14 @@ _AFFECTED = Statement(
         advisory_matches.c.package_version_id > bindparam("after"),
     )
     .order_by(advisory_matches.c.package_version_id)
+    .limit(bindparam("limit"))
+)
+_NAMED = Statement(
+    select(advisories.c.id)
+    .distinct()
+    .join(advisory_names, advisory_names.c.advisory_id == advisories.c.id)
+    .join(feeds, feeds.c.id == advisories.c.feed_id)
+    .where(advisory_names.c.name == bindparam("name"), _counts)
     .limit(bindparam("limit"))
 )
 _BODIES = Statement(select(advisories.c.id, advisories.c.ident, advisories.c.body).where(advisories.c.id.in_(_ids)))
@@ -326,6 +334,12 @@ def found(tx: Transaction, package_version_ids: Sequence[int]) -> list[Row]:
 def affected(tx: Transaction, name: str, after: int, limit: int) -> list[int]:
     """Package versions that a vulnerability is in, in their order, beginning after one."""
     return tx.column(_AFFECTED, name=name, after=after, limit=limit)
+
+
+def published_at(tx: Transaction, name: str) -> datetime | None:
+    """When a vulnerability was first told of, as the advisories that count know it."""
+    told = bodies(tx, tx.column(_NAMED, name=name, limit=BATCH)).values()
+    return min((one.published_at for one in told if one.published_at is not None), default=None)
 
 
 def touched(tx: Transaction, feed: Feed) -> list[int]:

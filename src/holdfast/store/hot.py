@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.model.names import RepositoryRef
 
 _MANIFEST = """
-SELECT m.id, m.digest, m.media_type, m.pulled_at, b.body FROM registries g
+SELECT m.id, m.digest, m.media_type, b.body FROM registries g
   JOIN repositories r ON r.registry_id = g.id AND r.name = ?
   JOIN {join}
   JOIN manifest_bodies b ON b.manifest_id = m.id
@@ -66,7 +66,6 @@ class StoredManifest(NamedTuple):
     id: int
     digest: str
     media_type: str
-    pulled_us: int | None  # microseconds since 1970
     body: bytes
 
 

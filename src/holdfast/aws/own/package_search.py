@@ -36,6 +36,7 @@ def list_images_with_vulnerability(call: Call, request: Shape) -> Shape:
     found = registry.package_search.affected(
         call.on, the_registry(call, request), request["vulnerabilityId"], pages.after(request, 0),
         pages.size(request), is_counted=request.get("includeCount", False),
+        with_pullers=request.get("includePullers", False), since=request.get("pulledSince"),
     )  # fmt: skip
     return _rendered(found)
 
@@ -44,6 +45,7 @@ def _rendered(found: Answer) -> Shape:
     return {
         "images": [_image(one) for one in found.images],
         "imageCount": found.count,
+        "pulledSince": found.since,
         "nextToken": pages.token(found.images[-1].image.id) if found.more else None,
     }
 
@@ -58,4 +60,13 @@ def _image(one: Holding) -> Shape:
             {"ecosystem": version.ecosystem, "name": version.name, "version": version.version}
             for version in one.versions
         ],
+        "pullers": [
+            {
+                "principalArn": puller.principal,
+                "firstPulledAt": puller.first_pulled_at,
+                "lastPulledAt": puller.last_pulled_at,
+            }
+            for puller in one.pullers
+        ]
+        or None,
     }

@@ -80,6 +80,7 @@ from holdfast.store.tables.iam import (
 )
 from holdfast.store.tables.images import (
     image_findings,
+    image_pullers,
     image_replications,
     image_scans,
     image_signings,
@@ -170,6 +171,7 @@ __all__ = [
     "image_findings",
     "image_inventories",
     "image_package_sets",
+    "image_pullers",
     "image_replications",
     "image_reports",
     "image_sboms",

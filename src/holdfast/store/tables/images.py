@@ -82,6 +82,15 @@ tags = Table(
     Index("ix_tags_repository_id_is_active_name", "repository_id", "is_active", "name"),
 )
 
+image_pullers = Table(  # who pulled which image; sessions of a role are that role
+    "image_pullers",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True),
+    Column("principal", String(500), primary_key=True),
+    Column("first_pulled_at", Instant, nullable=False),
+    Column("last_pulled_at", Instant, nullable=False),
+)
+
 image_scans = Table(  # the latest scan of each image
     "image_scans",
     metadata,
