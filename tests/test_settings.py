@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.model import feed_sources
 from holdfast.model.key_urls import AwsKmsAt
 from holdfast.model.profiles import Profile
 from holdfast.settings import CHOICES, BadSetting, Listen, Secret, read
@@ -56,6 +57,10 @@ VALUES = {
     "scan_watch": (14, "0", 0),
     "gc_surprise": (50, "100", 100),
     "background": (True, "OFF", False),
+    "advisory_feeds": ((), "kev=https://mirror/kev.json", ((feed_sources.find("kev"), "https://mirror/kev.json"),)),
+    "advisory_malware": (False, "ON", True),
+    "advisory_allow": ((), "10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
+    "advisory_ca_file": (None, str(CA_FILE), CA_FILE),
     "oidc_allow": ((), "10.0.0.0/8, ::1,", (ip_network("10.0.0.0/8"), ip_network("::1/128"))),
     "oidc_ca_file": (None, str(CA_FILE), CA_FILE),
     "public_repositories": (False, "ON", True),
@@ -108,6 +113,10 @@ BAD = {
     "keep_deleted": ["", "-1", "3651", "7d"],
     "lifecycle_interval": ["", "0", "86401", "1h"],
     "background": ["", "true", "sometimes"],
+    "advisory_feeds": ["all", "osv/cobol", "redhat", "kev=http://mirror/kev.json"],
+    "advisory_malware": ["", "true"],
+    "advisory_allow": ["localhost", "10.0.0.1/8"],
+    "advisory_ca_file": ["/no/such/file", "/", __file__],
     "oidc_allow": ["localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8;::1"],
     "oidc_ca_file": ["/no/such/file", "/", __file__],
     "public_repositories": ["", "true", "all"],

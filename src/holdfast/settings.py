@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.model import key_urls, object_stores
+from holdfast.model import feed_sources, key_urls, object_stores
 from holdfast.model.names import ACCOUNT_ID, REGION
 from holdfast.model.profiles import Profile
 from holdfast.model.quotas import ECR_RATES, QUOTAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from holdfast.model.feed_sources import Source
 
 KeysAt = key_urls.AwsKmsAt | key_urls.VaultAt | None
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -116,6 +118,10 @@ class Settings:
     gc_surprise: int
     scan_watch: int
     background: bool
+    advisory_feeds: tuple[tuple[Source, str], ...]
+    advisory_malware: bool
+    advisory_allow: tuple[Network, ...]
+    advisory_ca_file: Path | None
     oidc_allow: tuple[Network, ...]
     oidc_ca_file: Path | None
     public_repositories: bool
@@ -278,6 +284,18 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise ValueError("it must be networks such as 10.0.0.0/8 or 2001:db8::/32, with commas") from None
 
 
+def _advisory_feeds(text: str) -> tuple[tuple[Source, str], ...]:
+    wanted = {}
+    for name, _, url in (part.strip().partition("=") for part in text.split(",") if part.strip()):
+        source = feed_sources.find(name)
+        if source is None:
+            raise ValueError(f"there is no source '{name}'; there are {feed_sources.shown()}")
+        if not (url or source.url).startswith("https://"):
+            raise ValueError(f"{name} needs an https address: {name}=https://…")
+        wanted[name] = (source, url or source.url)
+    return tuple(wanted.values())
+
+
 def _ca_file(text: str) -> Path | None:
     if not text:
         return None
@@ -356,6 +374,14 @@ CHOICES = (
     Choice("audit_days", "90", _number(1, 36_500), "days after which files of the audit log are removed", "N"),
     Choice("trusted_proxies", "", _networks, "networks of proxies whose X-Forwarded-For and -Proto are believed, "
            "with commas", "NETWORKS"),
+    Choice("advisory_feeds", "", _advisory_feeds, "sources of advisories that `holdfast advisories pull` fetches, with "
+           "commas, such as debian,osv/npm,kev; NAME=URL fetches it from a mirror [none]", "NAMES"),
+    Choice("advisory_malware", "off", lambda text: _one_of("on", "off")(text) == "on",
+           "import what OSV tells of malicious packages as well", "on|off"),
+    Choice("advisory_allow", "", _networks, "networks beside the public internet in which mirrors of advisories may "
+           "be, with commas", "NETWORKS"),
+    Choice("advisory_ca_file", "", _ca_file, "certificates of private CAs that vouch for mirrors of advisories",
+           "FILE"),
     Choice("oidc_allow", "", _networks, "networks beside the public internet in which identity providers may be, "
            "with commas", "NETWORKS"),
     Choice("oidc_ca_file", "", _ca_file, "certificates of private CAs that vouch for identity providers", "FILE"),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast import registry, store
-from holdfast.model import feeds
+from holdfast.model import feed_sources
 from holdfast.model.names import Registry
 
 HERE = Path(__file__).parent
@@ -44,7 +44,7 @@ def archive(*records):
 
 def given(name, content, as_of=AS_OF):
     """A file of a source."""
-    source = feeds.find(name)
+    source = feed_sources.find(name)
     assert source is not None
     return registry.advisories.Given(source, io.BytesIO(content), len(content), as_of)
 

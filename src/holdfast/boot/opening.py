@@ -14,7 +14,7 @@ from holdfast.blobs import FileStore, KeyFile, KeyFileFault, ObjectMissing, OutO
 from holdfast.model import object_stores
 from holdfast.model.names import Registry
 from holdfast.model.quotas import ANY
-from holdfast.outbound import Fetcher
+from holdfast.outbound import Downloader, Fetcher
 from holdfast.settings import BadSetting
 from holdfast.store import open_database
 from holdfast.store.migrations import SchemaTooNew, is_current
@@ -106,6 +106,16 @@ def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry
             keep=timedelta(days=settings.audit_days),
         ),
     )
+
+
+def open_downloader(settings: Settings) -> Downloader:
+    """What fetches the files of feeds."""
+    return Downloader(settings.advisory_allow, settings.advisory_ca_file, allowing="--advisory-allow")
+
+
+def advisory_folder(settings: Settings) -> Path:
+    """Where the files of feeds are kept."""
+    return settings.data.absolute() / "advisories"
 
 
 def _database(settings: Settings) -> Database:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import __version__
 from holdfast.cli import (
     account,
+    advisories,
     audit,
     backup,
     deleted,
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         add_settings(command)
     for group in (
         account,
+        advisories,
         audit,
         explain,
         kms,

@@ -22,6 +22,11 @@ DESCRIPTION_CHARACTERS = 4096
 REFERENCES = 50
 NAMES = 2000  # of one advisory: an erratum of a kernel covers hundreds of CVEs
 RANGES = 50_000
+PROBLEMS_SHARE = 0.2  # more records that cannot be read than this, and it is another kind of file
+
+
+class BadFeed(Exception):
+    """A file of a feed that is not what it should be; the message says why."""
 
 
 class Status(StrEnum):

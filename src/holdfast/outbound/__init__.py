@@ -1,7 +1,20 @@
 """Calls outward: what others say on the network, asked for with care."""
 
+from holdfast.outbound.downloads import Downloaded, Downloader, Version
 from holdfast.outbound.fetch import Fetched, Fetcher, Network, Unreachable
 from holdfast.outbound.key_service import KeyRefused, KeyService, KeyServiceDown
 from holdfast.outbound.key_services import open_service
 
-__all__ = ["Fetched", "Fetcher", "KeyRefused", "KeyService", "KeyServiceDown", "Network", "Unreachable", "open_service"]
+__all__ = [
+    "Downloaded",
+    "Downloader",
+    "Fetched",
+    "Fetcher",
+    "KeyRefused",
+    "KeyService",
+    "KeyServiceDown",
+    "Network",
+    "Unreachable",
+    "Version",
+    "open_service",
+]

@@ -53,7 +53,7 @@ class Fetched(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
     """A URL taken apart."""
 
     host: str
@@ -77,8 +77,14 @@ class Fetcher:
     """Fetches documents; one a process."""
 
     def __init__(
-        self, allowed: Collection[Network] = (), ca_file: Path | None = None, *, resolve: Resolve = resolve
+        self,
+        allowed: Collection[Network] = (),
+        ca_file: Path | None = None,
+        *,
+        resolve: Resolve = resolve,
+        allowing: str = "--oidc-allow",
     ) -> None:
+        self._allowing = allowing
         self._allowed = tuple(allowed)
         self._resolve = resolve
         self._tls = ssl.create_default_context()
@@ -90,7 +96,7 @@ class Fetcher:
 
         The thumbprints pin a private CA: they count only if no CA of the system's store vouches for the host.
         """
-        target = _target(url)
+        target = target_of(url)
         attempt = _Attempt(target, thumbprints, self._tls, lambda: self._addresses(target))
         # In a thread of its own, because nothing else bounds a look-up of names or an answer that comes in drops.
         threading.Thread(target=attempt.run, name=f"fetch {target.host}", daemon=True).start()
@@ -102,13 +108,13 @@ class Fetcher:
         assert attempt.fetched is not None
         return attempt.fetched
 
-    def _addresses(self, target: _Target) -> list[Address]:
+    def _addresses(self, target: Target) -> list[Address]:
         found = self._resolve(target.host, target.port)
         reachable = [address for address in found if may_reach(address, self._allowed)]
         if not reachable:
             told = ", ".join(map(str, found[:ADDRESSES]))
             raise Unreachable(
-                f"{target.host} has no address that may be reached ({told}); --oidc-allow allows networks"
+                f"{target.host} has no address that may be reached ({told}); {self._allowing} allows networks"
             )
         return reachable[:ADDRESSES]
 
@@ -118,7 +124,7 @@ class _Attempt:
 
     def __init__(
         self,
-        target: _Target,
+        target: Target,
         thumbprints: Collection[str],
         tls: ssl.SSLContext,
         addresses: Callable[[], Sequence[Address]],
@@ -207,16 +213,17 @@ class _Attempt:
         return connection
 
 
-def _target(url: str) -> _Target:
+def target_of(url: str) -> Target:
+    """A URL taken apart; `Unreachable` if it is none that is called."""
     found = URL.fullmatch(url)
     port = int(found["port"] or 443) if found else 0
     if not found or not 0 < port < 65536:
         raise Unreachable(f"{url[:200]!r} is not a plain https URL")
     path = found["path"] or "/"
-    return _Target(found["host"].strip("[]").lower(), port, path if path.startswith("/") else f"/{path}")
+    return Target(found["host"].strip("[]").lower(), port, path if path.startswith("/") else f"/{path}")
 
 
-def _read(target: _Target, response: urllib3.BaseHTTPResponse) -> Fetched:
+def _read(target: Target, response: urllib3.BaseHTTPResponse) -> Fetched:
     if response.status != 200:
         also = "; redirects are not followed" if 300 <= response.status < 400 else ""
         raise Unreachable(f"{target.authority} answered {response.status} for {target.path[:200]}{also}")

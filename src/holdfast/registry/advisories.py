@@ -17,7 +17,7 @@ import msgspec
 
 from holdfast import store
 from holdfast.model import feeds, findings
-from holdfast.model.advisories import Advisory, Facts, Problems, Status
+from holdfast.model.advisories import PROBLEMS_SHARE, Advisory, BadFeed, Facts, Problems, Status
 from holdfast.model.errors import Invalid, Unavailable
 from holdfast.model.findings import Finding, Match
 from holdfast.model.severities import Severity
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from holdfast.model.feeds import Source
+    from holdfast.model.feed_sources import Source
     from holdfast.registry.backends import Backends
     from holdfast.registry.work import Job
     from holdfast.store import Transaction
@@ -144,9 +144,9 @@ def _write(on: Backends, given: Given, feed: Feed, imported: Imported, shown: Sh
             now_bytes = max(read_bytes, given.file.tell())
             shown.add(len(portion), now_bytes - read_bytes)
             read_bytes = now_bytes
-    except feeds.BadFeed as fault:
+    except BadFeed as fault:
         raise BadAdvisories(given.source.name, fault) from None
-    if imported.problems.count > (imported.records + imported.problems.count) * feeds.PROBLEMS_SHARE:
+    if imported.problems.count > (imported.records + imported.problems.count) * PROBLEMS_SHARE:
         told = "; ".join(imported.problems.told[:3])
         raise BadAdvisories(given.source.name, f"{imported.problems.count} records cannot be read ({told})")
     if not imported.records:

@@ -7,9 +7,9 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from holdfast.model.advisories import Advisory, Range, up_to
+from holdfast.model.advisories import Advisory, BadFeed, Range, up_to
 from holdfast.model.ecosystems import spelled
-from holdfast.model.feeds.reading import CVE, FAULTS, BadFeed, document
+from holdfast.model.feeds.reading import CVE, FAULTS, document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

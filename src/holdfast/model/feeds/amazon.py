@@ -7,9 +7,9 @@ from typing import IO, TYPE_CHECKING
 from xml.parsers import expat
 
 from holdfast.model import severities
-from holdfast.model.advisories import DESCRIPTION_CHARACTERS, NAMES, RANGES, Advisory, Range, up_to
+from holdfast.model.advisories import DESCRIPTION_CHARACTERS, NAMES, RANGES, Advisory, BadFeed, Range, up_to
 from holdfast.model.ecosystems import spelled
-from holdfast.model.feeds.reading import CVE, FAULTS, BadFeed, document, ident, idents, instant, line_of_text
+from holdfast.model.feeds.reading import CVE, FAULTS, document, ident, idents, instant, line_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from holdfast.model import severities
-from holdfast.model.advisories import DESCRIPTION_CHARACTERS, Advisory, Range, Status, up_to
-from holdfast.model.feeds.reading import FAULTS, BadFeed, document, ident, line_of_text
+from holdfast.model.advisories import DESCRIPTION_CHARACTERS, Advisory, BadFeed, Range, Status, up_to
+from holdfast.model.feeds.reading import FAULTS, document, ident, line_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from holdfast.model import cvss
-from holdfast.model.advisories import Facts
-from holdfast.model.feeds.reading import CVE, FAULTS, BadFeed, document, lines
+from holdfast.model.advisories import BadFeed, Facts
+from holdfast.model.feeds.reading import CVE, FAULTS, document, lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

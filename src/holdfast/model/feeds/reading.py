@@ -11,6 +11,7 @@ import zlib
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
+from holdfast.model.advisories import BadFeed
 from holdfast.model.ecosystems import clipped
 
 if TYPE_CHECKING:
@@ -22,15 +23,10 @@ DOCUMENT_BYTES = 512 * 1024**2  # one that is a whole feed
 RECORD_BYTES = 16 * 1024**2  # one of many in an archive
 RECORDS = 2_000_000
 ARCHIVE_BYTES = 16 * 1024**3  # of records, uncompressed
-PROBLEMS_SHARE = 0.2  # more records that cannot be read than this, and it is another kind of file
 CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._+-]{0,99}", re.ASCII)
 _GZIP = b"\x1f\x8b"
 FAULTS = (ValueError, TypeError, KeyError, RecursionError, UnicodeError, zlib.error, EOFError)
-
-
-class BadFeed(Exception):
-    """A file that is not what it should be; the message says why."""
 
 
 def document(file: IO[bytes]) -> bytes:

@@ -1,0 +1,42 @@
+"""Ed25519 signatures of small documents, by keys in PEM files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class BadKey(Exception):
+    """A file that has no key of Ed25519; the message says which."""
+
+
+def sign(document: bytes, key_file: Path) -> bytes:
+    """The signature of a document."""
+    try:
+        key = load_pem_private_key(key_file.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as fault:
+        raise BadKey(f"{key_file} has no private key in PEM without a password: {fault}") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadKey(f"{key_file} has a private key that is not of Ed25519")
+    return key.sign(document)
+
+
+def is_signed(document: bytes, signature: bytes, key_file: Path) -> bool:
+    """Whether whoever has the private key of a public one signed a document."""
+    try:
+        key = load_pem_public_key(key_file.read_bytes())
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as fault:
+        raise BadKey(f"{key_file} has no public key in PEM: {fault}") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise BadKey(f"{key_file} has a public key that is not of Ed25519")
+    try:
+        key.verify(signature, document)
+    except InvalidSignature:
+        return False
+    return True
