@@ -189,7 +189,8 @@ class RemoteWriter:
                 with _faults(self._key):
                     self._file.__exit__(StoreUnavailable, None, None)  # the library's word for abort
             except (StoreUnavailable, ObjectMissing, OutOfSpace) as fault:
-                log.info("parts of the object %s stay until the store's own rule removes them: %s", self._key, fault)
+                if self._written >= self._limit // PARTS:  # what is smaller has no parts
+                    log.info("parts of the object %s stay until the store's rule removes them: %s", self._key, fault)
             self._release()
 
     @contextmanager

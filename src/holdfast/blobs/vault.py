@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from holdfast.blobs.copying import Ascending, LineWriter, SourceFault, hash_of, lines, pieces
 from holdfast.blobs.interface import UNFINISHED, ObjectMissing
@@ -399,6 +399,15 @@ class Draft:
         self._chunks = self._noted = 0
         self._noted_at = time.monotonic()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        """Note what is there even if this is not finished."""
+        if fault is not None and self._pending:
+            with suppress(Exception):  # what cannot be noted is copied again
+                self._write_notes()
+
     def lines(self, name: str) -> LineWriter:
         """Begin a file of lines."""
         return self._vault.line_writer(f"{self._folder}/{name}")
@@ -410,14 +419,15 @@ class Draft:
     def note(self, entry: Entry) -> None:
         """Note that an object is there, so that it need not be copied again if this is not finished; soon."""
         self._pending.append(entry)
-        now = time.monotonic()
-        if len(self._pending) > self._noted or now - self._noted_at > NOTE_SECONDS:
-            text = "".join(f"{one}\n" for one in self._pending)
-            self._chunks += 1
-            self.write(f"journal/{self._chunks:06}", text.encode())
-            self._noted += len(self._pending)
-            self._noted_at = now
-            self._pending.clear()
+        if len(self._pending) > self._noted or time.monotonic() - self._noted_at > NOTE_SECONDS:
+            self._write_notes()
+
+    def _write_notes(self) -> None:
+        self._chunks += 1
+        self.write(f"journal/{self._chunks:06}", "".join(f"{one}\n" for one in self._pending).encode())
+        self._noted += len(self._pending)
+        self._noted_at = time.monotonic()
+        self._pending.clear()
 
     def note_pack(self, pack: Entry, keys: list[str]) -> None:
         """Note that a pack is there, and what is in it."""

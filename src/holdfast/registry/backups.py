@@ -89,8 +89,7 @@ def create(on: Backends, vault: Vault, watch: Watch, *, secrets: Mapping[str, by
     With `verify`, objects that are there from before are read again, and copied anew if they are others by now.
     """
     made = Made()
-    with vault.alone(), _held(on) as check, TemporaryFile() as large, TemporaryFile() as small:
-        draft = vault.begin()
+    with vault.alone(), _held(on) as check, vault.begin() as draft, TemporaryFile() as large, TemporaryFile() as small:
         created_at = on.clock()
         facts = draft.lines("facts.gz")
         with on.database.snapshot() as tx:
