@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast import registry
+from holdfast import registry, store
 from holdfast.model.audit import Note, Pull
 from holdfast.model.callers import Caller
 from holdfast.registry.audit import Audit, Wanted
@@ -63,7 +63,7 @@ def write(on, *events):
 
 def files(on):
     """The files of the log, in order."""
-    return sorted(on.audit.folder.iterdir())
+    return sorted(on.audit.folder.glob("*.jsonl"))
 
 
 def lines(on):
@@ -392,31 +392,91 @@ def test_a_file_that_is_missing_at_the_beginning_is_missed(closed):
     assert faults(closed) == [(gone.name, f"is missing: {files(closed)[0].name} comes after it")]
 
 
-def test_a_file_that_is_missing_at_the_end_is_missed_once_another_process_began(closed, on, tmp_path):
-    write(with_log(on, tmp_path))
+@pytest.fixture(params=["the database", "another process"])
+def witnessed(request, closed, on, tmp_path):
+    """A log of a process that ended, of whose end one other knows."""
+    if request.param == "another process":
+        write(with_log(on, tmp_path))
+        with on.database.transaction() as tx:
+            store.audit_heads.forget(tx, [path.name for path in files(closed)])
+    return closed
+
+
+def test_a_file_that_is_missing_at_the_end_is_missed(witnessed):
+    closed = witnessed
     gone = files(closed)[2]
     gone.unlink()
 
     assert [file for file, _ in faults(closed)] == [gone.name]
 
 
-def test_a_whole_chain_that_is_missing_is_missed_once_another_process_began(closed, on, tmp_path):
-    chain = files(closed)
-    write(with_log(on, tmp_path))
+def test_a_whole_chain_that_is_missing_is_missed(witnessed):
+    closed, chain = witnessed, files(witnessed)[:3]
     for path in chain:
         path.unlink()
 
     assert [file for file, _ in faults(closed)] == [chain[2].name]
 
 
-def test_the_end_of_a_chain_is_missed_once_another_process_began(closed, on, tmp_path):
-    write(with_log(on, tmp_path))
+def test_the_end_of_a_chain_is_missed(witnessed):
+    closed = witnessed
     altered(files(closed)[2], lambda found: found[:-2])
 
     [(file, fault)] = faults(closed)
 
     assert file == files(closed)[2].name
     assert "its end is gone" in fault
+
+
+def test_the_end_of_a_process_that_was_killed_is_missed_up_to_its_last_second(audited):
+    write(audited)
+    kept = len(files(audited)[0].read_bytes().splitlines())
+    note(audited)
+    audited.audit.write(audited)  # and it is killed before the second is over
+    audited.audit._chain._file.close()
+
+    altered(files(audited)[0], lambda found: found[:kept])
+    in_the_last_second = faults(audited)
+    altered(files(audited)[0], lambda found: found[: kept - 1])
+
+    assert in_the_last_second == []
+    assert "its end is gone" in faults(audited)[0][1]
+
+
+def test_the_database_knows_of_no_line_that_a_power_cut_may_take(audited, monkeypatch):
+    def heads():
+        with audited.database.snapshot() as tx:
+            return store.audit_heads.of_folder(tx, (audited.audit.folder / "folder.id").read_text())
+
+    def broken(_):
+        raise OSError("the disk is gone")
+
+    write(audited)
+    before = heads()
+    with monkeypatch.context() as without:
+        without.setattr("holdfast.store.audit_files.os.fdatasync", broken)
+        with pytest.raises(OSError, match="the disk is gone"):
+            write(audited)
+        assert heads() == before
+    write(audited)
+    assert heads()[0].sequence == before[0].sequence + 2
+
+
+def test_a_folder_that_lost_its_id_or_has_another_one_is_noticed(closed):
+    for change in ("f" * 32, None):
+        path = closed.audit.folder / "folder.id"
+        path.unlink() if change is None else path.write_text(change)
+
+        assert all("folder.id is gone or another one" in fault for _, fault in faults(closed))
+        assert len(faults(closed)) == 3
+
+
+def test_the_chains_of_another_node_are_not_missed_here(closed, on, tmp_path):
+    here = with_log(on, tmp_path / "another node")
+    write(here)
+
+    assert faults(here) == []
+    assert [registry.audit.chains_elsewhere(node) for node in (here, closed)] == [1, 1]
 
 
 def test_a_renamed_file_is_noticed(closed):
@@ -450,7 +510,10 @@ def test_a_seal_of_somebody_else_is_not_believed(closed):
 
 
 def test_a_torn_last_line_is_told_and_no_fault(audited):
-    write(audited, "CreateRepository", "PutImage")
+    write(audited)
+    for event in ("CreateRepository", "PutImage"):
+        note(audited, event)
+    audited.audit.write(audited)
     path = files(audited)[0]
     whole = path.read_bytes()
     path.write_bytes(whole[:-30])

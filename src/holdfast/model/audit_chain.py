@@ -96,6 +96,7 @@ class Opening(msgspec.Struct, frozen=True):
     """What the first line of a file says, beside the file's own name."""
 
     file: str
+    folder: str = ""  # the id of the folder that it is in
     witnessed: list[Ending] = []
     forgotten: list[Ending] = []
 

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 USUAL_BYTES = 16 * 1024
 TAIL_BYTES = 1024 * 1024  # more than the longest line
 READ_BYTES = 1024 * 1024
+ID_FILE = "folder.id"  # tells this folder from those of other nodes that share the database
 
 
 class Writer:
     """The one writer of one new file; whoever looks can tell that it is being written."""
 
     def __init__(self, folder: Path, name: FileName) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._fd = os.open(folder / str(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.name = name
         self.size_bytes = 0
@@ -55,6 +55,29 @@ class Writer:
     def close(self) -> None:
         """Write no more."""
         os.close(self._fd)
+
+
+def ensure_id(folder: Path, fresh: str) -> str:
+    """The id of a folder, which is a fresh one unless it has one."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = find_id(folder)
+    if found is None:
+        half = folder / f"{fresh}.new"
+        half.touch(mode=0o600)
+        half.write_text(fresh)
+        with suppress(FileExistsError):  # another process was faster
+            os.link(half, folder / ID_FILE)
+        half.unlink()
+        found = find_id(folder)
+    assert found is not None
+    return found
+
+
+def find_id(folder: Path) -> str | None:
+    """The id of a folder; None if it has none."""
+    with suppress(FileNotFoundError):
+        return (folder / ID_FILE).read_text()
+    return None
 
 
 def names(folder: Path) -> list[FileName]:

@@ -6,8 +6,8 @@
 
 An instant is microseconds since 1970, and bytes are base64. `counted` is the last number that a table gave to a row: it
 is never given again. Tables come in an order in which each refers to earlier ones only. What is in progress is left
-out: uploads with their parts, the objects that no blob is yet, and holds on deletion; and so are the bytes of small
-objects, which never change: they are told apart.
+out: uploads with their parts, the objects that no blob is yet, holds on deletion, and where files of the audit log end;
+and so are the bytes of small objects, which never change: they are told apart.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, S
 from holdfast.store.statements import Statement
 from holdfast.store.tables import (
     Instant,
+    audit_heads,
     blobs,
     damaged_objects,
     deletion_holds,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from holdfast.store.database import Transaction
 
 AT_ONCE = 32  # rows: a manifest may have four megabytes
-IN_PROGRESS = {uploads, upload_parts, deletion_holds, damaged_objects}
+IN_PROGRESS = {uploads, upload_parts, deletion_holds, damaged_objects, audit_heads}
 
 _KINDS: tuple[tuple[type[Any], str], ...] = (
     (Instant, "instant"), (Boolean, "bool"), (JSON, "json"), (LargeBinary, "bytes"), (Float, "float"),

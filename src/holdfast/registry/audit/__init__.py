@@ -6,9 +6,20 @@ The way of a call from its answer to its file:
             microseconds                    once a second, and when the queue is half full
 """
 
-from holdfast.registry.audit.checking import Checked, verify
+from holdfast.registry.audit.checking import Checked, chains_elsewhere, verify
 from holdfast.registry.audit.finding import Wanted, find
 from holdfast.registry.audit.notes import Audit, close, record
 from holdfast.registry.audit.service_events import evaluated, previewed
 
-__all__ = ["Audit", "Checked", "Wanted", "close", "evaluated", "find", "previewed", "record", "verify"]
+__all__ = [
+    "Audit",
+    "Checked",
+    "Wanted",
+    "chains_elsewhere",
+    "close",
+    "evaluated",
+    "find",
+    "previewed",
+    "record",
+    "verify",
+]

@@ -6,17 +6,18 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from holdfast import store
 from holdfast.model import audit_chain
 from holdfast.model.audit_chain import FileName, Head, Link
 from holdfast.registry.audit import keys
 from holdfast.store import audit_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from holdfast.model.audit_chain import Opening
+    from holdfast.model.audit_chain import Ending, Opening
     from holdfast.registry.backends import Backends
 
 CLOSED = b'{"audit":{"event":"closed"'
@@ -34,16 +35,19 @@ class Checked:
 
 @dataclass(slots=True)
 class _Evidence:
-    """What the first lines of all files say about each other."""
+    """What the first lines of all files say about each other, and the database of the chains in this folder."""
 
     claims: dict[str, dict[int, tuple[str, str]]] = field(default_factory=lambda: defaultdict(dict))
     forgotten: dict[str, Head] = field(default_factory=dict)
 
     def add(self, opening: Opening) -> None:
-        for ending in opening.witnessed:
-            self.claims[ending.file].setdefault(ending.sequence, (ending.digest, opening.file))
+        self.add_claims(opening.witnessed, f"when {opening.file} was begun")
         for ending in opening.forgotten:
             self.forgotten[ending.file] = ending.head
+
+    def add_claims(self, endings: Iterable[Ending], when: str) -> None:
+        for ending in endings:
+            self.claims[ending.file].setdefault(ending.sequence, (ending.digest, when))
 
 
 def verify(on: Backends, since: datetime | None = None) -> Iterator[Checked]:
@@ -51,8 +55,12 @@ def verify(on: Backends, since: datetime | None = None) -> Iterator[Checked]:
     folder = on.audit.folder
     if folder is None:
         return
+    folder_id = audit_files.find_id(folder)
+    with on.database.snapshot() as tx:  # before the files are looked at: it never knows of more than there is
+        known_heads = store.audit_heads.of_folder(tx, folder_id or "")
     names, evidence = _look(folder)
-    check = _Check(folder, keys.known(on), evidence)
+    evidence.add_claims(known_heads, "when the database was told of it")
+    check = _Check(folder, folder_id, keys.known(on), evidence)
     chains: dict[str, list[FileName]] = defaultdict(list)
     for name in names:
         if audit_files.was_written_since(folder, name, since):
@@ -67,8 +75,15 @@ def verify(on: Backends, since: datetime | None = None) -> Iterator[Checked]:
         if text in there or text in evidence.forgotten or claimed is None:
             continue
         if claimed.chain not in known or claimed.number > max(n.number for n in names if n.chain == claimed.chain):
-            [(_, witness), *_] = claims.values()
-            yield Checked(text, 0, f"is missing: it was there when {witness} was begun")
+            [(_, when), *_] = claims.values()
+            yield Checked(text, 0, f"is missing: it was there {when}")
+
+
+def chains_elsewhere(on: Backends) -> int:
+    """How many chains lie in folders of other nodes, as the database knows."""
+    folder = on.audit.folder
+    with on.database.snapshot() as tx:
+        return store.audit_heads.count_elsewhere(tx, (folder and audit_files.find_id(folder)) or "")
 
 
 def _look(folder: Path) -> tuple[list[FileName], _Evidence]:
@@ -88,8 +103,9 @@ def _look(folder: Path) -> tuple[list[FileName], _Evidence]:
 class _Check:
     """Walks chains with the keys and the evidence at hand."""
 
-    def __init__(self, folder: Path, seal_keys: Sequence[bytes], evidence: _Evidence) -> None:
+    def __init__(self, folder: Path, folder_id: str | None, seal_keys: Sequence[bytes], evidence: _Evidence) -> None:
         self._folder = folder
+        self._folder_id = folder_id
         self._keys = seal_keys
         self._evidence = evidence
 
@@ -108,7 +124,7 @@ class _Check:
                 if head is None:
                     yield Checked(str(expected), 0, f"is missing: {name} comes after it")
                 expected = expected.next
-            walk = _Walk(self._folder, name, head, is_last=name == names[-1])
+            walk = _Walk(self._folder, self._folder_id, name, head, is_last=name == names[-1])
             try:
                 yield walk.checked(self._keys, self._evidence.claims.get(str(name), {}))
                 head = walk.head
@@ -122,8 +138,11 @@ class _Check:
 class _Walk:
     """One file, line by line."""
 
-    def __init__(self, folder: Path, name: FileName, head: Head | None, *, is_last: bool) -> None:
+    def __init__(
+        self, folder: Path, folder_id: str | None, name: FileName, head: Head | None, *, is_last: bool
+    ) -> None:
         self._folder = folder
+        self._folder_id = folder_id
         self._name = name
         self.head = head  # None: where the chain stood is not known any more
         self._is_last = is_last
@@ -160,9 +179,9 @@ class _Walk:
             self._is_closed = link.seal is not None and line.startswith(CLOSED)
             self._lines = number
             self.head = Head(link.sequence, audit_chain.digest_of(line))
-            wanted, witness = claims.get(link.sequence, (self.head.digest, ""))
+            wanted, when = claims.get(link.sequence, (self.head.digest, ""))
             if wanted != self.head.digest:
-                return f"line {number} is another one than when {witness} was begun"
+                return f"line {number} is another one than {when}"
         return None
 
     def _fault_of_place(self, line: bytes, link: Link, number: int) -> str | None:
@@ -180,17 +199,19 @@ class _Walk:
             opening = audit_chain.opening_of(line)
             if link.seal is None or opening is None or opening.file != str(self._name):
                 return "line 1 does not open this file: the file was renamed, or its beginning is gone"
+            if opening.folder not in {"", self._folder_id}:
+                return f"line 1 is of the folder {opening.folder}: {audit_files.ID_FILE} is gone or another one"
         return None
 
     def _fault_at_end(self, claims: Mapping[int, tuple[str, str]]) -> str | None:
         """What is wrong with the end of a file that nobody writes any more."""
         if self._is_torn and not self._is_last:
             return f"it ends within line {self._lines + 1}, but the chain goes on"
-        later = [(sequence, witness) for sequence, (_, witness) in claims.items()
+        later = [(sequence, when) for sequence, (_, when) in claims.items()
                  if self.head is not None and sequence > self.head.sequence]  # fmt: skip
         if later:
-            sequence, witness = max(later)
-            return f"its end is gone: there was a line of the sequence {sequence} when {witness} was begun"
+            sequence, when = max(later)
+            return f"its end is gone: there was a line of the sequence {sequence} {when}"
         if self._unsealed and not self._is_torn:
             return f"it ends with {self._unsealed} lines without a seal: they were added, or lines after them are gone"
         return None

@@ -137,7 +137,7 @@ class Audit:
         self._strangers = 0
         if self._chain is not None:
             with self._lock:
-                self._chain.sync()
+                self._chain.sync(on)
 
     def close(self, on: Backends) -> None:
         """Write what was noted, and end the chain."""

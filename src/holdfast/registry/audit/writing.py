@@ -1,7 +1,7 @@
 """The chain of one process: files that begin and end sealed, follow each other, and go when they are old.
 
-The first line of a file tells where the other chains stood, so that none can vanish or lose its end unseen, and which
-old files were removed, before they are.
+The first line of a file tells where the other chains stood, and the database where this one stands, so that none can
+vanish or lose its end unseen; and it tells which old files were removed, before they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from holdfast import __version__
+from holdfast import __version__, store
 from holdfast.model import audit_chain
 from holdfast.model.audit_chain import Ending, FileName, Head
 from holdfast.registry.audit import keys
@@ -42,10 +42,12 @@ class Chain:
         self._keep = keep
         self._key: bytes | None = None
         self._head = Head()
+        self._folder_id = ""
         self._name: FileName | None = None  # of the newest file, whether or not it is still written
         self._file: audit_files.Writer | None = None
         self._day: date | None = None
         self._is_synced = True
+        self._kept = Head()  # as the database knows it
 
     def append(self, on: Backends, bodies: Iterable[bytes]) -> None:
         """Add lines; if they cannot be written, nothing has happened."""
@@ -56,16 +58,27 @@ class Chain:
             self._begin_file(on, now)
         self._add(bodies)
 
-    def sync(self) -> None:
-        """Return when what was added survives a power cut."""
+    def sync(self, on: Backends) -> None:
+        """Return when what was added survives a power cut, and the database knows where the chain stands."""
         if self._file is not None and not self._is_synced:
             self._file.sync()
             self._is_synced = True
+        self._keep_head(on)
 
     def close(self, on: Backends) -> None:
         """End the chain."""
         if self._file is not None:
             self._end_file(on)
+            self._keep_head(on)
+
+    def _keep_head(self, on: Backends) -> None:
+        """Tell the database where the chain stands: never of a line that a power cut may take."""
+        if self._name is None or not self._is_synced or self._kept == self._head:
+            return
+        chain, head = self._name.chain, self._head
+        with on.database.transaction(durable=False, within=[f"audit/{chain}"]) as tx:
+            store.audit_heads.keep(tx, self._folder_id, chain, Ending(str(self._name), *head))
+        self._kept = head
 
     def _add(self, bodies: Iterable[bytes]) -> None:
         assert self._file is not None
@@ -76,15 +89,19 @@ class Chain:
 
     def _begin_file(self, on: Backends, now: datetime) -> None:
         self._key = self._key or keys.newest(on)
+        self._folder_id = audit_files.ensure_id(self._folder, on.random_bytes(16).hex())
         name = self._name.next if self._name is not None else FileName(_chain(now), 1)
         forgotten = self._old_files(now, name)
         witnessed = self._others(name)
         self._file = audit_files.Writer(self._folder, name)
         try:
-            told = audit_chain.told("opened", file=str(name), time=audit_chain.time_told(now), program=__version__,
-                                    witnessed=witnessed, forgotten=forgotten)  # fmt: skip
+            told = audit_chain.told("opened", file=str(name), folder=self._folder_id, time=audit_chain.time_told(now),
+                                    program=__version__, witnessed=witnessed, forgotten=forgotten)  # fmt: skip
             self._add([told])
             self._file.sync()
+            if forgotten:
+                with on.database.transaction(within=()) as tx:
+                    store.audit_heads.forget(tx, [old.file for old in forgotten])
         except BaseException:
             self._file.close()
             self._file = None
@@ -104,6 +121,7 @@ class Chain:
         try:
             self._add([audit_chain.told("closed", time=audit_chain.time_told(on.clock()))])
             file.sync()
+            self._is_synced = True
         except OSError as fault:  # the next file tells where this one ended
             log.warning("the audit log %s ends without a closing line: %s", file.name, fault)
         self._file = None

@@ -12,6 +12,7 @@
          └── blobs ────────────┘  └── objects ──────┘   (an object is bytes under one key of the blob store)
                                          └── damaged_objects (kept apart), deletion_holds (none is deleted meanwhile)
     feeds ── advisories ── ranges, names ── matches ── package_versions    of all images together; cve_facts
+    audit_heads                                                        where the files of the audit log end
 
 References are rows: what a manifest needs is in `manifest_references`, and nothing it names may go while it is there.
 """
@@ -30,6 +31,7 @@ from holdfast.store.tables.advisories import (
     feeds,
     package_versions,
 )
+from holdfast.store.tables.audit import audit_heads
 from holdfast.store.tables.basis import (
     EPOCH,
     Instant,
@@ -135,6 +137,7 @@ __all__ = [
     "advisory_matches",
     "advisory_names",
     "advisory_ranges",
+    "audit_heads",
     "backfill_results",
     "backfills",
     "blobs",
