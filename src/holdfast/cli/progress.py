@@ -68,7 +68,8 @@ class Progress:
         bar = f"[{'#' * full}{'.' * (BAR_CHARACTERS - full)}] " if self._is_terminal else ""
         left = f", {_time(seconds / share - seconds)} left" if share > 0.01 else ""
         speed = f", {size(self._done_bytes)}, {size(self._done_bytes / seconds)}/s" if self._size_bytes else ""
-        return f"{self._what} {bar}{share:4.0%}  {self._done} of {self._count}{speed}{left}"
+        done = f"{self._done} of {self._count}" if self._count else f"{self._done}"  # nobody may know how many
+        return f"{self._what} {bar}{share:4.0%}  {done}{speed}{left}"
 
 
 def size(size_bytes: float) -> str:
