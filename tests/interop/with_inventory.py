@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 CHECKS = Checks()
 NAME = "inventory/debian"
 SUITE = "bookworm"
-MODULE = {"opt/app/node_modules/lodash/package.json": '{"name": "lodash", "version": "4.17.10"}',
-          "opt/app.jar": layers.jar(layers.pom("org.apache.logging.log4j", "log4j-core", "2.14.1")),
-          "opt/app": layers.go_program("mod\texample.org/app\tv1.0.0\t")}  # fmt: skip
-KINDS = {"deb": "deb", "npm": "npm", "go-module": "golang", "java-archive": "maven", "python": "pypi"}
+MODULE = {
+    "opt/node_modules/lodash/package.json": '{"name": "lodash", "version": "4.17.10"}',
+    "opt/log4j-core-2.14.1.jar": layers.jar(
+        {"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\r\n"}
+        | layers.pom("org.apache.logging.log4j", "log4j-core", "2.14.1")
+    ),
+}
+KINDS = {"java-archive": "maven", "python": "pypi"}
 # The distribution's own packages of Python: syft tells them twice, and we as Debian's only.
 OWNED = "pypi"
 
@@ -102,4 +106,4 @@ def _named(artifact: dict[str, str]) -> tuple[str, str, str]:
     kind, name, version = KINDS.get(artifact["type"], artifact["type"]), artifact["name"], artifact["version"]
     if kind == "maven":
         name = artifact["purl"].partition("@")[0].removeprefix("pkg:maven/").replace("/", ":")
-    return kind, name, version.removeprefix("go") if name == "stdlib" else version
+    return kind, name, version

@@ -154,6 +154,13 @@ def test_what_is_no_sbom_is_refused(on, image, data):
         supply(on, image, data)
 
 
+def test_an_sbom_that_tells_of_too_much_is_refused(on, image, monkeypatch):
+    monkeypatch.setattr(supplied_sboms, "PACKAGES", 1)
+
+    with pytest.raises(InvalidParameter, match="more than 1 packages"):
+        supply(on, image, b'{"artifacts": [{"purl": "pkg:a/b@1"}, {"purl": "pkg:a/c@1"}]}')
+
+
 def test_an_artifact_of_no_document_is_refused(on, image):
     with pytest.raises(InvalidParameter, match="not one document"):
         registry.sboms.attached(on, AT, image.digest)

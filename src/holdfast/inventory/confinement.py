@@ -25,6 +25,7 @@ def confine(limits: Limits) -> None:
     goes on: it still can open no file and no socket, as no descriptor is left for one.
     """
     libc = ctypes.CDLL(None, use_errno=True)
+    os.nice(10)  # requests go first
     codecs.lookup("cp437")  # of names in archives; later its file could not be opened any more
     if os.geteuid() == 0:
         libc.unshare(CLONE_NEWNET)

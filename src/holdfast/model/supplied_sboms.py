@@ -64,6 +64,8 @@ def read(data: bytes, mode: Mode, origin: str) -> Supplied:
         purls = _purls(document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise InvalidParameter("sbom", f"The document is no SBOM in JSON: {fault}") from None
+    if len(purls) > PACKAGES:
+        raise InvalidParameter("sbom", f"The document tells of more than {PACKAGES} packages")
     systems: dict[OperatingSystem, None] = {}
     found: dict[Package, None] = {}
     for purl in purls:
@@ -72,8 +74,6 @@ def read(data: bytes, mode: Mode, origin: str) -> Supplied:
             found[package] = None
     if not found:
         raise InvalidParameter("sbom", "The document tells of no package with a package URL and a version")
-    if len(found) > PACKAGES:
-        raise InvalidParameter("sbom", f"The document tells of more than {PACKAGES} packages")
     return Supplied(mode, origin, tuple(found), next(iter(systems), None))
 
 
