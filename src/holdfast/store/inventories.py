@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, exists, select
+from sqlalchemy import BigInteger, bindparam, delete, exists, select
 
 from holdfast.model.inventory import Installed, State
 from holdfast.model.packages import OperatingSystem, Package, osv
@@ -50,13 +50,14 @@ _LINK = insertion(_links)
 _INSERT_SET = insertion(package_sets)
 _INSERT_MEMBERS = insertion(_members)
 _SET = Statement(select(package_sets.c.id).where(package_sets.c.digest == bindparam("digest")))
+_after_layer: Any = bindparam("layer", type_=BigInteger)  # a token may say any number
 _PAGE = Statement(
     select(_links.c.layer, _links.c.layer_digest, _members.c.position, _members.c.package, _members.c.path)
     .join(_members, _members.c.set_id == _links.c.set_id)
     .where(_links.c.manifest_id == _it)
     .where(
-        (_links.c.layer > bindparam("layer"))
-        | ((_links.c.layer == bindparam("layer")) & (_members.c.position > bindparam("position")))
+        (_links.c.layer > _after_layer)
+        | ((_links.c.layer == _after_layer) & (_members.c.position > bindparam("position", type_=BigInteger)))
     )
     .order_by(_links.c.layer, _members.c.position)
     .limit(bindparam("limit"))
