@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What knows no database, or brings its own; it is run once.
-WITHOUT_DATABASE = ("backup", "model", "blobs", "outbound", "inventory", "house_rules", "simulation", "chaos")
+WITHOUT_DATABASE = ("model", "blobs", "outbound", "inventory", "house_rules", "simulation", "chaos")
 
 
 def pytest_addoption(parser):
