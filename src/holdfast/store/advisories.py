@@ -95,7 +95,7 @@ _MATCH_ADVISORIES = _matching(
         _old, and_(_old.c.advisory_id == advisories.c.replaces, _old.c.package_version_id == package_versions.c.id)
     )
     .outerjoin(_old_range, _old_range.c.id == _old.c.range_id)
-    .where(advisory_ranges.c.advisory_id >= bindparam("first"))
+    .where(advisory_ranges.c.id > bindparam("after"))
     .order_by(advisory_ranges.c.id)
 )
 _MATCH_PACKAGES = _matching(
@@ -123,6 +123,7 @@ _CLOSE = Statement(update(advisories).where(advisories.c.id.in_(_ids)).values(un
 _INSERT = insertion(advisories)
 _INSERT_NAME = Statement(upsert(advisory_names).on_conflict_do_nothing(), ["name", "advisory_id"])
 _INSERT_RANGE = insertion(advisory_ranges)
+_LAST_RANGE = Statement(select(func.coalesce(func.max(advisory_ranges.c.id), 0)))
 _INSERT_FACTS = Statement(upsert(cve_facts).on_conflict_do_nothing(), [column.name for column in cve_facts.c])
 
 _counts = and_(
@@ -286,8 +287,9 @@ def put(tx: Transaction, feed: Feed, given: Collection[tuple[Advisory, bytes]], 
     if names:
         tx.run_each(_INSERT_NAME, names)
     if ranges:
+        last = tx.value(_LAST_RANGE)
         tx.run_each(_INSERT_RANGE, ranges)
-        tx.run(_MATCH_ADVISORIES, first=fresh[0][0], now=now)
+        tx.run(_MATCH_ADVISORIES, after=last, now=now)
     return rows + [row for row, _ in fresh], len(fresh)
 
 
