@@ -64,6 +64,14 @@ OWN_REQUESTS = {
     "AttachImageSbom": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
     "ImportImageSbom": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}, "sbomDigest": EMPTY_DIGEST},
     "WithdrawImageSbom": {"repositoryName": AT.name, "imageId": {"imageTag": "v1"}},
+    "PutFindingSuppression": {
+        "repositoryName": AT.name,
+        "vulnerabilityId": "CVE-2024-0727",
+        "reason": "not loaded",
+        "expiresAt": 4102444800,
+    },
+    "ListFindingSuppressions": {"repositoryName": AT.name},
+    "DeleteFindingSuppression": {"repositoryName": AT.name, "suppressionId": 1},
     "RestoreImageTag": {"repositoryName": AT.name, "imageTag": "v1"},
 }
 MEMBERS = {

@@ -24,7 +24,8 @@ NAMES = ["CVE-2024-0727", "CVE-2010-0928", "CVE-2023-5678"]
 def told(product):
     """A product that has advisories."""
     npm, kev = feeds.archive(feeds.LODASH), feeds.kev("CVE-2019-10744")
-    feeds.load_into(product, debian=feeds.debian(**feeds.OPENSSL), npm=npm, kev=kev)
+    epss = b"cve,epss,percentile\nCVE-2024-0727,0.00123,0.5\n"
+    feeds.load_into(product, debian=feeds.debian(**feeds.OPENSSL), npm=npm, kev=kev, epss=epss)
     return product
 
 
@@ -81,6 +82,8 @@ def test_a_basic_scan_has_findings_in_ecrs_shape(region):
         "attributes": [
             {"key": "package_name", "value": "openssl"},
             {"key": "package_version", "value": "3.0.1-1"},
+            {"key": "EPSS_SCORE", "value": "0.00123"},
+            {"key": "EPSS_PERCENTILE", "value": "0.5"},
         ],
     }
     assert found["findingSeverityCounts"] == counts(found["findings"])

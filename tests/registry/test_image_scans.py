@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from holdfast import registry, store
@@ -10,6 +12,8 @@ from holdfast.model.image_findings import FIRST
 from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
 from holdfast.model.scanning import Configuration, Frequency, Rule, ScanType
+from holdfast.model.severities import Severity
+from holdfast.model.suppressions import Suppression
 from tests import feeds, layers
 from tests.registry.ground import AT, HOME, create, described, put, told, work_off, work_off_patiently
 from tests.registry.test_inventories import BASE, MODULE, push
@@ -53,7 +57,7 @@ def listed(on, document):
     """The scan and its counts as lists of images show them."""
     page, _ = registry.images.page(on, AT, 0, 100, status="ANY")
     image = next(one for one in page if one.digest == document.digest)
-    return registry.scanning.of_images(on, page)[image.id]
+    return registry.scanning.of_images(on, AT, page)[image.id]
 
 
 def test_a_basic_scan_finds_what_is_wrong_with_the_system(on):
@@ -326,3 +330,64 @@ def test_a_deleted_image_comes_back_with_what_was_found(on, kind):
     everything(on)
 
     assert names(report(on, image)) == before
+
+
+# ---- What somebody decided does not count
+
+
+def suppress(on, clock, **members):
+    plain = {"package": None, "digest": None, "maximum": None, "reason": "not loaded", "owner": "arn:of:somebody"}
+    times = {"created_at": clock(), "expires_at": clock() + timedelta(days=10)}
+    return registry.suppressions.put(on, AT, Suppression(0, **{**plain, **times, **members}))
+
+
+@pytest.mark.parametrize("kind", ["BASIC", "CONTINUOUS_SCAN", "SCAN_ON_PUSH"])
+def test_what_is_suppressed_does_not_count_until_it_expires(on, clock, kind):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=LODASH)
+    image = push(on, BASE, MODULE)
+    if kind == "BASIC":
+        scanned(on, image)
+    else:
+        enhanced(on, kind)
+        everything(on)
+    before = names(report(on, image))
+
+    suppress(on, clock, vulnerability="CVE-2024-0727")
+    during, counts = report(on, image), dict(listed(on, image).counts)
+    clock.pass_(days=11)
+
+    assert names(during) == [one for one in before if one[0] != "CVE-2024-0727"]
+    assert dict(during.scan.counts) == counts
+    assert "MEDIUM" not in counts
+    assert names(report(on, image)) == before
+    assert listed(on, image).counts["MEDIUM"] == 1
+
+
+@pytest.mark.parametrize(
+    ("members", "is_suppressed"),
+    [
+        ({"package": "openssl"}, True),
+        ({"package": "bash"}, False),
+        ({"digest": "sha256:" + "0" * 64}, False),
+        ({"maximum": Severity.MEDIUM}, True),
+        ({"maximum": Severity.LOW}, False),
+        ({"vulnerability": "CVE-2024-072"}, False),
+    ],
+)
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_suppression_covers_what_it_names_and_nothing_worse(on, clock, members, is_suppressed, is_live):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+    if is_live:
+        enhanced(on)
+    image = push(on, BASE)
+    if is_live:
+        everything(on)
+    else:
+        scanned(on, image)
+
+    kept = suppress(on, clock, **{"vulnerability": "CVE-2024-0727", **members})
+
+    shown = [name for name, _ in names(report(on, image))]
+    assert ("CVE-2024-0727" not in shown) is is_suppressed
+    registry.suppressions.delete(on, AT, kept.id)
+    assert "CVE-2024-0727" in [name for name, _ in names(report(on, image))]

@@ -171,6 +171,7 @@ def test_ids_are_never_given_twice(tmp_path):
         "package_versions",
         "package_sets",
         "advisories",
+        "finding_suppressions",
     }
     database.close()
 

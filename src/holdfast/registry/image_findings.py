@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.model.advisories import Facts
     from holdfast.model.findings import Finding
     from holdfast.model.image_findings import Bare, PackageVersion, Vulnerable
+    from holdfast.model.suppressions import Suppression
     from holdfast.store import Transaction
     from holdfast.store.advisories import Body
 
@@ -32,9 +33,21 @@ _VERSIONS = ("3.1", "3.0", "4.0", "2.0")  # of CVSS, the one that counts first
 UNCERTAIN = "This version cannot be compared, so it is not known whether it is affected."
 
 
-def of_image(tx: Transaction, packages: Mapping[int, PackageVersion], type_: ScanType) -> list[Bare]:
-    """What is wrong with packages of an image, in the order in which it is shown."""
-    found = (one for some in of_versions(tx, list(packages)).values() for one in some)
+def of_image(
+    tx: Transaction,
+    packages: Mapping[int, PackageVersion],
+    type_: ScanType,
+    digest: str = "",
+    suppressed: Sequence[Suppression] = (),
+) -> list[Bare]:
+    """What is wrong with packages of an image and is not suppressed, in the order in which it is shown."""
+    found = [one for some in of_versions(tx, list(packages)).values() for one in some]
+    if suppressed:
+        found = [
+            one
+            for one in found
+            if not _is_suppressed(one, packages[one.package_version_id].name, digest, suppressed)
+        ]  # fmt: skip
     group = image_findings.by_package if type_ is ScanType.BASIC else image_findings.by_vulnerability
     return group(found, packages)
 
@@ -43,6 +56,23 @@ def of_versions(tx: Transaction, version_ids: Sequence[int]) -> dict[int, list[F
     """What is wrong with package versions, but for what whoever makes them says is not."""
     found = advisories.findings_of(tx, version_ids)
     return {row: image_findings.standing(some) for row, some in found.items()}
+
+
+def without(found: Sequence[ImageFinding], digest: str, suppressed: Sequence[Suppression]) -> Sequence[ImageFinding]:
+    """Findings that were kept, but for those that are suppressed."""
+    return [one for one in found if not _is_suppressed(one, _only_package(one), digest, suppressed)]
+
+
+def _only_package(one: ImageFinding) -> str | None:
+    """The package that a finding is in, if it is in one alone; what is of one source has one version."""
+    return one.package if len({(part.type, part.version) for part in one.packages}) <= 1 else None
+
+
+def _is_suppressed(
+    one: Finding | ImageFinding, package: str | None, digest: str, suppressed: Sequence[Suppression]
+) -> bool:
+    names = {one.name, *one.aliases}
+    return any(rule.covers(digest, names, package, one.severity) for rule in suppressed)
 
 
 def whole(tx: Transaction, image_id: int, bare: Sequence[Bare]) -> list[ImageFinding]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from holdfast.model.packages import OperatingSystem
     from holdfast.model.repositories import Repository
     from holdfast.model.scanning import Configuration, Effective
+    from holdfast.model.suppressions import Suppression
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -113,7 +114,7 @@ class Report:
 def report(on: Backends, at: RepositoryRef, id_: ImageId, after: Place, limit: int) -> Report:
     """The latest scan of an image with up to `limit` findings that follow a place; or `ScanNotFound`."""
     with on.database.snapshot() as tx:
-        _, image = _get(tx, at, id_)
+        repository, image = _get(tx, at, id_)
         kept = store.scans.find(tx, image.id)
         if kept is None:
             raise ScanNotFound(at, id_.digest, id_.tag)
@@ -123,16 +124,23 @@ def report(on: Backends, at: RepositoryRef, id_: ImageId, after: Place, limit: i
         scan = _now(on, image, kept, covered, has_packages=bool(packages))
         if not scan.has_findings:
             return Report(image, scan)
+        suppressed = store.suppressions.active(tx, repository, on.clock())
         described = _described(tx, image) if scan.type is ScanType.ENHANCED else (None, None)
         if not scan.is_live:
-            packed = store.image_findings.kept(tx, image.id)
-            found, more = page(unpack(packed) if packed else (), after, limit)
+            every = _kept(tx, image, suppressed)
+            found, more = page(every, after, limit)
+            scan = replace(scan, counts=counted(one.severity for one in every))
             return Report(image, scan, found, more, *described)
-        bare = image_findings.of_image(tx, packages, scan.type)
+        bare = image_findings.of_image(tx, packages, scan.type, image.digest, suppressed)
         some, more = page(bare, after, limit)
         counts = counted(one.severity for one in bare)
         scan = replace(scan, counts=counts, source_updated_at=image_findings.updated_at(tx))
         return Report(image, scan, image_findings.whole(tx, image.id, some), more, *described)
+
+
+def _kept(tx: Transaction, image: Image, suppressed: Sequence[Suppression]) -> Sequence[ImageFinding]:
+    packed = store.image_findings.kept(tx, image.id)
+    return image_findings.without(unpack(packed) if packed else (), image.digest, suppressed)
 
 
 def _described(tx: Transaction, image: Image) -> tuple[OperatingSystem | None, str | None]:
@@ -143,26 +151,35 @@ def _described(tx: Transaction, image: Image) -> tuple[OperatingSystem | None, s
     return inventory.os if inventory else None, next((one for one in known if one not in ANY_ARCHITECTURE), None)
 
 
-def of_images(on: Backends, images: Sequence[Image]) -> dict[int, Scan]:
-    """The latest scan of each image that was ever scanned, by the image's row, with how much it found.
+def of_images(on: Backends, at: RepositoryRef, images: Sequence[Image]) -> dict[int, Scan]:
+    """The latest scan of each image of a repository that was ever scanned, by the image's row, with its counts.
 
-    Of one that is live that is the sum over its sets of packages: a vulnerability that is in two of them counts twice.
+    Those of one that is live are the sum over its sets of packages: what two of them have counts twice.
     """
     with on.database.snapshot() as tx:
         scans = store.scans.of_images(tx, [image.id for image in images])
-        live = [image_id for image_id, scan in scans.items() if scan.is_live]
-        if not live:
+        looked = [image for image in images if image.id in scans and scans[image.id].has_findings]
+        repository = store.repositories.find(tx, at) if looked else None
+        if repository is None:
             return scans
+        live = [image.id for image in looked if scans[image.id].is_live]
+        suppressed = store.suppressions.active(tx, repository, on.clock())
+        exactly = store.image_findings.images_with(tx, live, sorted({one.vulnerability for one in suppressed}))
         covered = store.image_findings.covered(tx, (one for row in live for one in scans[row].ecosystems or ()))
         sums, updated_at = store.image_findings.counts_of_images(tx, live), image_findings.updated_at(tx)
-        for image in images:
-            if image.id in live:
-                scan = _now(on, image, scans[image.id], covered, has_packages=image.id in sums)
-                counts = sums.get(image.id, {})
-                if counts is None:  # its inventory was taken again
+        for image in looked:
+            scan = scans[image.id]
+            counts = sums.get(image.id, {}) if scan.is_live else scan.counts
+            if scan.is_live:
+                scan = replace(scan, source_updated_at=updated_at)
+                scan = _now(on, image, scan, covered, has_packages=image.id in sums)
+                if counts is None or image.id in exactly:  # a set was not counted, or something is suppressed
                     packages = store.image_findings.packages(tx, image.id)
-                    counts = counted(one.severity for one in image_findings.of_image(tx, packages, scan.type))
-                scans[image.id] = replace(scan, counts=counts, source_updated_at=updated_at)
+                    bare = image_findings.of_image(tx, packages, scan.type, image.digest, suppressed)
+                    counts = counted(one.severity for one in bare)
+            elif suppressed:
+                counts = counted(one.severity for one in _kept(tx, image, suppressed))
+            scans[image.id] = replace(scan, counts=counts)
     return scans
 
 

@@ -14,6 +14,7 @@ from holdfast.store.statements import Statement, batches, insertion, replacement
 from holdfast.store.tables import (
     advisories,
     advisory_matches,
+    advisory_names,
     advisory_ranges,
     feeds,
     image_findings,
@@ -88,6 +89,14 @@ _SUMS = Statement(
     .outerjoin(_counts, _counts.c.set_id == _links.c.set_id)
     .where(_links.c.manifest_id.in_(_ids))
     .group_by(_links.c.manifest_id)
+)
+_WITH = Statement(
+    select(_links.c.manifest_id)
+    .distinct()
+    .join(_members, _members.c.set_id == _links.c.set_id)
+    .join(advisory_matches, advisory_matches.c.package_version_id == _members.c.package_version_id)
+    .join(advisory_names, advisory_names.c.advisory_id == advisory_matches.c.advisory_id)
+    .where(_links.c.manifest_id.in_(_ids), advisory_names.c.name.in_(bindparam("names", expanding=True)))
 )
 _NEW = Statement(
     select(advisory_matches.c.advisory_id, advisory_matches.c.package_version_id)
@@ -223,6 +232,15 @@ def counts_of_images(tx: Transaction, image_ids: Sequence[int]) -> dict[int, dic
         for row in tx.all(_SUMS, ids=some):
             sums = {one: int(row[one.lower()]) for one in ORDER if row[one.lower()]}
             found[row["manifest_id"]] = sums if row["is_whole"] else None
+    return found
+
+
+def images_with(tx: Transaction, image_ids: Sequence[int], names: Sequence[str]) -> set[int]:
+    """Those images in which any of some vulnerabilities may be."""
+    found: set[int] = set()
+    for some in batches(image_ids):
+        for chosen in batches(names):
+            found.update(tx.column(_WITH, ids=some, names=chosen))
     return found
 
 

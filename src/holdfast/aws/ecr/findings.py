@@ -51,6 +51,9 @@ def basic(found: ImageFinding) -> Shape:
         attributes[f"{kind}_VECTOR"] = vector
         if score is not None:
             attributes[f"{kind}_SCORE"] = str(score)
+    for key, number in (("EPSS_SCORE", found.likelihood), ("EPSS_PERCENTILE", found.percentile)):
+        if number is not None:  # an extension
+            attributes[key] = str(number)
     return {
         "name": found.name,
         "description": found.description or found.title or None,

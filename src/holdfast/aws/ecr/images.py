@@ -195,7 +195,7 @@ def _rendered_failure(failure: Failure) -> Shape:
 
 
 def _details(call: Call, at: RepositoryRef, images: Sequence[Image]) -> list[Shape]:
-    scans = registry.scanning.of_images(call.on, images)
+    scans = registry.scanning.of_images(call.on, at, images)
     return [_detail(at, image, scans.get(image.id)) for image in images]
 
 

@@ -105,6 +105,7 @@ from holdfast.model.errors.not_found import (
     RepositoryPolicyNotFound,
     ScanNotFound,
     SigningConfigurationNotFound,
+    SuppressionNotFound,
     TemplateNotFound,
     UploadNotFound,
 )
@@ -221,6 +222,7 @@ __all__ = [
     "StorageFull",
     "StorageUnavailable",
     "StsAccessDenied",
+    "SuppressionNotFound",
     "TagInvalid",
     "TemplateAlreadyExists",
     "TemplateNotFound",

@@ -206,6 +206,16 @@ class DeletedRepositoryNotFound(NotFound):
         )
 
 
+class SuppressionNotFound(NotFound):
+    """No suppression of that number is in the repository."""
+
+    def __init__(self, number: int, at: RepositoryRef) -> None:
+        super().__init__(
+            f"The suppression {number} does not exist in the repository with name '{at.name}' "
+            f"in the registry with id '{at.registry.account_id}'"
+        )
+
+
 class DeletedImageNotFound(NotFound):
     """No deleted image of that digest can be restored."""
 

@@ -81,6 +81,7 @@ from holdfast.store.tables.iam import (
     refusals,
 )
 from holdfast.store.tables.images import (
+    finding_suppressions,
     image_findings,
     image_pullers,
     image_replications,
@@ -152,6 +153,7 @@ __all__ = [
     "deletion_holds",
     "events",
     "feeds",
+    "finding_suppressions",
     "gc_candidates",
     "gc_halts",
     "gc_runs",
