@@ -16,6 +16,9 @@ from wire import Connection, Door
 REGION = "us-east-1"
 
 
+ECR = "AmazonEC2ContainerRegistry_V20150921"
+
+
 @dataclass(frozen=True, slots=True)
 class Cloud:
     """An ECR endpoint on the loopback address and the key that it is called with."""
@@ -50,19 +53,19 @@ class Cloud:
         (data,) = self._ecr().get_authorization_token()["authorizationData"]
         return f"Basic {data['authorizationToken']}"
 
-    def call(self, operation: str, **members) -> dict:
+    def call(self, operation: str, prefix: str = ECR, **members) -> dict:
         """Make one call, without what boto3 adds in time."""
         connection = Connection(Door(self.port))
-        connection.socket.sendall(self.signed(operation, json.dumps(members).encode("ascii")))
+        connection.socket.sendall(self.signed(operation, json.dumps(members).encode("ascii"), prefix))
         answer = connection.answer().expect(200)
         connection.close()
         return json.loads(answer.body)
 
-    def signed(self, operation: str, body: bytes) -> bytes:
+    def signed(self, operation: str, body: bytes, prefix: str = ECR) -> bytes:
         """One call on the wire, signed anew, unlike any other by its invocation id."""
         headers = {
             "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": f"AmazonEC2ContainerRegistry_V20150921.{operation}",
+            "X-Amz-Target": f"{prefix}.{operation}",
             "amz-sdk-invocation-id": os.urandom(16).hex(),
         }
         request = AWSRequest("POST", f"{self.url}/", data=body, headers=headers)

@@ -38,12 +38,13 @@ _links = image_package_sets.c
 _members = package_set_members.c
 _wanted: Any = _members.package_version_id.in_(bindparam("versions", expanding=True))
 _holding = image_package_sets.join(package_set_members, _members.set_id == _links.set_id)
-_here = manifests.c.repository_id.in_(
+_repositories = (
     select(repositories.c.id)
     .join(registries, registries.c.id == repositories.c.registry_id)
     .where(registries.c.account_id == bindparam("account_id"), registries.c.region == bindparam("region"))
     .where(repositories.c.deleted_at.is_(None))
 )
+_here = manifests.c.repository_id.in_(_repositories)
 _next = manifests.c.id > bindparam("after")
 
 _NEXT_ECOSYSTEM = Statement(select(func.min(_versions.ecosystem)).where(_versions.ecosystem > bindparam("after")))
@@ -71,14 +72,14 @@ _RARE = Statement(
     .order_by(manifests.c.id)
     .limit(bindparam("limit"))
 )
+# Without an index to begin at, SQLite goes through images in the order in which they are asked for, and stops in time.
 _COMMON = Statement(
     select(*COLUMNS)
     .where(
-        _here,
+        (manifests.c.repository_id + 0).in_(_repositories),
         _next,
         select(_links.manifest_id)
-        .select_from(_holding)
-        .where(_links.manifest_id == manifests.c.id, _wanted)
+        .where(_links.manifest_id == manifests.c.id, _links.set_id.in_(select(_members.set_id).where(_wanted)))
         .correlate(manifests)
         .exists(),
     )
