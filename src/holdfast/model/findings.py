@@ -53,15 +53,16 @@ class Finding:
 
 def merged(package_version_id: int, matches: Iterable[Match]) -> list[Finding]:
     """The findings of a package version, the worst first: advisories that share a name are about the same thing."""
-    groups: list[tuple[set[str], list[Match]]] = []
+    groups: dict[str, tuple[set[str], list[Match]]] = {}  # by each of its names
     for match in sorted(matches, key=_weight):
         for names in [{one} for one in match.covers] or [{match.ident, *match.aliases}]:
-            same = [group for group in groups if group[0] & names]
+            same = {id(group): group for name in names if (group := groups.get(name))}.values()
             group = (names.union(*(one[0] for one in same)), [found for one in same for found in one[1]])
             if match not in group[1]:
                 group[1].append(match)
-            groups = [one for one in groups if one not in same] + [group]
-    found = [_finding(package_version_id, names, sorted(some, key=_weight)) for names, some in groups]
+            groups |= dict.fromkeys(group[0], group)
+    distinct = {id(group): group for group in groups.values()}.values()
+    found = [_finding(package_version_id, names, sorted(some, key=_weight)) for names, some in distinct]
     return ordered(found)
 
 
