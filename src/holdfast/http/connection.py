@@ -1,8 +1,8 @@
 """One connection: requests in, answers out, in order.
 
-    bytes ─► httptools ─► Exchange ─► application ─┬─ Response ──────────────────► head and body
-                             │   (loop or thread)  ├─ ReadBody ─► whole body ─► Response
-                             └── Feed ◄─ body      └─ Receive ──► sink ───────► Response
+    bytes ─► Parser ─► Exchange ─► application ─┬─ Response ──────────────────► head and body
+                          │   (loop or thread)  ├─ ReadBody ─► whole body ─► Response
+                          └── Feed ◄─ body      └─ Receive ──► sink ───────► Response
 
 Requests that a client pipelines wait in a queue, and reading pauses until it is short again.
 """
@@ -15,26 +15,24 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-import httptools
-
 from holdfast.http import proxies, wire
 from holdfast.http.collecting import collect
 from holdfast.http.delivery import STALL_SECONDS, Delivery
 from holdfast.http.exchange import Exchange
 from holdfast.http.messages import ReadBody, Request, Response, Stream
+from holdfast.http.parsing import HEAD_BYTES, TOO_LARGE, BadBytes, Parser
 from holdfast.http.transfer import Feed
 
 if TYPE_CHECKING:
     from holdfast.http.messages import Answer
+    from holdfast.http.parsing import Head
     from holdfast.http.server import Server
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 10_000  # of one worker; more are cut
-HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 20.0  # for a request's head, once begun
 IDLE_SECONDS = 75.0  # between requests
-TOO_LARGE = "The request's line and headers are too large."
 LINGER_SECONDS = 10.0  # for a client that still sends what was refused
 LINGER_BYTES = 64 * 1024 * 1024
 COLLECT_SECONDS = 300.0  # for a body that is waited for as a whole
@@ -48,23 +46,17 @@ class Connection(asyncio.BufferedProtocol):
         self._server = server
         self._loop = server.loop
         self._is_secure = is_secure
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser = Parser(self)
         self._waiting: deque[Exchange] = deque()
         self._arriving: Exchange | None = None  # its body is still on the way
         self._current: Exchange | None = None  # it is being answered
         self._delivery: Delivery | None = None
-        self._head_bytes = 0  # received since the last head or piece of a body ended
-        self._head_size = 0  # of the head that is being parsed
         self._lingering = 0
         self._is_closing = False
         self._is_deaf = False  # what the client sends makes no sense any more
         self._last_word = b""
         self._collect_until = math.inf
-        self._is_in_head = True
         self._is_full = False  # the transport holds more than the client took
-        self._target = b""
-        self._pieces: list[bytes] = []
-        self._headers: list[tuple[str, str]] = []
         self._deadline = self._loop.time() + HEAD_SECONDS
 
     # ---- the transport speaks
@@ -103,26 +95,14 @@ class Connection(asyncio.BufferedProtocol):
                 return
         if self._is_deaf:
             return
-        self._head_bytes += nbytes  # heads, chunk sizes and trailers; what brings a body or ends a head begins anew
-        self._parse(self._server.buffer[:nbytes])
-        self._pass_on()
-        if self._head_bytes > HEAD_BYTES:
+        try:
+            self._parser.feed(self._server.buffer[:nbytes])
+        except BadBytes as fault:
+            self._refuse_bytes(fault.status, fault.text)
+        self._parser.pass_on()
+        if self._parser.unfinished_bytes > HEAD_BYTES:
             self._refuse_bytes(431, TOO_LARGE)
         self._advance()
-
-    def _parse(self, data: memoryview) -> None:
-        while True:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                # The offer of another protocol may be ignored (RFC 9110, section 7.8); the parser has to start anew.
-                self._parser = httptools.HttpRequestParser(self)
-                data = data[upgrade.args[0] :]
-                if data:
-                    continue
-            except (httptools.HttpParserError, ValueError):
-                self._refuse_bytes(400, "The bytes received are not an HTTP/1.1 request.")
-            return
 
     def eof_received(self) -> bool:
         """The client sends no more; whether it may still read what it asked for."""
@@ -145,67 +125,37 @@ class Connection(asyncio.BufferedProtocol):
 
     # ---- the parser speaks
 
-    def on_message_begin(self) -> None:
+    def on_begin(self) -> None:
         """A request begins."""
-        self._headers = []
-        self._target = b""
-        self._head_size = 0
-        self._is_in_head = True
         if self._current is None:
             self._deadline = self._loop.time() + HEAD_SECONDS
 
-    def on_url(self, url: bytes) -> None:
-        """The request's target, perhaps in pieces."""
-        self._target += url
-        self._head_size += len(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; trailers come here too and are of no interest."""
-        if self._is_in_head:
-            self._head_size += len(name) + len(value) + 4
-            self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
-
-    def on_headers_complete(self) -> None:
+    def on_head(self, head: Head) -> None:
         """The head is here: the request may begin while its body travels."""
-        self._head_bytes = 0
-        self._is_in_head = False
         if self._lingering or self._is_deaf:
-            return
-        if self._head_size > HEAD_BYTES:
-            self._refuse_bytes(431, TOO_LARGE)
-            return
-        method = self._parser.get_method().decode("latin-1")
-        keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
-        path, _, query = self._target.decode("latin-1").partition("?")
-        if not path.startswith("/"):
-            path = (httptools.parse_url(self._target).path or b"/").decode("latin-1")
-        names = [name for name, _ in self._headers]
-        hosts = names.count("host")
-        if hosts > 1 or (hosts == 0 and self._parser.get_http_version() != "1.0"):
-            raise ValueError("exactly one Host header is required")  # RFC 9112, section 3.2
-        if "transfer-encoding" in names and not self._is_chunked():
-            self._refuse_bytes(501, "The only transfer coding that this server knows is chunked.")
             return
         peer, is_secure = self._peer, self._is_secure
         if self._is_proxy:
-            peer, is_secure = proxies.client(peer, self._headers, self._server.trusted_proxies, is_secure=is_secure)
-        request = Request(method, path, query, self._headers, peer=peer, is_secure=is_secure)
-        has_body = "content-length" in names or "transfer-encoding" in names
-        feed = Feed(self._server, self._resume) if has_body else None
-        self._arriving = exchange = Exchange(request, feed, keep_alive=keep_alive)
-        if has_body:
+            peer, is_secure = proxies.client(peer, head.headers, self._server.trusted_proxies, is_secure=is_secure)
+        request = Request(head.method, head.path, head.query, head.headers, peer=peer, is_secure=is_secure)
+        feed = Feed(self._server, self._resume) if head.has_body else None
+        self._arriving = exchange = Exchange(request, feed, keep_alive=head.keep_alive)
+        if head.has_body:
             self._waiting.append(exchange)
 
-    def _is_chunked(self) -> bool:
-        return [value.strip().lower() for name, value in self._headers if name == "transfer-encoding"] == ["chunked"]
+    def on_body(self, pieces: list[bytes]) -> None:
+        """Pieces of the body."""
+        if self._lingering:
+            return
+        exchange = self._arriving
+        if exchange is not None and exchange.feed is not None and exchange.feed.put(pieces):
+            self._transport.pause_reading()
+            self._deadline = math.inf  # now the client waits for us
+        else:
+            self._deadline = self._loop.time() + STALL_SECONDS
 
-    def on_body(self, data: bytes) -> None:
-        """A piece of the body."""
-        self._pieces.append(data)
-
-    def on_message_complete(self) -> None:
+    def on_end(self) -> None:
         """The body is complete."""
-        self._pass_on()
         if self._lingering:
             self._is_closing = True
             self._transport.close()
@@ -220,23 +170,6 @@ class Connection(asyncio.BufferedProtocol):
             self._waiting.append(exchange)  # one without a body waits until it is whole
             if len(self._waiting) > PIPELINED:
                 self._refuse_bytes(429, "Too many requests are sent without waiting for answers.")
-
-    def _pass_on(self) -> None:
-        """Hand over the pieces of the body that came together: clients send chunks of 32 KiB and less."""
-        if not self._pieces:
-            return
-        self._head_bytes = 0
-        pieces, self._pieces = self._pieces, []
-        if self._lingering:
-            return
-        if len(pieces) > 64:
-            pieces = [b"".join(pieces)]  # tiny chunks, each of which would cost more than it holds
-        exchange = self._arriving
-        if exchange is not None and exchange.feed is not None and exchange.feed.put(pieces):
-            self._transport.pause_reading()
-            self._deadline = math.inf  # now the client waits for us
-        else:
-            self._deadline = self._loop.time() + STALL_SECONDS
 
     # ---- a request's life
 
@@ -351,7 +284,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._is_deaf and not self._waiting:
             self._end_with(self._last_word)
             return
-        self._deadline = self._loop.time() + (HEAD_SECONDS if self._head_bytes else IDLE_SECONDS)
+        self._deadline = self._loop.time() + (HEAD_SECONDS if self._parser.unfinished_bytes else IDLE_SECONDS)
         if self._is_full:
             self._deadline = self._loop.time() + STALL_SECONDS  # for the client to take what it asked for
             self._transport.pause_reading()
