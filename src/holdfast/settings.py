@@ -9,6 +9,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from holdfast.model import feed_sources, key_urls, object_stores
 from holdfast.model.names import ACCOUNT_ID, REGION
@@ -117,6 +118,9 @@ class Settings:
     gc_quarantine: int
     gc_surprise: int
     scan_watch: int
+    scanner: str
+    scanner_registry: str
+    scanner_ca_file: Path | None
     background: bool
     advisory_feeds: tuple[tuple[Source, str], ...]
     advisory_malware: bool
@@ -133,6 +137,7 @@ class Settings:
     log_level: str
     root_access_key_id: str
     root_secret_access_key: Secret | None
+    scanner_token: Secret | None
 
     def __post_init__(self) -> None:
         for address in self.listen:
@@ -296,6 +301,19 @@ def _advisory_feeds(text: str) -> tuple[tuple[Source, str], ...]:
     return tuple(wanted.values())
 
 
+def _web_url(text: str) -> str:
+    if text and not WEB_URL.fullmatch(text):
+        raise ValueError("it must be http://HOST or https://HOST, with a port or a path if need be, and no user")
+    _ = urlsplit(text).port  # which raises if there is no such port
+    return text.rstrip("/")
+
+
+def _bearer(text: str) -> Secret | None:
+    if not re.fullmatch(r"[!-~]*", text, re.ASCII):
+        raise ValueError("it must be printable ASCII without spaces")
+    return Secret(text) if text else None
+
+
 def _ca_file(text: str) -> Path | None:
     if not text:
         return None
@@ -314,6 +332,9 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+WEB_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?", re.ASCII
+)
 USERINFO = re.compile(r"//[^/?#]*@")  # of a URL; it may hold a password
 WEB_IDENTITY_RATE = "address=20,provider=100"
 KEY_ID = re.compile(r"[A-Za-z0-9]{16,32}", re.ASCII)
@@ -361,6 +382,10 @@ CHOICES = (
            "PERCENT"),
     Choice("scan_watch", "14", _number(0, 3650), "days after its last push or pull in which an image is scanned "
            "continuously, where enhanced scanning is on; 0 is for ever", "DAYS"),
+    Choice("scanner", "", _web_url, "adapter of Harbor's scanner API that looks for vulnerabilities in place of our "
+           "own engine; a private address is allowed by this", "URL"),
+    Choice("scanner_registry", "", _web_url, "address of this registry as that scanner reaches it", "URL"),
+    Choice("scanner_ca_file", "", _ca_file, "certificates of private CAs that vouch for that scanner", "FILE"),
     Choice("background", "on", lambda text: _one_of("on", "off")(text) == "on",
            "do background work while serving; off leaves it to `holdfast worker`", "on|off"),
     Choice("public_repositories", "off", lambda text: _one_of("on", "off")(text) == "on",
@@ -390,6 +415,7 @@ CHOICES = (
            "root access key to use instead of a generated one", "ID", flag=False),
     Choice("root_secret_access_key", "", lambda text: Secret(text) if text else None,
            "its secret", "SECRET", flag=False),
+    Choice("scanner_token", "", _bearer, "bearer token for --scanner", "SECRET", flag=False),
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from holdfast.blobs import FileStore, KeyFile, KeyFileFault, ObjectMissing, OutO
 from holdfast.model import object_stores
 from holdfast.model.names import Registry
 from holdfast.model.quotas import ANY
-from holdfast.outbound import Downloader, Fetcher
+from holdfast.outbound import Downloader, Fetcher, Scanner
 from holdfast.settings import BadSetting
 from holdfast.store import open_database
 from holdfast.store.migrations import SchemaTooNew, is_current
@@ -98,6 +98,7 @@ def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry
         seals_layers=settings.seal == "holdfast",
         redirects_blobs=settings.blob_redirect,
         fetcher=Fetcher(settings.oidc_allow, settings.oidc_ca_file),
+        scanner=_scanner(settings),
         audit=registry.audit.Audit(
             data / "audit",
             is_on=settings.audit,
@@ -116,6 +117,15 @@ def open_downloader(settings: Settings) -> Downloader:
 def advisory_folder(settings: Settings) -> Path:
     """Where the files of feeds are kept."""
     return settings.data.absolute() / "advisories"
+
+
+def _scanner(settings: Settings) -> Scanner | None:
+    if not settings.scanner:
+        return None
+    if not settings.scanner_registry:
+        raise BadSetting("--scanner needs --scanner-registry: from there a scanner pulls what it looks at")
+    token = settings.scanner_token.reveal() if settings.scanner_token else None
+    return Scanner(settings.scanner, token, settings.scanner_ca_file, registry_url=settings.scanner_registry)
 
 
 def _database(settings: Settings) -> Database:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from holdfast.model.callers import SCANNER
 from holdfast.model.iam_sessions import ISSUED, MFA, PROVIDER, SOURCE_IDENTITY
 from holdfast.model.names import RepositoryRef
 
@@ -180,7 +181,8 @@ def identity(caller: Caller, principal: Principal | None, context: Mapping[str, 
     return shown
 
 
-_TYPES = {"root": "Root", "user": "IAMUser", "session": "AssumedRole", "federated-user": "FederatedUser"}
+_TYPES = {"root": "Root", "user": "IAMUser", "session": "AssumedRole", "federated-user": "FederatedUser",
+          SCANNER: "AWSService"}  # fmt: skip
 
 
 def _session(caller: Caller, principal: Principal | None, context: Mapping[str, str | tuple[str, ...]]) -> Shown:

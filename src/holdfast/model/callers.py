@@ -32,8 +32,8 @@ class Caller:
 
     account_id: str
     access_key_id: str
-    kind: str = "root"  # root, user, session (of a role), federated-user or anonymous
-    entity_id: str | None = None  # of the user or role behind it
+    kind: str = "root"  # root, user, session (of a role), federated-user, scanner or anonymous
+    entity_id: str | None = None  # of the user or role behind it; of a scanner the ARN of its repository
     own_arn: str = ""  # of every kind but root
 
     @property
@@ -42,7 +42,14 @@ class Caller:
         return self.own_arn or f"arn:aws:iam::{self.account_id}:root"
 
 
+SCANNER = "scanner"  # of this registry, which reads one repository to judge its images
 ANONYMOUS = Caller("anonymous", "", kind="anonymous", own_arn="anonymous")  # without any credentials
+
+
+def scanner(at_arn: str, account_id: str) -> Caller:
+    """The scanner of this registry, for one repository; STS gives nobody such a name."""
+    own_arn = f"arn:aws:sts::{account_id}:federated-user/holdfast/scanner"
+    return Caller(account_id, "", SCANNER, at_arn, own_arn)
 
 
 def holder(access_key_id: str, account_id: str, user_id: str | None, path: str | None, name: str | None) -> Caller:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast import registry
 from holdfast.http import ReadBody, Response
 from holdfast.model import digests, instants, manifests
+from holdfast.model.callers import SCANNER
 from holdfast.model.circumstances import IMAGE_DIGEST_KEY, IMAGE_TAG_KEY
 from holdfast.model.errors import (
     ImageDigestDoesNotMatch,
@@ -36,7 +37,8 @@ def pull(call: Call) -> Response:
     if not (OCI_TAG.fullmatch(reference) if by_tag else digests.is_digest(reference)):
         registry.repositories.require(call.on, call.at)
         raise ImageNotFound(call.at, None if by_tag else reference, reference if by_tag else None)
-    puller = call.caller.arn if call.request.method == "GET" else None
+    is_use = call.request.method == "GET" and call.caller.kind != SCANNER
+    puller = call.caller.arn if is_use else None
     found = registry.images.find_stored(call.on, call.at, reference, by_tag=by_tag, puller=puller)
     body, media_type, digest = found.body, found.media_type, found.digest
     if by_tag and call.is_strict:

@@ -4,6 +4,7 @@ from holdfast.outbound.downloads import Downloaded, Downloader, Version
 from holdfast.outbound.fetch import Fetched, Fetcher, Network, Unreachable
 from holdfast.outbound.key_service import KeyRefused, KeyService, KeyServiceDown
 from holdfast.outbound.key_services import open_service
+from holdfast.outbound.scanner import Scanner, ScannerRefused
 
 __all__ = [
     "Downloaded",
@@ -14,6 +15,8 @@ __all__ = [
     "KeyService",
     "KeyServiceDown",
     "Network",
+    "Scanner",
+    "ScannerRefused",
     "Unreachable",
     "Version",
     "open_service",

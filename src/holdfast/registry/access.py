@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from holdfast.model import iam
+from holdfast.model.callers import SCANNER
 from holdfast.model.circumstances import NOTHING, surroundings
 from holdfast.model.errors import AccessDenied
 from holdfast.model.iam import Decision, Policies, Principal
@@ -36,6 +37,7 @@ __all__ = ["Access", "Resource", "may", "require", "would"]
 REMEMBERED = 20_000  # decisions, callers and resources of a process, all together
 VARIANTS = 64  # of one decision, by the values of the keys that its policies ask for
 VALUE_CHARACTERS = 1000  # of all these values together; a decision by longer ones is not remembered
+PULLS = frozenset({"ecr:BatchGetImage", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"})
 NEVER_THE_SAME = frozenset({"aws:currenttime", "aws:epochtime"})
 
 
@@ -110,6 +112,8 @@ class Access:
         self, on: Backends, caller: Caller, action: str, resource: Resource, request: Circumstances, facts: Facts
     ) -> Decision:
         """The decision, and what decided it."""
+        if caller.kind == SCANNER:
+            return self._of_scanner(on, caller, action, resource, request, facts)
         memory = self._fresh(on, caller, _owner(resource))
         remembered = memory.decisions.get((caller, action, resource))
         if remembered is not None:
@@ -134,6 +138,18 @@ class Access:
                 entry.by_values[values] = replace(decision, request=replace(decision.request, context={}))
                 self._grown(memory)
         return decision
+
+    def _of_scanner(
+        self, on: Backends, caller: Caller, action: str, resource: Resource, request: Circumstances, facts: Facts
+    ) -> Decision:
+        """The registry's own scanner may pull from one repository, and no policy says otherwise.
+
+        One that admits only images that were scanned would else keep them from being scanned.
+        """
+        place = self._place(on, self._fresh(on, caller, _owner(resource)), resource)
+        asked = _asked(on, caller, None, action, place, request, facts)
+        is_its_own = action in PULLS and place.arn == caller.entity_id
+        return Decision("allow", asked) if is_its_own else Decision("implicit_deny", asked, (), ("identity",))
 
     def told(
         self,

@@ -15,7 +15,7 @@ from holdfast import store
 from holdfast.blobs import KeyRing
 from holdfast.blobs.keys import WrongKey
 from holdfast.model import access_key_ids
-from holdfast.model.callers import ANONYMOUS, AccessKey, Caller
+from holdfast.model.callers import ANONYMOUS, SCANNER, AccessKey, Caller, scanner
 from holdfast.model.errors import InvalidParameter, NotFound, TokenExpired, Unauthenticated, UnrecognizedClient
 from holdfast.model.guardrails import ALL
 from holdfast.model.names import ACCOUNT_ID, Registry
@@ -23,6 +23,7 @@ from holdfast.model.names import ACCOUNT_ID, Registry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -30,6 +31,8 @@ T = TypeVar("T")
 LAYER_SECRET = "layer-url"  # noqa: S105 - what a text is sealed for
 TOKEN_SECRET = "login-token"  # noqa: S105 - the name of a secret, not one
 TOKEN_PREFIX = "v1."  # noqa: S105 - a version mark
+SCAN_SECRET = "scan-token"  # noqa: S105 - what a text is sealed for
+SCAN_PREFIX = "s1."
 TOKEN_BYTES = 4096
 REMEMBERED_TOKENS = 4096
 
@@ -206,6 +209,12 @@ class Tokens:
         sealed = self._ring().wrap(msgspec.json.encode(claims), TOKEN_SECRET)
         return TOKEN_PREFIX + _unpadded(sealed), expires_at
 
+    def issue_for_scan(self, at: RepositoryRef, lifetime: timedelta) -> str:
+        """A password that pulls from one repository, for a scanner."""
+        expires_at = (self._on.clock() + lifetime).timestamp()
+        claims = [at.arn, at.registry.account_id, at.registry.region, expires_at]
+        return SCAN_PREFIX + _unpadded(self._ring().wrap(msgspec.json.encode(claims), SCAN_SECRET))
+
     def login(self, authorization: str | None, *, even_if_over: bool = False) -> Login:
         """Whom an Authorization header speaks for; `Unauthenticated` or `TokenExpired` if for nobody.
 
@@ -223,7 +232,8 @@ class Tokens:
         if known is not None and known[1] == version:
             return login
         login = self._read(authorization)
-        login = replace(login, caller=self._holder(login.caller.account_id, login.caller.access_key_id))
+        if login.caller.kind != SCANNER:
+            login = replace(login, caller=self._holder(login.caller.account_id, login.caller.access_key_id))
         self._logins[authorization] = login, version
         if len(self._logins) > REMEMBERED_TOKENS:
             self._logins.popitem(last=False)
@@ -269,6 +279,10 @@ class Tokens:
             user, _, password = base64.b64decode(encoded.strip(), validate=True).decode("ascii").partition(":")
         except ValueError:
             raise Unauthenticated from None
+        if user == "AWS" and password.startswith(SCAN_PREFIX):
+            sealed = password.removeprefix(SCAN_PREFIX)
+            arn, account, region, until = _open(self._ring(), sealed, SCAN_SECRET, tuple[str, str, str, float])
+            return Login(scanner(arn, account), Registry(account, region), datetime.fromtimestamp(until, UTC))
         if user != "AWS" or not password.startswith(TOKEN_PREFIX):
             raise Unauthenticated
         claims = _open(

@@ -13,7 +13,7 @@ from holdfast.inventory import LayerReader
 from holdfast.model.names import Registry
 from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
-from holdfast.outbound import Fetcher
+from holdfast.outbound import Fetcher, Scanner
 from holdfast.registry.access import Access
 from holdfast.registry.audit import Audit
 from holdfast.registry.damage import ReadFaults
@@ -112,6 +112,7 @@ class Backends:
     identity_providers: IdentityProviders = field(default_factory=IdentityProviders)
     fetcher: Fetcher = field(default_factory=Fetcher)
     layer_reader: LayerReader = field(default_factory=LayerReader)
+    scanner: Scanner | None = None  # that looks at images in place of our own engine
     throttle: Throttle | None = None
     web_identity_throttle: Throttle | None = None
     seals_layers: bool = True  # under our keys; else the store seals those that no named key is asked for

@@ -9,7 +9,7 @@ Nobody may take an image for clean that nothing looked at.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -19,12 +19,10 @@ from holdfast.model.image_findings import MOST, counted, is_of_system, pack
 from holdfast.model.images import ACTIVE
 from holdfast.model.inventory import State
 from holdfast.model.scanning import DESCRIPTIONS, UNDER_WAY, ScanType, Status
-from holdfast.registry import events, image_findings, inventories, news, purging
+from holdfast.registry import events, image_findings, inventories, news, plugged_scans, purging
 from holdfast.registry import scanning as wanted
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from holdfast.model.images import Image
     from holdfast.model.inventory import Taken
     from holdfast.model.packages import OperatingSystem
@@ -59,10 +57,13 @@ def scan(on: Backends, job: Job) -> datetime | None:
         text = job.item.error or "its process ended"
         return _end(on, job, _failed(asked, f"it was tried {TRIES} times, the last time with: {text}"))
     try:
-        ended = _look(on, job, repository, image, asked)
+        if on.scanner is not None:
+            ended = plugged_scans.look(on, job, on.scanner, repository, image, asked)
+        else:
+            ended = _look(on, job, repository, image, asked)
     except StorageUnavailable:
         return on.clock() + AWAY
-    return _end(on, job, *ended)
+    return ended if isinstance(ended, datetime) else _end(on, job, *ended)
 
 
 def scan_repository(on: Backends, job: Job) -> None:

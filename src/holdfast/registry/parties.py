@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from holdfast import store
 from holdfast.model import access_key_ids, iam
+from holdfast.model.callers import SCANNER
 from holdfast.model.circumstances import tag_keys
 from holdfast.model.iam import CompiledPolicy, Principal
 from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
@@ -83,6 +84,8 @@ class Parties:
 
     def caller(self, tx: Transaction, caller: Caller) -> Known | None:
         """Read what decides about a caller."""
+        if caller.kind == SCANNER:
+            return None  # no policy is about it
         account = caller.account_id
         context: Context = {"aws:principaltype": TYPES[caller.kind]}
         if caller.kind == "anonymous":
