@@ -25,8 +25,16 @@ def mirror(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """An installation of its own: feeds are those of all accounts, and other tests import some as well."""
+    folder = tmp_path_factory.mktemp("advisories")
+    assert main(["migrate", "--data", str(folder)]) == 0
+    return folder
+
+
 @pytest.fixture
-def run(product, mirror, capsys):
+def run(data, mirror, capsys):
     """Run a command, by which some feeds are wanted; its status, its output and its complaints."""
 
     def command(*arguments, feeds=()):
@@ -38,9 +46,9 @@ def run(product, mirror, capsys):
         }
         # In this process: a start of the interpreter takes longer than all else.
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**product.environment, **wanted}.items():
+            for name, value in wanted.items():
                 patch.setenv(name, value)
-            status = main(["advisories", *map(str, arguments), "--data", str(product.data)])
+            status = main(["advisories", *map(str, arguments), "--data", str(data)])
         told = capsys.readouterr()
         return status, told.out, told.err
 

@@ -722,7 +722,7 @@ def test_a_log_that_is_whole_verifies(rested):
 
 
 def test_a_line_that_was_altered_is_told(rested):
-    [path] = (rested.data / "audit").iterdir()
+    [path] = (rested.data / "audit").glob("*.jsonl")
     path.write_bytes(path.read_bytes().replace(b'"imageTag":"v1"', b'"imageTag":"v2"', 1))
 
     checked = rested.cli("audit", "verify")

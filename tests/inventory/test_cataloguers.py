@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,6 +110,20 @@ def test_a_library_in_a_fat_jar_says_where_it_is():
         "app": "",
         "log4j-core": "BOOT-INF/lib/log4j-core-2.14.1.jar",
     }
+
+
+def test_a_library_that_is_none_does_not_hide_the_others():
+    jar = layers.jar({
+        "BOOT-INF/lib/log4j-core-2.14.1.jar": layers.jar(layers.pom("org.apache", "log4j-core", "2.14.1")),
+        "classes/x.jar": b"",
+        "META-INF/MANIFEST.MF": b"x" * (1024 * 1024 + 1),
+    })  # fmt: skip
+
+    record = read({"app.jar": jar})
+
+    assert [one.name for found in record.evidence.values() for one in found.packages] == ["org.apache:log4j-core"]
+    assert len(record.notes) == 2
+    assert any("classes/x.jar: it is not an archive" in note for note in record.notes)
 
 
 def test_a_hard_link_tells_what_its_target_does():
@@ -218,5 +233,6 @@ def test_any_bytes_give_packages_or_a_clean_refusal(kind, data):
     except (Malformed, OverLimit):
         return
 
-    record = inventory.LayerRecord("sha256:0", 0, {path: found})
+    sane = tuple(package for package in found.packages if package.is_sane)
+    record = inventory.LayerRecord("sha256:0", 0, {path: msgspec.structs.replace(found, packages=sane)})
     assert inventory.unpack(inventory.pack(record)) == record

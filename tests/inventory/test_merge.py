@@ -52,7 +52,7 @@ def test_images_on_the_same_base_share_its_set():
 
 def test_a_file_of_a_language_that_the_system_owns_is_the_systems():
     owned = {
-        STATUS: layers.dpkg(("python3-pip", "20.3.4-4")),
+        STATUS: layers.dpkg(("python3-pip", "20.3.4-4"), ("tool", "1")),
         f"{INFO}/python3-pip.list": f"/.\n/usr\n/{PIP}\n",
         PIP: PKG.format("pip"),
         "usr/local/lib/x.dist-info/METADATA": PKG.format("x"),
@@ -60,7 +60,14 @@ def test_a_file_of_a_language_that_the_system_owns_is_the_systems():
         f"{INFO}/tool.list": "/bin/tool\n",
     }
 
-    assert named(merged(owned)) == {("python3-pip", "20.3.4-4", 0), ("x", "1", 0)}
+    assert named(merged(owned)) == {("python3-pip", "20.3.4-4", 0), ("tool", "1", 0), ("x", "1", 0)}
+
+
+def test_a_list_of_files_of_no_package_hides_nothing():
+    jar = {f"{INFO}/nothing.list": f"/{PIP}\n", PIP: PKG.format("pip")}
+
+    assert ("pip", "1", 0) in named(merged({STATUS: layers.dpkg(("python3-pip", "1")), **jar}))
+    assert ("pip", "1", 0) not in named(merged({STATUS: layers.dpkg(("nothing", "1")), **jar}))
 
 
 def test_what_is_owned_no_more_counts():

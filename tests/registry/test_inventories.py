@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from holdfast import registry, store
-from holdfast.inventory import ChildDied, LayerReader, Limits
+from holdfast.inventory import READER, ChildDied, LayerReader, Limits
+from holdfast.model.errors import StorageUnavailable
 from holdfast.model.images import ImageId
 from holdfast.model.inventory import State
 from holdfast.model.names import RepositoryRef
@@ -179,23 +180,13 @@ def test_a_reader_that_dies_is_tried_three_times_and_then_only_when_somebody_ask
     assert on.layer_reader.count == 5
 
 
-def test_a_process_that_dies_of_a_layer_is_counted_and_one_that_stops_is_not(on):
+def test_a_process_that_stops_is_not_the_fault_of_a_layer(on):
     on = replace(on, layer_reader=Counting(KeyboardInterrupt(), KeyboardInterrupt(), KeyboardInterrupt()))
     image = push(on, BASE)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             take(on, image)
     assert take(on, image).state is State.COMPLETE
-
-    other = push(on, BASE, MODULE)
-    with on.database.transaction() as tx:
-        repository = store.repositories.get(tx, AT)
-        found = store.inventories.layer(
-            tx, repository, other.json()["layers"][1]["digest"], registry.inventories.READER
-        )
-        store.inventories.put_layer(tx, replace(found, attempts=3), on.clock())
-
-    assert "begun 3 times and never ended" in take(on, other).reason
 
 
 def test_a_layer_is_told_only_to_who_has_its_bytes(on):
@@ -244,3 +235,41 @@ def test_the_image_with_most_of_the_layers_is_the_base_and_is_told_to_those_who_
     assert (less.base.repository_name, less.base.layers) == (AT.name, 1)
     assert nothing.base is None
     assert [layer.images for layer in everything.layers] == [4, 2, 1]
+
+
+def test_an_image_with_more_versions_of_a_package_than_any_has_is_refused(on):
+    many = layers.dpkg(*((f"linux-{number}", f"1.{number}", "linux") for number in range(60)))
+
+    taken = take(on, push(on, {"etc/os-release": layers.os_release(), "var/lib/dpkg/status": many}))
+
+    assert taken.state is State.FAILED
+    assert "more than 50 versions of 'linux'" in taken.reason
+
+
+def test_a_configuration_is_as_large_as_it_is_and_not_as_it_says(on, monkeypatch):
+    monkeypatch.setattr(registry.inventories, "CONFIG_BYTES", 10)
+
+    taken = take(on, push(on, BASE))
+
+    assert (taken.state, taken.reason) == (State.FAILED, "limit: the configuration has more than 10 bytes")
+
+
+def test_layers_together_are_bounded(on, monkeypatch):
+    monkeypatch.setattr(registry.inventories, "ENTRIES", 3)
+
+    assert take(on, push(on, BASE)).state is State.COMPLETE
+    assert "limit: the layers have more than 3 entries" in take(on, push(on, BASE, MODULE, {"x": "1"})).reason
+
+
+def test_a_layer_that_others_are_reading_is_waited_for(on, clock):
+    document = push(on, BASE)
+    with on.database.transaction() as tx:
+        repository = store.repositories.get(tx, AT)
+        found = store.inventories.layer(tx, repository, document.json()["layers"][0]["digest"], READER)
+        store.inventories.put_layer(tx, replace(found, attempts=3), clock())
+
+    with pytest.raises(StorageUnavailable):
+        take(on, document)
+    clock.pass_(hours=1)
+
+    assert "was begun 3 times and never ended" in take(on, document).reason

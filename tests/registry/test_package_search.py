@@ -140,3 +140,19 @@ def test_whoever_pulled_what_is_affected_since_it_was_published_is_told(on, cloc
     assert pullers == [["arn:aws:iam::000000000000:user/alice"], []]
     assert since.year == 2019
     assert later == [[], []]
+
+
+def test_what_other_registries_hold_neither_shows_nor_stands_in_the_way(on, images, monkeypatch):
+    other = RepositoryRef(Registry(HOME.account_id, "eu-west-1"), "their/repository")
+    create(on, other)
+    many = {path: text for number in range(6) for path, text in _nested("lodash", number).items()}
+    unknown = {"etc/os-release": layers.os_release("unheard-of"), STATUS: layers.dpkg(("lodash", "1"))}
+    for files in (many, unknown):
+        take(on, push(on, files, at=other), other)
+    monkeypatch.setattr(registry.package_search, "VERSIONS", 5)
+
+    assert find(on, "lodash", at_least="4.17.10", below="4.17.21").count == 2
+
+
+def _nested(name, number):
+    return {f"app/{number}/node_modules/{name}/package.json": f'{{"name": "{name}", "version": "9.{number}.0"}}'}

@@ -6,6 +6,8 @@ import hashlib
 from array import array
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from holdfast.inventory import cataloguers
 from holdfast.inventory.cataloguers import PROGRAM, programs
 from holdfast.inventory.limits import Limits, Malformed, OverLimit
@@ -125,6 +127,9 @@ class _Reading:
             self._keep(entry.name, found)
 
     def _keep(self, path: str, found: Evidence) -> None:
+        for note in found.notes:
+            self._note(f"{path}: {note}")
+        found = msgspec.structs.replace(found, notes=())
         sane = tuple(package for package in found.packages if package.is_sane)
         if len(sane) < len(found.packages):
             self._note(f"{path}: names or versions that are too long to be ones")

@@ -23,13 +23,14 @@ from holdfast.model.packages import OS_TYPES, OperatingSystem, Package
 from holdfast.model.supplied_sboms import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from holdfast.model.supplied_sboms import Supplied
 
 UNPACKED_BYTES = 512 * 1024 * 1024  # of a record that was kept
 OS_RELEASES = ("etc/os-release", "usr/lib/os-release")
 _ENTRY = re.compile(rb"[^\0]+")
+_FILE_LIST = re.compile(r"var/lib/dpkg/(?:info/([^/:]+)(?::[^/]+)?\.list|status\.d/([^/]+)\.md5sums)")
 _MERGED = re.compile(r"^(?:usr/)?(bin|sbin|lib|lib32|lib64|libx32)/")
 FOLDER = -1  # instead of a size
 
@@ -40,6 +41,7 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     packages: tuple[Package, ...] = ()
     owned: tuple[str, ...] = ()  # those paths that might be evidence of other packages
     os: OperatingSystem | None = None
+    notes: tuple[str, ...] = ()  # what was left out; kept with the layer
 
 
 class Files(msgspec.Struct, frozen=True, array_like=True):
@@ -48,6 +50,11 @@ class Files(msgspec.Struct, frozen=True, array_like=True):
     paths: bytes = b""  # each ended by a zero byte
     sizes: bytes = b""  # 8 bytes each, signed and little-endian; FOLDER for folders
     hashes: bytes = b""  # 8 bytes each, of SHA-256; zeros for what is small or no file
+
+    @property
+    def count(self) -> int:
+        """How many paths there are."""
+        return len(self.sizes) // 8
 
     def __iter__(self) -> Iterator[tuple[bytes, int]]:
         """Each path, and its size in bytes or FOLDER."""
@@ -173,7 +180,7 @@ def merge(layers: Sequence[LayerRecord]) -> Inventory:
             origins = {package: before.get(package, number) for package in evidence.packages}
             visible[path] = (evidence, origins)
         notes += record.notes
-    owned = {merged(path) for evidence, _ in visible.values() for path in evidence.owned}
+    owned = {merged(path) for evidence in _told_of(visible) for path in evidence.owned}
     packages = [
         Installed(package, path, layer)
         for path, (_, origins) in visible.items()
@@ -184,6 +191,15 @@ def merge(layers: Sequence[LayerRecord]) -> Inventory:
     os = next((one for one in found if one is not None), None)
     packages.sort(key=lambda one: (one.layer, one.path, one.package.name, one.package.version, one.package.within))
     return Inventory(os, tuple(packages), tuple(notes))
+
+
+def _told_of(visible: Mapping[str, tuple[Evidence, object]]) -> Iterator[Evidence]:
+    """All evidence but lists of files of packages that dpkg does not know: they would hide what is there."""
+    known = {package.name for evidence, _ in visible.values() for package in evidence.packages if package.type == "deb"}
+    for path, (evidence, _) in visible.items():
+        found = _FILE_LIST.fullmatch(path)
+        if found is None or found[1] in known or f"var/lib/dpkg/status.d/{found[2]}" in visible:
+            yield evidence
 
 
 def covered(paths: Collection[str], record: LayerRecord) -> set[str]:

@@ -39,7 +39,6 @@ DISTRIBUTIONS: dict[str, tuple[str, re.Pattern[str] | None]] = {
     "amzn": ("Amazon Linux:", MAJOR),
     "mariner": ("Azure Linux:", MAJOR),
     "azurelinux": ("Azure Linux:", MAJOR),
-    "opensuse-leap": ("openSUSE:Leap ", MINOR),
     "openEuler": ("openEuler:", WHOLE),
     "photon": ("Photon OS:", MINOR),
 }
@@ -59,10 +58,10 @@ class OperatingSystem(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def ecosystem(self) -> str | None:
-        """OSV's word for its packages, such as `Debian:12`; None if it has none for this system."""
-        if self.id == "sles":
-            major, _, minor = self.version.partition(".")
-            return f"SUSE:Linux Enterprise Server {major}{f' SP{minor}' if minor else ''}" if major else None
+        """OSV's word for its packages, such as `Debian:12`; None if it has none for this system.
+
+        SUSE's advisories are told by module and by source package, which no image tells of its packages.
+        """
         word, version = DISTRIBUTIONS.get(self.id, ("", None))
         if not word or version is None:
             return word or None

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 INSPECTOR = "aws.inspector2"  # the source of events of enhanced scans
 SETTING = "scanning"  # under which a registry's configuration is kept
-CONFIG_TYPES = frozenset({"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"})
+CONFIG_TYPES = frozenset({
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+    # Old clients pushed images with these, so docker runs them.
+    "application/octet-stream",
+    "application/json",
+    "text/html",
+    "",
+})  # fmt: skip
 
 
 class ScanType(StrEnum):

@@ -5,6 +5,7 @@ Only what has a package URL with a version is taken: without one nobody can say 
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -13,6 +14,7 @@ from packageurl import PackageURL
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.packages import OS_TYPES, OperatingSystem, Package
 
+_SYSTEM = re.compile(r"[\w.+:~-]{1,200}", re.ASCII)
 MAXIMUM_BYTES = 64 * 1024 * 1024
 PACKAGES = 100_000
 
@@ -109,7 +111,7 @@ def _package(text: str, systems: dict[OperatingSystem, None]) -> Package | None:
             epoch = str(qualifiers.get("epoch", "0"))
             version = f"{epoch}:{version}" if epoch != "0" else version
         distro = str(qualifiers.get("distro", ""))
-        if purl.namespace and distro.startswith(f"{purl.namespace}-"):
+        if purl.namespace and distro.startswith(f"{purl.namespace}-") and _SYSTEM.fullmatch(distro):
             systems[OperatingSystem(purl.namespace, distro.removeprefix(f"{purl.namespace}-"))] = None
         return Package(
             purl.type, name, version, str(qualifiers.get("arch", "")), source if source != name else "",

@@ -280,7 +280,8 @@ def settle(on: Backends, job: Job, tell: Callable[[Backends, Job, Feed], None]) 
         while has_more:
             with on.database.transaction(durable=False) as tx:
                 job.step(tx)
-                has_more = store.feeds.remove_retired(tx, feed, ROWS_AT_ONCE)
+                now = store.feeds.find(tx, feed.name)  # an import may have begun or ended since
+                has_more = now is not None and store.feeds.remove_retired(tx, now, ROWS_AT_ONCE)
             job.rest()
 
 

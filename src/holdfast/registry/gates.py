@@ -44,7 +44,7 @@ def _of_image(on: Backends, at: RepositoryRef, facts: Facts) -> Facts:
         image = store.images.find(tx, repository, **names) if repository else None
     if image is None or not model.is_scannable(image):
         return NOTHING  # lists and artifacts are never scanned; the images of a list are asked for by themselves
-    scan = scanning.of_images(on, at, [image]).get(image.id)
+    scan = scanning.of_images(on, at, [image], is_exact=True).get(image.id)
     if scan is None:
         return {STATUS_KEY: NONE, SEVERITY_KEY: UNKNOWN}
     if not scan.has_findings:

@@ -14,6 +14,7 @@ from holdfast import store
 from holdfast.model import image_findings
 from holdfast.model.advisories import REFERENCES
 from holdfast.model.image_findings import ImageFinding
+from holdfast.model.packages import OS_TYPES
 from holdfast.model.scanning import ScanType
 from holdfast.registry import advisories
 
@@ -64,8 +65,9 @@ def without(found: Sequence[ImageFinding], digest: str, suppressed: Sequence[Sup
 
 
 def _only_package(one: ImageFinding) -> str | None:
-    """The package that a finding is in, if it is in one alone; what is of one source has one version."""
-    return one.package if len({(part.type, part.version) for part in one.packages}) <= 1 else None
+    """The package that a finding is in, if it is in one alone; what is of one source of a system has one version."""
+    apart = {(part.type, "" if part.type in OS_TYPES else part.name, part.version) for part in one.packages}
+    return one.package if len(apart) <= 1 else None
 
 
 def _is_suppressed(

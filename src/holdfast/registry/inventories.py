@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from holdfast import store
-from holdfast.inventory import READER, ChildDied, LayerRefused
+from holdfast.inventory import READER, ChildDied, LayerRefused, Limits
 from holdfast.model import digests, efficiency, inventory, manifests, scanning
 from holdfast.model.errors import BlobNotFound, LayerDamaged, StorageUnavailable
 from holdfast.model.inventory import Inventory, State, Taken
+from holdfast.model.packages import OS_TYPES
 from holdfast.model.supplied_sboms import Mode
 from holdfast.model.work import TakeInventory
 from holdfast.registry import damage, layers
@@ -40,12 +42,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3  # at a layer; then it is left alone until somebody asks for another try
+READING = timedelta(seconds=Limits().wall_seconds)  # that one attempt takes at most
 STEP_SECONDS = 30.0  # between two looks whether the work is still wanted
 CONFIG_BYTES = 8 * 1024 * 1024
 LAYERS = 512
 IMAGE_BYTES = 64 * 1024**3  # unpacked
 RECORD_BYTES = 256 * 1024**2  # of all layers together
+ENTRIES = 2_000_000  # likewise
 PACKAGES = 100_000
+# No image has more versions of one package, and each is held against all that is known of the package.
+VERSIONS_OF_SYSTEM, VERSIONS = 50, 1000
 LAYER_TYPES = frozenset({
     "application/vnd.oci.image.layer.v1.tar",
     "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -218,10 +224,8 @@ def _parts(on: Backends, repository: Repository, image: Image) -> tuple[list[Des
         )
     if len(descriptors) > LAYERS:
         raise _NotTaken(State.FAILED, f"limit: the image has more than {LAYERS} layers")
-    if config.size > CONFIG_BYTES:
-        raise _NotTaken(State.FAILED, f"limit: the configuration has more than {CONFIG_BYTES} bytes")
     try:
-        document = msgspec.json.decode(b"".join(_pieces(on, repository, config.digest)), type=_Config)
+        document = msgspec.json.decode(_whole(on, repository, config.digest), type=_Config)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise _NotTaken(State.FAILED, f"The configuration is not one of an image: {fault}") from None
     if document.os == "windows":
@@ -234,26 +238,38 @@ def _parts(on: Backends, repository: Repository, image: Image) -> tuple[list[Des
     return descriptors, document
 
 
+def _whole(on: Backends, repository: Repository, digest: str) -> bytes:
+    """The bytes of a configuration, whatever size a manifest claims for it."""
+    found = bytearray()
+    for piece in _pieces(on, repository, digest):
+        found += piece
+        if len(found) > CONFIG_BYTES:
+            raise _NotTaken(State.FAILED, f"limit: the configuration has more than {CONFIG_BYTES} bytes")
+    return bytes(found)
+
+
 def _records(
     on: Backends, repository: Repository, descriptors: Sequence[Descriptor], config: _Config, watch: Callable[[], None]
 ) -> Iterator[LayerRecord]:
     """What each layer holds, the lowest first."""
-    size_bytes = record_bytes = 0
+    size_bytes = record_bytes = entries = packages = 0
     for number, (descriptor, diff_id) in enumerate(zip(descriptors, config.rootfs.diff_ids, strict=True), 1):
         watch()
         packed = _record(on, repository, descriptor, watch)
         record_bytes += len(packed)
         record = inventory.unpack(packed)
         size_bytes += record.size_bytes
+        entries += record.files.count
+        packages += sum(len(evidence.packages) for evidence in record.evidence.values())
         if record.diff_id != diff_id:
             raise _NotTaken(
                 State.FAILED,
                 f"Layer {number} unpacks to {record.diff_id}, and the configuration says {diff_id[:100]}.",
             )
-        if size_bytes > IMAGE_BYTES or record_bytes > RECORD_BYTES:
-            raise _NotTaken(
-                State.FAILED, f"limit: the image unpacks to more than {IMAGE_BYTES} bytes, or has too much in it"
-            )
+        if size_bytes > IMAGE_BYTES:
+            raise _NotTaken(State.FAILED, f"limit: the image unpacks to more than {IMAGE_BYTES} bytes")
+        if record_bytes > RECORD_BYTES or entries > ENTRIES or packages > 10 * PACKAGES:
+            raise _NotTaken(State.FAILED, f"limit: the layers have more than {ENTRIES} entries, or too many packages")
         yield record
 
 
@@ -261,6 +277,13 @@ def _merged(records: Sequence[LayerRecord]) -> Inventory:
     found = inventory.merge(records)
     if len(found.packages) > PACKAGES:
         raise _NotTaken(State.FAILED, f"limit: the image has more than {PACKAGES} packages")
+    versions: dict[tuple[str, str], set[str]] = {}
+    for package in (one.package for one in found.packages):
+        versions.setdefault((package.type, package.source_name or package.name), set()).add(package.version)
+    for (type_, name), some in versions.items():
+        most = VERSIONS_OF_SYSTEM if type_ in OS_TYPES else VERSIONS
+        if len(some) > most:
+            raise _NotTaken(State.FAILED, f"limit: the image has more than {most} versions of {name!r:.100}")
     return found
 
 
@@ -296,6 +319,8 @@ def _record(on: Backends, repository: Repository, descriptor: Descriptor, watch:
             if found.record is not None:
                 return found.record
             if found.attempts >= ATTEMPTS:
+                if found.refusal is None and found.read_at is not None and on.clock() - found.read_at < READING:
+                    raise StorageUnavailable  # others may be reading it at this moment
                 reason = found.refusal or f"its reading was begun {ATTEMPTS} times and never ended"
                 raise _NotTaken(State.FAILED, f"The layer {digest} cannot be read: {reason}")
             found = replace(found, attempts=found.attempts + 1)  # known even if this process dies of it
@@ -308,14 +333,17 @@ def _record(on: Backends, repository: Repository, descriptor: Descriptor, watch:
         except ChildDied as fault:
             found = replace(found, refusal=str(fault))
         except BaseException:
-            _put(on, replace(found, attempts=found.attempts - 1))  # it is not the layer's fault
+            _put(on, repository, digest, replace(found, attempts=found.attempts - 1))  # it is not the layer's fault
             raise
-        _put(on, found)
+        _put(on, repository, digest, found)
 
 
-def _put(on: Backends, found: LayerInventory) -> None:
+def _put(on: Backends, repository: Repository, digest: str, found: LayerInventory) -> None:
+    """Keep how a reading ended, unless another one had a record meanwhile."""
     with on.database.transaction(durable=False) as tx:
-        store.inventories.put_layer(tx, found, on.clock())
+        now = store.inventories.layer(tx, repository, digest, READER)
+        if now is not None and now.record is None:
+            store.inventories.put_layer(tx, found, on.clock())
 
 
 def _read(on: Backends, repository: Repository, digest: str, watch: Callable[[], None]) -> LayerRecord:

@@ -10,6 +10,7 @@ from holdfast import store
 from holdfast.model import versions
 from holdfast.model.ecosystems import spelled
 from holdfast.model.errors import InvalidParameter
+from holdfast.store.package_search import Version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
     from holdfast.store.image_pullers import Puller
-    from holdfast.store.package_search import Version
 
 FIRST = datetime.fromtimestamp(0, UTC)
 PULLERS = 1000  # of an image, that are told
@@ -65,7 +65,7 @@ def holding(
     A version that has no place in the order of its ecosystem is told with every range: it may be in it.
     """
     with on.database.snapshot() as tx:
-        return _answer(tx, registry, _versions(tx, wanted), after, limit, is_counted=is_counted)
+        return _answer(tx, registry, _versions(tx, registry, wanted), after, limit, is_counted=is_counted)
 
 
 def affected(
@@ -84,10 +84,12 @@ def affected(
     Whoever pulled each of them is told, if that is wanted: since an instant, or since the vulnerability was published.
     """
     with on.database.snapshot() as tx:
-        found = store.advisories.affected(tx, vulnerability, 0, VERSIONS + 1)
-        if len(found) > VERSIONS:
-            raise InvalidParameter("vulnerabilityId", f"It is in more than {VERSIONS} versions of packages")
-        versions = store.package_search.by_id(tx, found)
+        versions, after_version = list[Version](), 0
+        while found := store.advisories.affected(tx, vulnerability, after_version, VERSIONS):
+            versions += store.package_search.by_id(tx, registry, found)
+            after_version = found[-1]
+            if len(versions) > VERSIONS:
+                raise InvalidParameter("vulnerabilityId", f"It is in more than {VERSIONS} versions of packages")
         answer = _answer(tx, registry, versions, after, limit, is_counted=is_counted)
         if not with_pullers:
             return answer
@@ -115,11 +117,12 @@ def _answer(
     return Answer(images, more, count)
 
 
-def _versions(tx: Transaction, wanted: Wanted) -> list[Version]:
+def _versions(tx: Transaction, registry: Registry, wanted: Wanted) -> list[Version]:
     found: list[Version] = []
     for ecosystem in _ecosystems(tx, wanted.ecosystem):
-        of_package = store.package_search.versions(tx, *spelled(ecosystem, wanted.name), VERSIONS + 1)
-        found += _chosen(ecosystem, of_package, wanted)
+        of_package = store.package_search.versions(tx, registry, *spelled(ecosystem, wanted.name), VERSIONS + 1)
+        if of_package:
+            found += _chosen(ecosystem, of_package, wanted)
         if len(of_package) > VERSIONS or len(found) > VERSIONS:
             raise InvalidParameter("packageName", f"There are more than {VERSIONS} versions; name an ecosystem")
     return found
@@ -137,6 +140,8 @@ def _chosen(ecosystem: str, found: list[Version], wanted: Wanted) -> list[Versio
     if wanted.version is not None:
         key = versions.sort_key(ecosystem, wanted.version)
         return [one for one in found if one.version == wanted.version or (key and one.sort_key == key)]
+    if all(one.sort_key is None for one in found):  # nobody knows their order, so each may be in the range
+        return found
     low, high = _bound(ecosystem, "versionFrom", wanted.at_least), _bound(ecosystem, "versionBelow", wanted.below)
     return [
         one

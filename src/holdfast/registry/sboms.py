@@ -80,6 +80,8 @@ def attached(on: Backends, at: RepositoryRef, digest: str) -> bytes:
     blob = layers.open_blob(on, at, parts[0].digest)
     data = bytearray()
     try:
+        if blob.size_bytes > supplied_sboms.MAXIMUM_BYTES:  # whatever the manifest says
+            raise InvalidParameter("sbomDigest", "The document of the artifact is too large")
         while len(data) < blob.size_bytes:
             data += blob.read(len(data))
     finally:

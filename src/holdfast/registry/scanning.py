@@ -151,10 +151,11 @@ def _described(tx: Transaction, image: Image) -> tuple[OperatingSystem | None, s
     return inventory.os if inventory else None, next((one for one in known if one not in ANY_ARCHITECTURE), None)
 
 
-def of_images(on: Backends, at: RepositoryRef, images: Sequence[Image]) -> dict[int, Scan]:
+def of_images(on: Backends, at: RepositoryRef, images: Sequence[Image], *, is_exact: bool = False) -> dict[int, Scan]:
     """The latest scan of each image of a repository that was ever scanned, by the image's row, with its counts.
 
-    Those of one that is live are the sum over its sets of packages: what two of them have counts twice.
+    Unless they are to be exact, those of one that is live are the sum over its sets of packages: what two of them have
+    counts twice, and what was imported a moment ago may not count yet.
     """
     with on.database.snapshot() as tx:
         scans = store.scans.of_images(tx, [image.id for image in images])
@@ -173,7 +174,9 @@ def of_images(on: Backends, at: RepositoryRef, images: Sequence[Image]) -> dict[
             if scan.is_live:
                 scan = replace(scan, source_updated_at=updated_at)
                 scan = _now(on, image, scan, covered, has_packages=image.id in sums)
-                if counts is None or image.id in exactly:  # a set was not counted, or something is suppressed
+                if (
+                    is_exact or counts is None or image.id in exactly
+                ):  # a set was not counted, or something is suppressed
                     packages = store.image_findings.packages(tx, image.id)
                     bare = image_findings.of_image(tx, packages, scan.type, image.digest, suppressed)
                     counts = counted(one.severity for one in bare)

@@ -147,9 +147,9 @@ def remove_written(tx: Transaction, feed: Feed, limit: int) -> bool:
 
 def remove_retired(tx: Transaction, feed: Feed, limit: int) -> bool:
     """Remove some of what counts no more and was told of; whether there may be more."""
-    if tx.run(_REMOVE_RETIRED, feed=feed.id, generation=feed.current, limit=limit):
+    if tx.run(_REMOVE_RETIRED, feed=feed.id, generation=feed.settled, limit=limit):
         return True
-    return _remove_facts(tx, feed, feed.loading or feed.current, feed.current, limit)
+    return _remove_facts(tx, feed, feed.loading or feed.current, feed.settled, limit)
 
 
 def count(tx: Transaction, feed: Feed) -> int:

@@ -89,6 +89,7 @@ class LayerInventory:
     attempts: int = 0
     record: bytes | None = None
     refusal: str | None = None
+    read_at: datetime | None = None  # when it was last begun or ended
 
 
 def layer(tx: Transaction, repository: Repository, digest: str, reader: int) -> LayerInventory | None:
@@ -102,7 +103,6 @@ def layer(tx: Transaction, repository: Repository, digest: str, reader: int) -> 
     row = tx.first(_LAYER, which=blob_id)
     if row is None or row["reader"] != reader:
         return LayerInventory(blob_id, reader)
-    del row["read_at"]
     return LayerInventory(**row)
 
 

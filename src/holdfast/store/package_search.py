@@ -49,12 +49,21 @@ _next = manifests.c.id > bindparam("after")
 
 _NEXT_ECOSYSTEM = Statement(select(func.min(_versions.ecosystem)).where(_versions.ecosystem > bindparam("after")))
 _version = select(_versions.id, _versions.ecosystem, _versions.name, _versions.version, _versions.sort_key)
-_BY_ID = Statement(_version.where(_versions.id.in_(bindparam("ids", expanding=True))))
+# Versions that only others have say nothing to a registry.
+_is_here = (
+    select(_links.manifest_id)
+    .select_from(_holding.join(manifests, manifests.c.id == _links.manifest_id))
+    .where(_members.package_version_id == _versions.id, _here)
+    .correlate(package_versions)
+    .exists()
+)
 _NAMED = Statement(
-    _version.where(_versions.ecosystem == bindparam("ecosystem"), _versions.name == bindparam("name")).limit(
+    _version.where(_versions.ecosystem == bindparam("ecosystem"), _versions.name == bindparam("name"), _is_here).limit(
         bindparam("limit")
     )
 )
+_BY_ID = Statement(_version.where(_versions.id.in_(bindparam("ids", expanding=True)), _is_here))
+
 _SOME_LINKS = Statement(
     select(func.count()).select_from(
         select(_links.manifest_id).select_from(_holding).where(_wanted).limit(bindparam("limit")).subquery()
@@ -118,14 +127,16 @@ def ecosystems(tx: Transaction) -> Iterator[str]:
         found = tx.value(_NEXT_ECOSYSTEM, after=found)
 
 
-def versions(tx: Transaction, ecosystem: str, name: str, limit: int) -> list[Version]:
-    """Up to `limit` versions of a package of an ecosystem that any image has, or had."""
-    return [Version(**row) for row in tx.all(_NAMED, ecosystem=ecosystem, name=name, limit=limit)]
+def versions(tx: Transaction, registry: Registry, ecosystem: str, name: str, limit: int) -> list[Version]:
+    """Up to `limit` versions of a package of an ecosystem that any image of a registry has."""
+    rows = tx.all(_NAMED, **_place(registry), ecosystem=ecosystem, name=name, limit=limit)
+    return [Version(**row) for row in rows]
 
 
-def by_id(tx: Transaction, ids: Sequence[int]) -> list[Version]:
-    """The versions of some rows."""
-    return [Version(**row) for some in batches(ids) for row in tx.all(_BY_ID, ids=list(some))]
+def by_id(tx: Transaction, registry: Registry, ids: Sequence[int]) -> list[Version]:
+    """The versions of some rows that any image of a registry has."""
+    rows = (row for some in batches(ids) for row in tx.all(_BY_ID, **_place(registry), ids=list(some)))
+    return [Version(**row) for row in rows]
 
 
 def page(

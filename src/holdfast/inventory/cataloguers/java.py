@@ -21,6 +21,7 @@ ARCHIVES = (".jar", ".war", ".ear")
 POM = re.compile(r"META-INF/maven/[^/]+/[^/]+/pom\.properties")
 MANIFEST = "META-INF/MANIFEST.MF"
 SMALL_BYTES = 1024 * 1024
+NOTES = 10  # of one outer archive
 _PROPERTY = re.compile(r"^(groupId|artifactId|version)[ \t]*[=:][ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^([\w-]+): (.*)$", re.MULTILINE)
 _NAME = re.compile(r"(.+?)-(\d[^/]*)")
@@ -32,7 +33,7 @@ def java(data: bytes, path: str, limits: Limits) -> Evidence:
     """Every package of an archive and of those in it."""
     reading = _Reading(limits)
     reading.read(data, path, "", 1)
-    return Evidence(tuple(reading.found))
+    return Evidence(tuple(reading.found), notes=tuple(reading.notes[:NOTES]))
 
 
 class _Reading:
@@ -40,6 +41,7 @@ class _Reading:
 
     def __init__(self, limits: Limits) -> None:
         self.found: dict[Package, None] = {}
+        self.notes: list[str] = []
         self._limits = limits
         self._bytes = limits.archive_bytes
         self._entries = limits.archive_entries
@@ -72,16 +74,27 @@ class _Reading:
         for info in archive.infolist():
             name = info.filename
             if POM.fullmatch(name):
-                has_pom = self._add_pom(self._contents(archive, info, SMALL_BYTES), within) or has_pom
+                has_pom = self._add_pom(self._small(archive, info), within) or has_pom
             elif name == MANIFEST:
-                manifest = self._contents(archive, info, SMALL_BYTES)
+                manifest = self._small(archive, info)
             elif name.lower().endswith(ARCHIVES):
                 if depth >= self._limits.archive_depth:
                     raise OverLimit(f"an archive has archives in it deeper than {self._limits.archive_depth}")
                 inner = f"{within}/{name}" if within else name
-                self.read(self._contents(archive, info, self._bytes), name, inner, depth + 1)
+                try:
+                    self.read(self._contents(archive, info, self._bytes), name, inner, depth + 1)
+                except Malformed as fault:
+                    self.notes.append(f"{inner}: {fault}")
         if not has_pom:
             self._add_named(manifest, path, within)
+
+    def _small(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+        """The contents of a file that tells of a package; nothing, if it is too large for one."""
+        try:
+            return self._contents(archive, info, SMALL_BYTES)
+        except Malformed as fault:
+            self.notes.append(str(fault))
+            return b""
 
     def _contents(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
         if time.monotonic() > self._until:

@@ -39,15 +39,19 @@ class _Crates(msgspec.Struct):
 def program(data: bytes) -> Evidence:
     """The modules and crates that a program was made of."""
     packages: list[Package] = []
+    notes: list[str] = []
+    reading = b""
     try:
         for name, section in _sections(data):
+            reading = name if name in {GO_SECTION, RUST_SECTION} else b""
             if name == GO_SECTION:
                 packages += _go(data, section)
             elif name == RUST_SECTION:
                 packages += _rust(section)
     except (struct.error, IndexError, ValueError, OverflowError, zlib.error, RecursionError):
-        return Evidence()
-    return Evidence(tuple(dict.fromkeys(packages)))
+        if reading:
+            notes.append("what its compiler left in it is not understood")
+    return Evidence(tuple(dict.fromkeys(packages)), notes=tuple(notes))
 
 
 def _sections(data: bytes) -> Iterator[tuple[bytes, bytes]]:
