@@ -24,9 +24,8 @@ LIBSSL = Package("deb", "libssl3", "3.0.1-1+b1", "amd64", "openssl", "3.0.1-1")
         ("rocky", "9.3", "Rocky Linux:9"),
         ("almalinux", "8.10", "AlmaLinux:8"),
         ("amzn", "2023", "Amazon Linux:2023"),
-        ("sles", "15.5", "SUSE:Linux Enterprise Server 15 SP5"),
-        ("sles", "15", "SUSE:Linux Enterprise Server 15"),
-        ("opensuse-leap", "15.5", "openSUSE:Leap 15.5"),
+        ("sles", "15.5", None),
+        ("opensuse-leap", "15.5", None),
         ("plan9", "4", None),
     ],
 )
