@@ -175,14 +175,18 @@ def _cut(connection: HTTPConnection, is_late: threading.Event) -> None:
 
 
 def _read(response: urllib3.BaseHTTPResponse, limit: int, watch: Callable[[], None]) -> _Heard:
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise BadReport("it answered in an encoding that was not asked for")
-    body = bytearray()
-    while piece := response.read(min(PIECE_BYTES, limit + 1 - len(body)), decode_content=False):
-        body += piece
-        if len(body) > limit:
-            raise BadReport(f"limit: its answer has more than {limit} bytes")
-        watch()
+    """What was answered; the socket is the response's by now, and goes with it."""
+    try:
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise BadReport("it answered in an encoding that was not asked for")
+        body = bytearray()
+        while piece := response.read(min(PIECE_BYTES, limit + 1 - len(body)), decode_content=False):
+            body += piece
+            if len(body) > limit:
+                raise BadReport(f"limit: its answer has more than {limit} bytes")
+            watch()
+    finally:
+        response.close()
     told = response.headers
     return _Heard(response.status, told.get("content-type", ""), told.get("refresh-after", "").strip(), bytes(body))
 
