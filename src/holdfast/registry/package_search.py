@@ -107,12 +107,12 @@ def _answer(
     count = store.package_search.count(tx, registry, ids) if is_counted else None
     rows = store.package_search.page(tx, registry, ids, after, limit + 1)
     more, rows = len(rows) > limit, rows[:limit]
-    held = store.package_search.held(tx, [image.id for image, _ in rows], ids)
-    refs = {id_: store.repositories.get_by_id(tx, id_).ref for id_ in {repository_id for _, repository_id in rows}}
-    tagged = store.tags.of_images(tx, [image for image, _ in rows])
+    held = store.package_search.held(tx, [image.id for _, image in rows], ids)
+    refs = {id_: store.repositories.get_by_id(tx, id_).ref for id_ in {repository_id for repository_id, _ in rows}}
+    tagged = store.tags.of_images(tx, [image for _, image in rows])
     images = [
         Holding(refs[repository_id], image, tuple(by_id[one] for one in sorted(held.get(image.id, ()))))
-        for image, (_, repository_id) in zip(tagged, rows, strict=True)
+        for image, (repository_id, _) in zip(tagged, rows, strict=True)
     ]
     return Answer(images, more, count)
 

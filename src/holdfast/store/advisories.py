@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from holdfast.model.advisories import Facts
 from holdfast.model.cvss import Cvss
+from holdfast.store.feeds import COUNTS
 from holdfast.store.statements import BATCH, Statement, batches, insertion, upsert
 from holdfast.store.tables import (
     advisories,
@@ -126,9 +127,6 @@ _INSERT_RANGE = insertion(advisory_ranges)
 _LAST_RANGE = Statement(select(func.coalesce(func.max(advisory_ranges.c.id), 0)))
 _INSERT_FACTS = Statement(upsert(cve_facts).on_conflict_do_nothing(), [column.name for column in cve_facts.c])
 
-_counts = and_(
-    advisories.c.since <= feeds.c.current, or_(advisories.c.until.is_(None), advisories.c.until > feeds.c.current)
-)
 _FOUND = Statement(
     select(
         advisory_matches.c.package_version_id,
@@ -148,7 +146,7 @@ _FOUND = Statement(
     .join(feeds, feeds.c.id == advisories.c.feed_id)
     .join(advisory_ranges, advisory_ranges.c.id == advisory_matches.c.range_id)
     .join(package_versions, package_versions.c.id == advisory_matches.c.package_version_id)
-    .where(advisory_matches.c.package_version_id.in_(_ids), _counts)
+    .where(advisory_matches.c.package_version_id.in_(_ids), COUNTS)
 )
 _AFFECTED = Statement(
     select(advisory_matches.c.package_version_id)
@@ -159,7 +157,7 @@ _AFFECTED = Statement(
     .join(advisory_matches, advisory_matches.c.advisory_id == advisories.c.id)
     .where(
         advisory_names.c.name == bindparam("name"),
-        _counts,
+        COUNTS,
         advisory_matches.c.package_version_id > bindparam("after"),
     )
     .order_by(advisory_matches.c.package_version_id)
@@ -170,7 +168,7 @@ _NAMED = Statement(
     .distinct()
     .join(advisory_names, advisory_names.c.advisory_id == advisories.c.id)
     .join(feeds, feeds.c.id == advisories.c.feed_id)
-    .where(advisory_names.c.name == bindparam("name"), _counts)
+    .where(advisory_names.c.name == bindparam("name"), COUNTS)
     .limit(bindparam("limit"))
 )
 _BODIES = Statement(select(advisories.c.id, advisories.c.ident, advisories.c.body).where(advisories.c.id.in_(_ids)))
@@ -180,7 +178,7 @@ _SEVERITIES = Statement(
     .join(advisories, advisories.c.id == advisory_names.c.advisory_id)
     .join(feeds, feeds.c.id == advisories.c.feed_id)
     # What an erratum says is about the worst that it covers.
-    .where(advisory_names.c.name.in_(_ids), _counts, advisories.c.severity != "UNDEFINED")
+    .where(advisory_names.c.name.in_(_ids), COUNTS, advisories.c.severity != "UNDEFINED")
     .order_by(advisories.c.id)
 )
 _FACTS = Statement(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import advisories, cve_facts, feeds
@@ -38,6 +38,10 @@ _CURRENT = Statement(
 _SETTLED = Statement(update(feeds).where(_it).values(settled=bindparam("generation")))
 _UNSETTLED = Statement(select(feeds).where(feeds.c.settled < feeds.c.current).order_by(feeds.c.id).limit(1))
 
+# Of an advisory and its feed: whether it counts, which it does in some generations of the feed.
+COUNTS = and_(
+    advisories.c.since <= feeds.c.current, or_(advisories.c.until.is_(None), advisories.c.until > feeds.c.current)
+)
 _of_feed = advisories.c.feed_id == bindparam("feed")
 _bound: Any = bindparam("generation")
 

@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, delete, exists, func, literal, or_, select
 from holdfast.model.image_findings import PackageVersion, Vulnerable
 from holdfast.model.packages import Package
 from holdfast.model.severities import ORDER, Severity
-from holdfast.store.statements import Statement, batches, insertion, replacement
+from holdfast.store.feeds import COUNTS
+from holdfast.store.statements import Statement, batches, replacement
 from holdfast.store.tables import (
     advisories,
     advisory_matches,
@@ -37,7 +38,7 @@ _ids: Any = bindparam("ids", expanding=True)
 _it: Any = bindparam("which")
 _links, _members, _counts = image_package_sets, package_set_members, package_set_counts
 
-_KEEP = insertion(image_findings)
+_KEEP = replacement(image_findings)
 _KEPT = Statement(select(image_findings.c.findings).where(image_findings.c.manifest_id == _it))
 _FORGET = Statement(delete(image_findings).where(image_findings.c.manifest_id == _it))
 _VERSIONS = Statement(
@@ -58,11 +59,7 @@ _IS_COVERED = Statement(
     .select_from(advisory_ranges)
     .join(advisories, advisories.c.id == advisory_ranges.c.advisory_id)
     .join(feeds, feeds.c.id == advisories.c.feed_id)
-    .where(
-        advisory_ranges.c.ecosystem == _it,
-        advisories.c.since <= feeds.c.current,
-        or_(advisories.c.until.is_(None), advisories.c.until > feeds.c.current),
-    )
+    .where(advisory_ranges.c.ecosystem == _it, COUNTS)
     .limit(1)
 )
 _UNCOUNTED = Statement(
@@ -152,7 +149,6 @@ _NEWS = Statement(
 
 def keep(tx: Transaction, image_id: int, packed: bytes) -> None:
     """Keep what a scan found, in place of what the one before found."""
-    forget(tx, image_id)
     tx.run(_KEEP, manifest_id=image_id, findings=packed)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, select
 from holdfast.model.efficiency import Report
 from holdfast.store import tags
 from holdfast.store.images import COLUMNS, image_of
-from holdfast.store.statements import Statement, batches, upsert
+from holdfast.store.statements import Statement, batches, replacement
 from holdfast.store.tables import image_reports, manifest_references, manifests, repositories
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ if TYPE_CHECKING:
 
 _it = image_reports.c.manifest_id == bindparam("which")
 _in_registry = repositories.c.registry_id == bindparam("registry_id"), repositories.c.deleted_at.is_(None)
-_put = upsert(image_reports)
-_PUT = Statement(
-    _put.on_conflict_do_update(
-        index_elements=[image_reports.c.manifest_id],
-        set_={name: _put.excluded[name] for name in ("chain_id", "layers", "report")},
-    ),
-    [column.name for column in image_reports.c],
-)
+_PUT = replacement(image_reports)
 _FIND = Statement(select(image_reports.c.report).where(_it))
 _USERS = Statement(
     select(manifest_references.c.digest, func.count().label("images"))

@@ -141,12 +141,12 @@ def by_id(tx: Transaction, registry: Registry, ids: Sequence[int]) -> list[Versi
 
 def page(
     tx: Transaction, registry: Registry, versions: Sequence[int], after: int, limit: int
-) -> list[tuple[Image, int]]:
-    """Up to `limit` images of a registry after one that hold any of some versions, each with its repository's row."""
+) -> list[tuple[int, Image]]:
+    """Up to `limit` images of a registry after one that hold any of some versions, each after its repository's row."""
     links = tx.value(_SOME_LINKS, versions=list(versions), limit=MANY_LINKS)
     statement = _COMMON if links == MANY_LINKS else _RARE
     rows = tx.all(statement, **_place(registry), versions=list(versions), after=after, limit=limit)
-    return [(image_of(row), repository_id) for row in rows for repository_id in [row["repository_id"]]]
+    return [(row["repository_id"], image_of(row)) for row in rows]
 
 
 def count(tx: Transaction, registry: Registry, versions: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, select
 
 from holdfast.model.supplied_sboms import Supplied
-from holdfast.store.statements import Statement, insertion
+from holdfast.store.statements import Statement, replacement
 from holdfast.store.tables import image_sboms
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _it: Any = image_sboms.c.manifest_id == bindparam("which")
 _FIND = Statement(select(image_sboms.c.supplied).where(_it))
-_INSERT = insertion(image_sboms)
+_PUT = replacement(image_sboms)
 _DELETE = Statement(delete(image_sboms).where(_it))
 
 
@@ -30,8 +30,7 @@ def find(tx: Transaction, image_id: int) -> Supplied | None:
 
 def put(tx: Transaction, image_id: int, supplied: Supplied, now: datetime) -> None:
     """Keep what was supplied for an image, in place of what was before."""
-    forget(tx, image_id)
-    tx.run(_INSERT, manifest_id=image_id, supplied=msgspec.to_builtins(supplied), supplied_at=now)
+    tx.run(_PUT, manifest_id=image_id, supplied=msgspec.to_builtins(supplied), supplied_at=now)
 
 
 def forget(tx: Transaction, image_id: int) -> None:
