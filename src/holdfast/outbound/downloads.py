@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import urllib3
 from urllib3.connection import HTTPSConnection
 
-from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, target_of
+from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, dial, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,13 +74,12 @@ class Downloader(Fetcher):
         partial = path.with_name(f"{path.name}.partial")
         at = url
         for _ in range(REDIRECTS + 1):
-            with closing(self._open_connection(target_of(at))) as connection:
+            target = target_of(at)
+            with closing(self._open_connection(target)) as connection:
                 try:
-                    found = self._one(connection, target_of(at), url, partial, maximum_bytes, have, moved)
+                    found = self._one(connection, target, url, partial, maximum_bytes, have, moved)
                 except _FAULTS as fault:
-                    raise Unreachable(
-                        f"{target_of(at).authority}: {type(fault).__name__}: {str(fault)[:200]}"
-                    ) from None
+                    raise Unreachable(f"{target.authority}: {type(fault).__name__}: {str(fault)[:200]}") from None
             if isinstance(found, str):
                 at = found
                 continue
@@ -90,19 +89,15 @@ class Downloader(Fetcher):
         raise Unreachable(f"{target_of(url).authority} redirects more than {REDIRECTS} times")
 
     def _open_connection(self, target: Target) -> HTTPSConnection:
-        fault: Exception | None = None
-        for address in self._addresses(target):
-            connection = HTTPSConnection(
-                str(address), target.port, timeout=READ_SECONDS, ssl_context=self._tls, server_hostname=target.host
+        def connection(address: str) -> HTTPSConnection:
+            return HTTPSConnection(
+                address, target.port, timeout=READ_SECONDS, ssl_context=self._tls, server_hostname=target.host
             )
-            try:
-                connection.connect()
-            except _FAULTS as another:
-                connection.close()
-                fault = another
-            else:
-                return connection
-        raise Unreachable(f"{target.authority} refuses connections: {fault}")
+
+        try:
+            return dial(self._addresses(target), connection)
+        except _FAULTS as fault:
+            raise Unreachable(f"{target.authority} refuses connections: {fault}") from None
 
     def _one(
         self,
@@ -124,7 +119,19 @@ class Downloader(Fetcher):
             **(_going_on(begun, start) if begun and start else _unless_had(have, url)),
         }
         connection.request("GET", target.path, headers=headers, preload_content=False, decode_content=False)
-        response = connection.getresponse()
+        with closing(connection.getresponse()) as response:  # the socket is its own by now
+            return self._heard(response, target, url, partial, start, maximum_bytes, moved)
+
+    def _heard(
+        self,
+        response: urllib3.BaseHTTPResponse,
+        target: Target,
+        url: str,
+        partial: Path,
+        start: int,
+        maximum_bytes: int,
+        moved: Callable[[int, int], None],
+    ) -> Downloaded | str | None:
         if response.status in {301, 302, 303, 307, 308}:
             return str(response.headers.get("location", ""))
         if response.status == 304:

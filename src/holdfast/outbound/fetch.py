@@ -14,16 +14,16 @@ import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import urllib3
-from urllib3.connection import HTTPSConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from holdfast.outbound import pins
 from holdfast.outbound.addresses import Address, Network, may_reach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
 __all__ = ["Fetched", "Fetcher", "Network", "Unreachable"]
@@ -39,6 +39,7 @@ MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.ASCII | re.IGN
 NO_CACHE = re.compile(r"(?:^|[\s,])no-(?:cache|store)\b", re.ASCII | re.IGNORECASE)
 
 Resolve: TypeAlias = "Callable[[str, int], Sequence[Address]]"
+Connection = TypeVar("Connection", bound=HTTPConnection)
 
 
 class Unreachable(Exception):
@@ -71,6 +72,22 @@ def resolve(host: str, port: int) -> list[Address]:
     """The addresses of a name, in the system's order of preference."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return list(dict.fromkeys(ipaddress.ip_address(where[0]) for *_, where in found))
+
+
+def dial(addresses: Iterable[Address], connect: Callable[[str], Connection]) -> Connection:
+    """A connection to the first of some addresses that takes one; what the last one said is raised."""
+    fault: Exception | None = None
+    for address in addresses:
+        connection = connect(str(address))
+        try:
+            connection.connect()
+        except (OSError, urllib3.exceptions.HTTPError) as another:
+            connection.close()
+            fault = another
+        else:
+            return connection
+    assert fault is not None, "there is an address"
+    raise fault
 
 
 class Fetcher:

@@ -20,7 +20,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from holdfast.model.scan_reports import BadReport, Metadata, read_accepted, read_metadata
-from holdfast.outbound.fetch import USER_AGENT, Unreachable, resolve
+from holdfast.outbound.fetch import ADDRESSES, USER_AGENT, Unreachable, dial, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,24 +148,13 @@ class Scanner:
         found = resolve(self._host, self._port)
         reachable = [one for one in found if not (one.is_link_local or one.is_multicast or one.is_unspecified)]
         if not reachable:  # where machines ask for their own credentials
-            raise OSError(f"it has no address that may be reached ({', '.join(map(str, found[:4]))})")
-        fault: Exception | None = None
-        for address in reachable[:4]:
-            connection = (
-                HTTPSConnection(str(address), self._port, timeout=SECONDS, ssl_context=self._tls,
-                                server_hostname=self._host)
-                if self._is_secure
-                else HTTPConnection(str(address), self._port, timeout=SECONDS)
-            )  # fmt: skip
-            try:
-                connection.connect()
-            except (OSError, urllib3.exceptions.HTTPError) as another:
-                connection.close()
-                fault = another
-            else:
-                return connection
-        assert fault is not None
-        raise fault
+            raise OSError(f"it has no address that may be reached ({', '.join(map(str, found[:ADDRESSES]))})")
+        return dial(reachable[:ADDRESSES], self._connection)
+
+    def _connection(self, address: str) -> HTTPConnection:
+        if not self._is_secure:
+            return HTTPConnection(address, self._port, timeout=SECONDS)
+        return HTTPSConnection(address, self._port, timeout=SECONDS, ssl_context=self._tls, server_hostname=self._host)
 
 
 def _cut(connection: HTTPConnection, is_late: threading.Event) -> None:
