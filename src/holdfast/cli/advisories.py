@@ -185,7 +185,8 @@ def _counts(on: Backends, name: str, sha256: str) -> bool:
     """Whether a file is the one that was imported last."""
     from holdfast import registry
 
-    return any(feed.name == name and feed.details.get("sha256") == sha256 for feed, _ in registry.advisories.status(on))
+    feed = registry.advisories.find(on, name)
+    return feed is not None and feed.details.get("sha256") == sha256
 
 
 def _load(settings: Settings, on: Backends, given: Sequence[Given], *, force: bool) -> None:

@@ -15,63 +15,64 @@ if TYPE_CHECKING:
 
     from holdfast.cli.ground import Commands
     from holdfast.model.images import ImageId
-    from holdfast.model.inventory import Inventory
+    from holdfast.model.inventory import Inventory, Taken
     from holdfast.model.names import RepositoryRef
     from holdfast.registry.package_search import Answer
     from holdfast.settings import Settings
 
+Flag = tuple[str, dict[str, Any]]
 
 PAGE = 500
-JSON: tuple[tuple[str, ...], dict[str, Any]] = (
-    ("--json",), {"action": "store_true", "help": "print JSON, one image a line"}
-)  # fmt: skip
-IMAGE: tuple[tuple[str, ...], dict[str, Any]] = (("image",), {"metavar": "REPOSITORY:TAG|REPOSITORY@DIGEST"})
+IMAGE: Flag = ("image", {"metavar": "REPOSITORY:TAG|REPOSITORY@DIGEST"})
+FLAGS: dict[str, tuple[Flag, ...]] = {
+    "packages": (
+        IMAGE,
+        ("--again", {"action": "store_true", "help": "read again what could not be read before"}),
+        ("--json", {"action": "store_true", "help": "print JSON, one package a line"}),
+    ),
+    "with": (
+        ("package", {"metavar": "PACKAGE", "help": "its name; of a Debian or Alpine package that of its source"}),
+        ("--ecosystem", {"metavar": "NAME", "default": "", "help": "such as npm, PyPI, Debian or Debian:12"}),
+        ("--version", {"metavar": "VERSION", "help": "this version only"}),
+        ("--from", {"metavar": "VERSION", "dest": "at_least", "help": "this version and later ones"}),
+        ("--below", {"metavar": "VERSION", "help": "versions before this one"}),
+        ("--json", {"action": "store_true", "help": "print JSON, one image a line"}),
+    ),
+    "affected": (
+        ("vulnerability", {"metavar": "CVE", "help": "its name in any feed, such as CVE-2021-44228"}),
+        ("--pullers", {"action": "store_true", "help": "tell who pulled each since it was published"}),
+        ("--json", {"action": "store_true", "help": "print JSON, one image a line"}),
+    ),
+    "advise": (IMAGE, ("--json", {"action": "store_true", "help": "print one JSON document"})),
+    "sbom": (
+        IMAGE,
+        ("--format", {"choices": ("cyclonedx", "spdx"), "default": "cyclonedx", "help": "its form [cyclonedx]"}),
+        ("--attach", {"action": "store_true", "help": "push it instead of printing it"}),
+    ),
+    "import-sbom": (IMAGE, ("--replace", {"action": "store_true", "help": "let it take the place of what is found"})),
+}
 
 
 def add(commands: Commands) -> None:
     """Add the commands of images."""
     group = commands.add_parser("image", help="what is in an image", description="What is in an image.")
     actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
-    help_ = "list the packages of an image, and read those of its layers that were not read yet"
-    action = add_command(actions, "packages", _packages, help_)
-    action.add_argument(*IMAGE[0], **IMAGE[1])
-    action.add_argument("--again", action="store_true", help="read again what could not be read before")
-    action.add_argument("--json", action="store_true", help="print JSON, one package a line")
-    add_settings(action)
-    help_ = "list the images that hold a package, in one version, a range of them, or any"
-    action = add_command(actions, "with", _with_package, help_)
-    action.add_argument("package", metavar="PACKAGE", help="its name; of a Debian or Alpine package that of its source")
-    action.add_argument("--ecosystem", metavar="NAME", default="", help="such as npm, PyPI, Debian or Debian:12")
-    action.add_argument("--version", metavar="VERSION", help="this version only")
-    action.add_argument("--from", metavar="VERSION", dest="at_least", help="this version and later ones")
-    action.add_argument("--below", metavar="VERSION", help="versions before this one")
-    action.add_argument(*JSON[0], **JSON[1])
-    add_settings(action)
-    help_ = "list the images that hold a version of a package that a vulnerability is in"
-    action = add_command(actions, "affected", _affected, help_)
-    action.add_argument("vulnerability", metavar="CVE", help="its name in any feed, such as CVE-2021-44228")
-    action.add_argument("--pullers", action="store_true", help="tell who pulled each since it was published")
-    action.add_argument(*JSON[0], **JSON[1])
-    add_settings(action)
-    help_ = "tell what an image makes everybody store and fetch for nothing, and what to do about it"
-    action = add_command(actions, "advise", _advise, help_)
-    action.add_argument(*IMAGE[0], **IMAGE[1])
-    action.add_argument("--json", action="store_true", help="print one JSON document")
-    add_settings(action)
-    help_ = "print the SBOM of an image, or push it as a referrer of the image"
-    action = add_command(actions, "sbom", _sbom, help_)
-    action.add_argument(*IMAGE[0], **IMAGE[1])
-    action.add_argument("--format", choices=("cyclonedx", "spdx"), default="cyclonedx", help="its form [cyclonedx]")
-    action.add_argument("--attach", action="store_true", help="push it instead of printing it")
-    add_settings(action)
-    help_ = "let an SBOM that you have add to what is found in an image, or take the place of it"
-    action = add_command(actions, "import-sbom", _import, help_)
-    action.add_argument(*IMAGE[0], **IMAGE[1])
-    which = action.add_mutually_exclusive_group(required=True)
-    which.add_argument("file", metavar="FILE", nargs="?", help="CycloneDX, SPDX or syft's own form, as JSON")
-    which.add_argument("--withdraw", action="store_true", help="forget what was imported")
-    action.add_argument("--replace", action="store_true", help="let it take the place of what is found")
-    add_settings(action)
+    for name, run, help_ in (
+        ("packages", _packages, "list the packages of an image, and read those of its layers that were not read yet"),
+        ("with", _with_package, "list the images that hold a package, in one version, a range of them, or any"),
+        ("affected", _affected, "list the images that hold a version of a package that a vulnerability is in"),
+        ("advise", _advise, "tell what an image makes everybody store and fetch for nothing, and what to do about it"),
+        ("sbom", _sbom, "print the SBOM of an image, or push it as a referrer of the image"),
+        ("import-sbom", _import, "let an SBOM that you have add to what is found in an image, or take the place of it"),
+    ):
+        action = add_command(actions, name, run, help_)
+        for flag, kind in FLAGS[name]:
+            action.add_argument(flag, **kind)
+        if name == "import-sbom":
+            which = action.add_mutually_exclusive_group(required=True)
+            which.add_argument("file", metavar="FILE", nargs="?", help="CycloneDX, SPDX or syft's own form, as JSON")
+            which.add_argument("--withdraw", action="store_true", help="forget what was imported")
+        add_settings(action)
 
 
 def named_image(settings: Settings, text: str) -> tuple[RepositoryRef, ImageId]:
@@ -139,25 +140,33 @@ def _packages(settings: Settings, options: argparse.Namespace) -> int:
         on = backends(settings)
         at, id_ = named_image(settings, options.image)
         digest, taken = registry.inventories.take_now(on, at, id_, again=options.again)
-        if taken.inventory is None:
+        found = _inventory(digest, taken)
+        if found is None:
             status = 1
-            print(f"{digest} has no inventory ({taken.state.lower()}): {taken.reason}")
             if taken.state is State.FAILED:
                 print("Layers that could not be read are tried again with --again.")
             return
-        for document, line in _lines(taken.inventory):
+        for document, line in _lines(found):
             print(json.dumps(document) if options.json else line)
         if not options.json:
-            os = taken.inventory.os
-            print(f"{len(taken.inventory.packages)} packages in {digest} ({os.name or os.id if os else 'no system'}).")
-            for note in taken.inventory.notes:
+            os = found.os
+            print(f"{len(found.packages)} packages in {digest} ({os.name or os.id if os else 'no system'}).")
+            for note in found.notes:
                 print(f"Left out: {printable(note)}")
 
     return refusals_as_text(packages) or status
 
 
+def _inventory(digest: str, taken: Taken) -> Inventory | None:
+    """The inventory that was taken; if there is none, it is said why."""
+    if taken.inventory is None:
+        print(f"{digest} has no inventory ({taken.state.lower()}): {taken.reason}")
+    return taken.inventory
+
+
 def _advise(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
+    from holdfast.cli import advice
 
     status = 0
 
@@ -166,16 +175,13 @@ def _advise(settings: Settings, options: argparse.Namespace) -> int:
         on = backends(settings)
         at, id_ = named_image(settings, options.image)
         digest, taken = registry.inventories.take_now(on, at, id_)
-        if taken.inventory is None:
+        if _inventory(digest, taken) is None:
             status = 1
-            print(f"{digest} has no inventory ({taken.state.lower()}): {taken.reason}")
             return
         image, _, _ = registry.inventories.get(on, at, id_)
         judged = registry.efficiency.find(on, at, image, lambda _: True)
         assert judged is not None, "it is kept together with the inventory"
         print(json.dumps(advice.document(digest, judged)) if options.json else advice.text(digest, judged))
-
-    from holdfast.cli import advice
 
     return refusals_as_text(advise) or status
 
@@ -195,10 +201,11 @@ def _with_package(settings: Settings, options: argparse.Namespace) -> int:
 
 def _affected(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
+    from holdfast.settings import BadSetting
 
     def affected() -> None:
         on = backends(settings)
-        if not registry.advisories.status(on):
+        if not registry.advisories.are_there(on):
             raise BadSetting("No advisories were imported: `holdfast advisories import` brings them in")
 
         def page(after: int) -> Answer:
@@ -207,8 +214,6 @@ def _affected(settings: Settings, options: argparse.Namespace) -> int:
             )
 
         _print_images(options, page)
-
-    from holdfast.settings import BadSetting
 
     return refusals_as_text(affected)
 

@@ -253,6 +253,18 @@ def _remove_written(on: Backends, feed: Feed) -> None:
             has_more = store.feeds.remove_written(tx, feed, ROWS_AT_ONCE)
 
 
+def find(on: Backends, name: str) -> Feed | None:
+    """The feed of a name, if it was ever imported."""
+    with on.database.snapshot() as tx:
+        return store.feeds.find(tx, name)
+
+
+def are_there(on: Backends) -> bool:
+    """Whether any feed was ever imported."""
+    with on.database.snapshot() as tx:
+        return bool(store.feeds.every(tx))
+
+
 def status(on: Backends) -> list[tuple[Feed, int]]:
     """The feeds, each with how many advisories it has."""
     with on.database.snapshot() as tx:
@@ -317,11 +329,6 @@ def facts_of(tx: Transaction, found: Iterable[Finding]) -> dict[str, Facts]:
 def bodies_of(tx: Transaction, found: Iterable[Finding]) -> dict[int, Body]:
     """What people read of the advisories of findings, by their rows."""
     return store.advisories.bodies(tx, sorted({match.advisory_id for one in found for match in one.matches}))
-
-
-def affected(tx: Transaction, name: str, after: int, limit: int) -> list[int]:
-    """Package versions that a CVE, or what else names a vulnerability, is in; in their order, beginning after one."""
-    return store.advisories.affected(tx, name, after, limit)
 
 
 def _match(row: dict[str, Any]) -> Match:
