@@ -36,7 +36,6 @@ class Status(StrEnum):
     AFFECTED = "affected"
     WILL_NOT_FIX = "will_not_fix"
     NO_DSA = "no_dsa"  # not worth an advisory of its own
-    NOT_AFFECTED = "not_affected"
     UNDER_INVESTIGATION = "under_investigation"
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from holdfast.model.advisories import Status
 from holdfast.model.packages import LANGUAGES
 from holdfast.model.severities import ORDER, Severity
 
@@ -141,11 +140,6 @@ def _grouped(
         bare.append(Bare(parts[0].name, worst(parts), first.name, first.version, tuple(parts)))
     bare.sort(key=_place)
     return bare
-
-
-def standing(found: Iterable[Finding]) -> list[Finding]:
-    """Those that are true: whoever makes a package may say that a version is not affected."""
-    return [one for one in found if one.status is not Status.NOT_AFFECTED]
 
 
 def worst(found: Iterable[Finding]) -> Severity:

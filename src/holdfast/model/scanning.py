@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -139,6 +139,7 @@ class Status(StrEnum):
     IMAGE_ARCHIVED = "IMAGE_ARCHIVED"
 
 
+NOT_SCANNED = "The image was not scanned:"
 DESCRIPTIONS = {
     Status.PENDING: "The scan is waiting to be started.",
     Status.IN_PROGRESS: "The scan is in progress.",
@@ -146,9 +147,9 @@ DESCRIPTIONS = {
     Status.ACTIVE: "The image is scanned continuously: its findings are those of the advisories of this moment.",
     Status.SCAN_ELIGIBILITY_EXPIRED: "The image is no longer scanned: it was neither pushed nor pulled for too long.",
     Status.FINDINGS_UNAVAILABLE: "The packages of the image are not known: its inventory has to be taken again.",
-    Status.UNSUPPORTED_IMAGE: "The image was not scanned: it is of a type that cannot be scanned.",
-    Status.LIMIT_EXCEEDED: "The image was not scanned: the registry's quota of scans in 24 hours is exhausted.",
-    Status.IMAGE_ARCHIVED: "The image was not scanned: it is archived.",
+    Status.UNSUPPORTED_IMAGE: f"{NOT_SCANNED} it is of a type that cannot be scanned.",
+    Status.LIMIT_EXCEEDED: f"{NOT_SCANNED} the registry's quota of scans in 24 hours is exhausted.",
+    Status.IMAGE_ARCHIVED: f"{NOT_SCANNED} it is archived.",
 }
 UNDER_WAY = frozenset({Status.PENDING, Status.IN_PROGRESS})
 NEVER_BEGUN = frozenset({Status.UNSUPPORTED_IMAGE, Status.LIMIT_EXCEEDED, Status.IMAGE_ARCHIVED})
@@ -167,6 +168,10 @@ class Scan:
     counts: Counts | None = None  # None: it did not look, or they are to be counted
     ecosystems: tuple[str, ...] | None = None  # of the packages that it looked up, or would have
     source_updated_at: datetime | None = None
+
+    def not_done(self, why: str, status: Status = Status.FAILED) -> Scan:
+        """The same, which did not look at the image, with the reason."""
+        return replace(self, status=status, description=f"{NOT_SCANNED} {why}")
 
     @property
     def has_findings(self) -> bool:

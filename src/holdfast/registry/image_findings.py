@@ -42,7 +42,7 @@ def of_image(
     suppressed: Sequence[Suppression] = (),
 ) -> list[Bare]:
     """What is wrong with packages of an image and is not suppressed, in the order in which it is shown."""
-    found = [one for some in of_versions(tx, list(packages)).values() for one in some]
+    found = [one for some in advisories.findings_of(tx, list(packages)).values() for one in some]
     if suppressed:
         found = [
             one
@@ -51,12 +51,6 @@ def of_image(
         ]  # fmt: skip
     group = image_findings.by_package if type_ is ScanType.BASIC else image_findings.by_vulnerability
     return group(found, packages)
-
-
-def of_versions(tx: Transaction, version_ids: Sequence[int]) -> dict[int, list[Finding]]:
-    """What is wrong with package versions, but for what whoever makes them says is not."""
-    found = advisories.findings_of(tx, version_ids)
-    return {row: image_findings.standing(some) for row, some in found.items()}
 
 
 def without(found: Sequence[ImageFinding], digest: str, suppressed: Sequence[Suppression]) -> Sequence[ImageFinding]:

@@ -55,7 +55,7 @@ def scan(on: Backends, job: Job) -> datetime | None:
             return None
     if job.item.attempts > TRIES:
         text = job.item.error or "its process ended"
-        return _end(on, job, _failed(asked, f"it was tried {TRIES} times, the last time with: {text}"))
+        return _end(on, job, asked.not_done(f"it was tried {TRIES} times, the last time with: {text}"))
     try:
         if on.scanner is not None:
             ended = plugged_scans.look(on, job, on.scanner, repository, image, asked)
@@ -92,22 +92,21 @@ def _look(on: Backends, job: Job, repository: Repository, image: Image, asked: S
 def _judged(on: Backends, image: Image, asked: Scan, taken: Taken) -> tuple[Scan, bytes | None]:
     if taken.inventory is None:
         status = Status.UNSUPPORTED_IMAGE if taken.state is State.UNSUPPORTED else Status.FAILED
-        return replace(asked, status=status, description=f"The image was not scanned: {taken.reason}"), None
+        return asked.not_done(taken.reason, status), None
     with on.database.snapshot() as tx:
         packages = store.image_findings.packages(tx, image.id)
         if asked.type is ScanType.BASIC:
             packages = {row: package for row, package in packages.items() if is_of_system(package.ecosystem)}
         if not packages:
-            text = f"The image was not scanned: {_nothing_to_look_up(asked.type, taken.inventory.os)}"
-            return replace(asked, status=Status.UNSUPPORTED_IMAGE, description=text), None
+            return asked.not_done(_nothing_to_look_up(asked.type, taken.inventory.os), Status.UNSUPPORTED_IMAGE), None
         ecosystems = tuple(sorted({package.ecosystem for package in packages.values()}))
         missing = set(ecosystems) - store.image_findings.covered(tx, ecosystems)
         asked = replace(asked, ecosystems=ecosystems, source_updated_at=image_findings.updated_at(tx))
         if not asked.is_live and scanning.is_blind(ecosystems, missing):
-            return _failed(asked, f"{scanning.lacking(missing)}; then scan it again"), None
+            return asked.not_done(f"{scanning.lacking(missing)}; then scan it again"), None
         bare = image_findings.of_image(tx, packages, asked.type)
         if len(bare) > MOST:
-            return _failed(asked, f"limit: it has more than {MOST} findings"), None
+            return asked.not_done(f"limit: it has more than {MOST} findings"), None
         asked = replace(asked, counts=counted(one.severity for one in bare))
         kept = None if asked.is_live else pack(image_findings.whole(tx, image.id, bare))
     status = Status.COMPLETE if asked.type is ScanType.BASIC else Status.ACTIVE
@@ -126,10 +125,6 @@ def _nothing_to_look_up(type_: ScanType, os: OperatingSystem | None) -> str:
     if os is None:
         return "no operating system was recognised in it, and a basic scan looks at that alone"
     return f"no packages of its operating system ({os.name or os.id}) were found in it"
-
-
-def _failed(asked: Scan, why: str) -> Scan:
-    return replace(asked, status=Status.FAILED, description=f"The image was not scanned: {why}")
 
 
 def _end(on: Backends, job: Job, ended: Scan, kept: bytes | None = None) -> datetime | None:

@@ -166,15 +166,25 @@ def take(
         return kept
     with on.database.snapshot() as tx:
         told = store.supplied_sboms.find(tx, image.id)
-        parts = manifests.parse(store.images.body(tx, image), image.media_type).layers[1:]
+        brought_by = origins(tx, image)
+    layer_count = len(brought_by) - 1
     if told is not None and told.mode is Mode.REPLACE:
-        taken = Taken(State.COMPLETE, inventory=inventory.supplied(None, told, len(parts)))
+        taken = Taken(State.COMPLETE, inventory=inventory.supplied(None, told, layer_count))
     else:
         taken = _taken(on, repository, image, watch)
         if told is not None and taken.inventory is not None:
-            taken = replace(taken, inventory=inventory.supplied(taken.inventory, told, len(parts)))
-    _keep(on, image, taken, [*(part.digest for part in parts), image.digest])
+            taken = replace(taken, inventory=inventory.supplied(taken.inventory, told, layer_count))
+    _keep(on, image, taken, brought_by)
     return taken
+
+
+def origins(tx: store.Transaction, image: Image) -> list[str]:
+    """What brought a package, by the number of its layer: the layers, and last the image itself for supplied SBOMs."""
+    return [*(layer.digest for layer in _layers(tx, image)), image.digest]
+
+
+def _layers(tx: store.Transaction, image: Image) -> Sequence[Descriptor]:
+    return manifests.parse(store.images.body(tx, image), image.media_type).layers[1:]
 
 
 def _taken(on: Backends, repository: Repository, image: Image, watch: Callable[[], None]) -> Taken:
@@ -201,7 +211,7 @@ def _kept(on: Backends, image: Image) -> Taken | None:
 def _forget(tx: store.Transaction, repository: Repository, image: Image) -> None:
     """Forget the inventory of an image, and which of its layers were given up."""
     store.inventories.forget(tx, image.id)
-    for descriptor in manifests.parse(store.images.body(tx, image), image.media_type).layers[1:]:
+    for descriptor in _layers(tx, image):
         found = store.inventories.layer(tx, repository, descriptor.digest, READER)
         if found is not None and found.record is None:
             store.inventories.forget_layer(tx, found.blob_id)
@@ -326,7 +336,7 @@ def _record(on: Backends, repository: Repository, descriptor: Descriptor, watch:
             found = replace(found, attempts=found.attempts + 1)  # known even if this process dies of it
             store.inventories.put_layer(tx, found, on.clock())
         try:
-            record = _read(on, repository, digest, watch)
+            record = on.layer_reader.read(_pieces(on, repository, digest), watch)
             found = replace(found, record=inventory.pack(record), refusal=None)
         except LayerRefused as fault:
             found = replace(found, refusal=str(fault), attempts=ATTEMPTS)
@@ -344,10 +354,6 @@ def _put(on: Backends, repository: Repository, digest: str, found: LayerInventor
         now = store.inventories.layer(tx, repository, digest, READER)
         if now is not None and now.record is None:
             store.inventories.put_layer(tx, found, on.clock())
-
-
-def _read(on: Backends, repository: Repository, digest: str, watch: Callable[[], None]) -> LayerRecord:
-    return on.layer_reader.read(_pieces(on, repository, digest), watch)
 
 
 def _pieces(on: Backends, repository: Repository, digest: str) -> Iterator[memoryview]:

@@ -17,7 +17,7 @@ from holdfast.model.image_findings import counted, worst_by_name
 from holdfast.model.news import News
 from holdfast.model.scanning import Frequency
 from holdfast.model.severities import ORDER, Severity
-from holdfast.registry import advisories, events, image_findings, scanning
+from holdfast.registry import advisories, events, scanning
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ DIGEST = 100  # vulnerabilities that the event of a repository tells
 def count_sets(tx: Transaction, set_ids: Sequence[int]) -> None:
     """Count the vulnerabilities of sets of packages."""
     for set_id, version_ids in store.image_findings.versions_of_sets(tx, set_ids).items():
-        found = image_findings.of_versions(tx, version_ids)
+        found = advisories.findings_of(tx, version_ids)
         store.image_findings.put_counts(tx, set_id, _counts(one for some in found.values() for one in some))
 
 
@@ -90,7 +90,7 @@ def _counted(
     members = store.image_findings.versions_of_sets(tx, set_ids)
     every = {row for rows in members.values() for row in rows}
     unknown = sorted(every - known.keys())
-    known.update({row: [] for row in unknown} | image_findings.of_versions(tx, unknown))
+    known.update({row: [] for row in unknown} | advisories.findings_of(tx, unknown))
     new = store.image_findings.new(tx, sorted(every & touched))
     found = {set_id: [one for row in rows for one in known[row]] for set_id, rows in members.items()}
     return {set_id: (_counts(some), _news(some, new)) for set_id, some in found.items()}

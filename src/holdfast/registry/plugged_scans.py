@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from holdfast import store
-from holdfast.model import manifests
 from holdfast.model.image_findings import counted, pack
 from holdfast.model.scan_reports import BadReport, findings
 from holdfast.model.scanning import ScanType, Status
@@ -92,8 +90,8 @@ def _ask(asking: _Asking, scanner: Scanner, kept: _Progress) -> Ended | datetime
     metadata = scanner.metadata()
     media_type = metadata.report_type(image.media_type)
     if media_type is None:
-        text = f"The image was not scanned: {metadata.name} does not scan what is of the type {image.media_type}."
-        return replace(asking.asked, status=Status.UNSUPPORTED_IMAGE, description=text), None
+        text = f"{metadata.name} does not scan what is of the type {image.media_type}."
+        return asking.asked.not_done(text, Status.UNSUPPORTED_IMAGE), None
     password = Tokens(on).issue_for_scan(at, LONGEST)
     credentials = base64.b64encode(f"AWS:{password}".encode()).decode()
     request = {
@@ -129,8 +127,7 @@ def _hear(asking: _Asking, scanner: Scanner, kept: _Progress) -> Ended | datetim
         return on.clock() + AWAY
     taken = inventories.take(on, asking.repository, image, watch)
     with on.database.snapshot() as tx:
-        parts = manifests.parse(store.images.body(tx, image), image.media_type).layers[1:]
-    layer_digests = [*(part.digest for part in parts), image.digest]
+        layer_digests = inventories.origins(tx, image)
     feed = kept.scanner.partition(" ")[0]
     found = findings(answer.report, image.digest, asked.type, feed, taken.inventory, layer_digests)
     status = Status.COMPLETE if asked.type is ScanType.BASIC else Status.ACTIVE
@@ -153,5 +150,4 @@ def _keep(asking: _Asking, kept: _Progress) -> None:
 
 def _failed(asking: _Asking, why: str) -> Ended:
     """A scan that the scanner did not do; it does not count as the day's."""
-    text = f"The image was not scanned: {why}"
-    return replace(asking.asked, status=Status.FAILED, description=text, ecosystems=()), None
+    return replace(asking.asked.not_done(why), ecosystems=()), None

@@ -174,9 +174,8 @@ def of_images(on: Backends, at: RepositoryRef, images: Sequence[Image], *, is_ex
             if scan.is_live:
                 scan = replace(scan, source_updated_at=updated_at)
                 scan = _now(on, image, scan, covered, has_packages=image.id in sums)
-                if (
-                    is_exact or counts is None or image.id in exactly
-                ):  # a set was not counted, or something is suppressed
+                # It is wanted, a set was not counted, or something is suppressed.
+                if is_exact or counts is None or image.id in exactly:
                     packages = store.image_findings.packages(tx, image.id)
                     bare = image_findings.of_image(tx, packages, scan.type, image.digest, suppressed)
                     counts = counted(one.severity for one in bare)
