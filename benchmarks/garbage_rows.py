@@ -1,18 +1,13 @@
 """The rows of garbage collection: how long it takes beside few and many blobs, and what requests feel meanwhile."""
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import deeds
-from content import MANIFEST_TYPE, fresh_blob, fresh_config, manifest
-from latency import PACE
-from lifecycle_rows import GET, duration, latency
+from lifecycle_rows import Probe, duration, latency
 from litter import Litter
-from scenes import SMALL, Row, Scale, Scene
-from servers import REPOSITORY, Server
-from wire import Connection
+from scenes import Row, Scale, Scene
+from servers import Server
 
 from holdfast.store import SqliteDatabase
 
@@ -50,31 +45,17 @@ def with_database(server: Server, act: Callable[[Litter], object]) -> object:
 def garbage(scale: Scale, amount: int, *, is_felt: bool) -> Scene:
     """How long a run takes, and single requests without and beside it."""
     street = Street(amount)
-    config, layer = fresh_config(), fresh_blob(SMALL)
+    probe = Probe(scale)
 
     def prepare(server: Server) -> None:
-        server.put_blob(REPOSITORY, config)
-        server.put_blob(REPOSITORY, layer)
-        server.put_manifest(REPOSITORY, "latest", manifest(config, layer, "bench"))
+        probe.prepare(server)
         street.create(server)
-
-    def nothing(_server: Server) -> Callable[[], bool]:
-        end = time.perf_counter() + scale.seconds
-        return lambda: time.perf_counter() > end
-
-    def get(connection: Connection) -> None:
-        connection.request("GET", GET, Accept=MANIFEST_TYPE).expect(200)
-
-    def put(connection: Connection) -> None:
-        tag = str(time.time_ns())
-        deeds.put_manifest(connection, REPOSITORY, tag, manifest(config, layer, tag))
 
     collected = f"garbage collection of {2 * GARBAGE:,} layers beside {amount:,} blobs"
     rows: list[Row] = [duration(street, "gc-many" if is_felt else "gc-few", collected, street.collect)]
-    for name, ask in (("get", get), ("put", put)) if is_felt else ():
-        label = f"manifest {name.upper()}, every {PACE * 1e3:.0f} ms"
+    for name, label, ask in probe.asks if is_felt else ():
         rows += [
-            latency(street, f"gc-{name}-alone", f"{label}, beside {amount:,} blobs", nothing, ask),
+            latency(street, f"gc-{name}-alone", f"{label}, beside {amount:,} blobs", probe.nothing, ask),
             latency(street, f"gc-{name}-during", f"{label}, during {collected}", street.collect, ask),
         ]
     return Scene(tuple(rows), prepare)

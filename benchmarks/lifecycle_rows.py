@@ -83,27 +83,41 @@ class Crowd:
         return is_over
 
 
+class Probe:
+    """Single requests that are made while something else goes on, or nothing."""
+
+    def __init__(self, scale: Scale) -> None:
+        self._seconds = scale.seconds
+        self._config, self._layer = fresh_config(), fresh_blob(SMALL)
+        every = f"every {PACE * 1e3:.0f} ms"
+        self.asks = (("get", f"manifest GET, {every}", self._get), ("put", f"manifest PUT, {every}", self._put))
+
+    def prepare(self, server: Server) -> None:
+        server.put_blob(REPOSITORY, self._config)
+        server.put_blob(REPOSITORY, self._layer)
+        server.put_manifest(REPOSITORY, "latest", manifest(self._config, self._layer, "bench"))
+
+    def nothing(self, _server: Server) -> Callable[[], bool]:
+        """Something that does nothing, for a while."""
+        end = time.perf_counter() + self._seconds
+        return lambda: time.perf_counter() > end
+
+    def _get(self, connection: Connection) -> None:
+        connection.request("GET", GET, Accept=MANIFEST_TYPE).expect(200)
+
+    def _put(self, connection: Connection) -> None:
+        tag = str(time.time_ns())
+        deeds.put_manifest(connection, REPOSITORY, tag, manifest(self._config, self._layer, tag))
+
+
 def lifecycle(scale: Scale) -> Scene:
     """How long a preview and an expiry take, and single requests without and beside them."""
     crowd = Crowd(scale.planned_images)
-    config, layer = fresh_config(), fresh_blob(SMALL)
+    probe = Probe(scale)
 
     def prepare(server: Server) -> None:
-        server.put_blob(REPOSITORY, config)
-        server.put_blob(REPOSITORY, layer)
-        server.put_manifest(REPOSITORY, "latest", manifest(config, layer, "bench"))
+        probe.prepare(server)
         crowd.create(server)
-
-    def nothing(_server: Server) -> Callable[[], bool]:
-        end = time.perf_counter() + scale.seconds
-        return lambda: time.perf_counter() > end
-
-    def get(connection: Connection) -> None:
-        connection.request("GET", GET, Accept=MANIFEST_TYPE).expect(200)
-
-    def put(connection: Connection) -> None:
-        tag = str(time.time_ns())
-        deeds.put_manifest(connection, REPOSITORY, tag, manifest(config, layer, tag))
 
     previewed = f"a preview of {crowd.amount:,} images"
     expired = f"an expiry of {crowd.leaving:,} of {crowd.amount:,} images"
@@ -111,10 +125,9 @@ def lifecycle(scale: Scale) -> Scene:
         duration(crowd, "lifecycle-preview", f"lifecycle policy, {previewed}", crowd.preview),
         duration(crowd, "lifecycle-expiry", f"lifecycle policy, {expired}", crowd.expiry),
     ]
-    for name, ask in (("get", get), ("put", put)):
-        label = f"manifest {name.upper()}, every {PACE * 1e3:.0f} ms"
+    for name, label, ask in probe.asks:
         rows += [
-            latency(crowd, f"{name}-alone", label, nothing, ask),
+            latency(crowd, f"{name}-alone", label, probe.nothing, ask),
             latency(crowd, f"{name}-during-preview", f"{label}, during {previewed}", crowd.preview, ask),
             latency(crowd, f"{name}-during-expiry", f"{label}, during {expired}", crowd.expiry, ask),
         ]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
+from holdfast.model.versions import epochs
 from holdfast.model.versions.numbers import number
 
-_VERSION = re.compile(r"(?:([0-9]+):)?([!-~]+?)(?:-([^-]*))?", re.ASCII)
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)", re.ASCII)
 _END = b"\x02"
 _ORDER = bytes(
@@ -19,10 +19,7 @@ _ORDER = bytes(
 
 def key(version: str) -> bytes | None:
     """The key of a version."""
-    found = _VERSION.fullmatch(version.strip())
-    if found is None:
-        return None
-    return number(found[1] or "") + _part(found[2]) + _part(found[3] or "")
+    return epochs.key(version, _part)
 
 
 def _part(text: str) -> bytes:

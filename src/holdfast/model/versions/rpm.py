@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import re
 
+from holdfast.model.versions import epochs
 from holdfast.model.versions.numbers import number
 
-_VERSION = re.compile(r"(?:([0-9]+):)?([!-~]+?)(?:-([^-]*))?", re.ASCII)
 _SEGMENTS = re.compile(r"([0-9]+)|([A-Za-z]+)|(~)|\^", re.ASCII)
 
 
 def key(version: str) -> bytes | None:
     """The key of a version; one without a release is before all that have one."""
-    found = _VERSION.fullmatch(version.strip())
-    if found is None:
-        return None
-    return number(found[1] or "") + _part(found[2]) + _part(found[3] or "")
+    return epochs.key(version, _part)
 
 
 def _part(text: str) -> bytes:
