@@ -342,6 +342,19 @@ class Vault:
         """Where the objects lie."""
         return self._shelf.objects
 
+    def is_right(self, entry: Entry, pace: Callable[[int], None] = lambda _count: None) -> bool:
+        """Whether an object is there and is what was written, which is read for it."""
+        try:
+            reader = self.objects.open(entry.key)
+        except ObjectMissing:
+            return False
+        try:
+            return hash_of(reader, pace) == entry.sha256
+        except SourceFault:
+            return False
+        finally:
+            reader.close()
+
     def create_object(self, key: str) -> ObjectWriter:
         """Begin an object."""
         if self._is_alone:

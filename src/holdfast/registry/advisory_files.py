@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from holdfast.registry.advisories import Shown
 
 FILE_BYTES = 4 * 1024**3
-BUNDLE_BYTES = 16 * 1024**3
 MANIFEST_BYTES = 4 * 1024**2
 FILES = 500
 PIECE_BYTES = 1024 * 1024

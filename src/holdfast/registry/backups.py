@@ -173,7 +173,7 @@ class _Copier:
     def do(self, plan: _Plan) -> Entry | None:
         """An object as the vault has it from here on; None if it cannot be had."""
         found = plan.known
-        if found is not None and self._is_right(found):
+        if found is not None and (not self._verify or self._vault.is_right(found, self._pace)):
             with self._lock:
                 self._made.reused += 1
                 self._watch.add(1, 0 if self._verify else found.size_bytes)
@@ -189,17 +189,6 @@ class _Copier:
                 self._made.copied_bytes += found.size_bytes
                 self._draft.note(found)
         return found
-
-    def _is_right(self, known: Entry) -> bool:
-        if not self._verify:
-            return True
-        reader = self._vault.objects.open(known.key)
-        try:
-            return hash_of(reader, self._pace) == known.sha256
-        except SourceFault:
-            return False
-        finally:
-            reader.close()
 
     def _copied(self, key: str) -> Entry | None:
         fault: Exception | None = None

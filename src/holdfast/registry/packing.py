@@ -11,8 +11,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from holdfast.blobs import ObjectMissing
-from holdfast.blobs.copying import Ascending, SourceFault, copy, hash_of
+from holdfast.blobs.copying import Ascending, copy
 from holdfast.blobs.memory import MemoryReader
 from holdfast.blobs.packs import PACK_BYTES, Pack
 from holdfast.blobs.vault import Entry
@@ -74,7 +73,8 @@ class Packer:
 
     def _good(self, wanted: Iterable[Small], *, verify: bool) -> set[str]:
         """The packs that are there and worth to be used."""
-        there = {key for key, pack in self._entries.items() if self._is_there(pack, verify=verify)}
+        look = self._vault.is_right if verify else lambda pack: self._vault.objects.exists(pack.key)
+        there = {key for key, pack in self._entries.items() if look(pack)}
         needed: Counter[str] = Counter()
         places = self._places(there)
         for one in wanted:
@@ -84,20 +84,6 @@ class Packer:
         good = {key for key in there if 2 * needed[key] >= self._entries[key].size_bytes}
         thin = {key for key in good if 2 * self._entries[key].size_bytes < PACK_BYTES}
         return good - thin if len(thin) > THIN else good
-
-    def _is_there(self, pack: Entry, *, verify: bool) -> bool:
-        if not verify:
-            return self._vault.objects.exists(pack.key)
-        try:
-            reader = self._vault.objects.open(pack.key)
-        except ObjectMissing:
-            return False
-        try:
-            return hash_of(reader) == pack.sha256
-        except SourceFault:
-            return False
-        finally:
-            reader.close()
 
     def _places(self, packs: Collection[str]) -> Ascending[str]:
         """In which of some packs an object is."""
