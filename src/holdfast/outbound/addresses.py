@@ -24,8 +24,12 @@ _SPECIAL = tuple(map(ipaddress.ip_network, _SPECIAL_V4 + _SPECIAL_V6))
 
 def may_reach(address: Address, allowed: Iterable[Network]) -> bool:
     """Whether a call may go to an address."""
-    meant = _meant(address)
-    return is_public(meant) or any(_is_in(one, network) for network in allowed for one in {address, meant})
+    return is_public(_meant(address)) or is_in_any(address, allowed)
+
+
+def is_in_any(address: Address, allowed: Iterable[Network]) -> bool:
+    """Whether an address, in whatever spelling, is one that the operator allows by name."""
+    return any(_is_in(one, network) for network in allowed for one in {address, _meant(address)})
 
 
 def is_public(address: Address) -> bool:

@@ -33,7 +33,8 @@ BODY_BYTES = 64 * 1024
 ADDRESSES = 4  # of one name that are tried
 USER_AGENT = "Holdfast"
 URL = re.compile(  # no user, no fragment, nothing that would have to be escaped
-    r"https://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>[/?][!-\"$-~]*)?", re.ASCII
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>[/?][!-\"$-~]*)?",
+    re.ASCII,
 )
 MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.ASCII | re.IGNORECASE)
 NO_CACHE = re.compile(r"(?:^|[\s,])no-(?:cache|store)\b", re.ASCII | re.IGNORECASE)
@@ -60,12 +61,13 @@ class Target:
     host: str
     port: int
     path: str
+    is_secure: bool = True
 
     @property
     def authority(self) -> str:
         """What stands in the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == 443 else f"{host}:{self.port}"
+        return host if self.port == (443 if self.is_secure else 80) else f"{host}:{self.port}"
 
 
 def resolve(host: str, port: int) -> list[Address]:
@@ -230,14 +232,15 @@ class _Attempt:
         return connection
 
 
-def target_of(url: str) -> Target:
+def target_of(url: str, *, may_be_plain: bool = False) -> Target:
     """A URL taken apart; `Unreachable` if it is none that is called."""
     found = URL.fullmatch(url)
-    port = int(found["port"] or 443) if found else 0
-    if not found or not 0 < port < 65536:
+    is_secure = found is not None and found["scheme"] == "https"
+    port = int(found["port"] or (443 if is_secure else 80)) if found else 0
+    if not found or not (is_secure or may_be_plain) or not 0 < port < 65536:
         raise Unreachable(f"{url[:200]!r} is not a plain https URL")
     path = found["path"] or "/"
-    return Target(found["host"].strip("[]").lower(), port, path if path.startswith("/") else f"/{path}")
+    return Target(found["host"].strip("[]").lower(), port, path if path.startswith("/") else f"/{path}", is_secure)
 
 
 def _read(target: Target, response: urllib3.BaseHTTPResponse) -> Fetched:

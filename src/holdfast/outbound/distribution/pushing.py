@@ -1,0 +1,242 @@
+"""What a remote registry is given: blobs, resumed where they broke off, and manifests.
+
+HEAD ── there ──► done
+ └── POST ── mounted ──► done
+      └── PATCH, PATCH, … ── broken off ──► GET: how far? ──► PATCH from there, or begin anew
+           └── PUT ?digest= ──► 201
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode, urljoin
+
+from holdfast.outbound.distribution.faults import Lied, NotThere, Rejected, RemoteFault, Unreachable
+from holdfast.outbound.distribution.pulling import SLOWEST, Puller
+from holdfast.outbound.distribution.session import path_of, scope_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from holdfast.outbound.distribution.wire import Answer
+
+    Source = Callable[[int], Iterable[bytes]]  # the pieces of a blob from an offset on
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 64 * 1024 * 1024  # of one PATCH; ECR takes none under 5 MiB but the last
+BREAKS = 5  # without a byte in between
+MOST_BEGINNINGS = 3  # of one blob, where a remote forgot what it had
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})", re.ASCII)
+
+
+class Put(NamedTuple):
+    """What a remote says of a manifest that it was given."""
+
+    digest: str
+    knows_subject: bool  # it lists it as a referrer by itself (distribution-spec, "OCI-Subject")
+
+
+class _Upload(NamedTuple):
+    url: str
+    received_bytes: int
+
+
+class _Wanted(NamedTuple):
+    """A blob that the remote shall have."""
+
+    digest: str
+    size_bytes: int
+    source: Source
+    chunk_bytes: int
+    scope: tuple[str, ...]
+
+
+class Pusher(Puller):
+    """Writes to one remote registry, and reads from it."""
+
+    def push_blob(
+        self,
+        name: str,
+        digest: str,
+        size_bytes: int,
+        source: Source,
+        *,
+        mount_from: str | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
+        watch: Callable[[int], None] = lambda _: None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> bool:
+        """Give a blob, unless it is there; whether bytes were sent. `watch` is told how many are there.
+
+        Raises a `RemoteFault`, and what `watch` and `source` raise unless it looks like a fault of the network.
+        """
+        wanted = _Wanted(digest, size_bytes, source, chunk_bytes, _push(name))
+        if self._has_blob(name, wanted):
+            return False
+        fault: RemoteFault | None = None
+        for _ in range(MOST_BEGINNINGS):
+            upload = self._begin(name, digest, mount_from)
+            if upload is None:
+                return False
+            fault = self._go_on(upload, wanted, watch, pause)
+            if fault is None or self._has_blob(name, wanted):  # or the answer that said so was lost
+                return True
+        assert fault is not None, "it was begun once at least"
+        raise fault
+
+    def _go_on(
+        self, upload: _Upload, wanted: _Wanted, watch: Callable[[int], None], pause: Callable[[float], None]
+    ) -> RemoteFault | None:
+        """Send the rest of an upload and end it; after what the remote forgot it, if it did."""
+        breaks = 0
+        while True:
+            try:
+                while upload.received_bytes < wanted.size_bytes:
+                    upload = self._send(upload, wanted)
+                    breaks = 0
+                    watch(upload.received_bytes)
+                self._finish(upload, wanted)
+            except (Unreachable, Rejected, NotThere) as fault:
+                breaks += 1
+                if breaks > BREAKS or (isinstance(fault, Rejected) and fault.status not in {400, 416}):
+                    raise
+                pause(min(0.1 * 4**breaks, 10.0))
+                continued = self._continued(upload, wanted)
+                if continued is None:
+                    return fault
+                breaks = 0 if continued.received_bytes > upload.received_bytes else breaks
+                upload = continued
+            else:
+                return None
+
+    def mount(self, name: str, digest: str, source: str) -> bool:
+        """Let a repository of the remote have a blob that another one there has; False if the remote will not."""
+        upload = self._begin(name, digest, source)
+        if upload is not None:
+            self._cancel(upload, _push(name))
+        return upload is None
+
+    def push_manifest(self, name: str, reference: str, media_type: str, body: bytes) -> Put:
+        """Give a manifest under a tag or its digest. Raises `Rejected`, as for a tag that may not be moved."""
+        answer = self.ask(
+            "PUT", path_of(name, "manifests", reference), _push(name), {"Content-Type": media_type}, body,
+            expected=(200, 201, 202),
+        )  # fmt: skip
+        told = Put(answer.headers.get("docker-content-digest", ""), "oci-subject" in answer.headers)
+        answer.drain()
+        return told
+
+    def delete_manifest(self, name: str, reference: str) -> bool:
+        """Remove a manifest by its digest, or a tag; False if it was not there."""
+        scope = (scope_of(name, "pull", "push", "delete"),)
+        try:
+            self.ask("DELETE", path_of(name, "manifests", reference), scope, expected=(200, 202, 204)).drain()
+        except NotThere:
+            return False
+        return True
+
+    # ---- Uploads
+
+    def _has_blob(self, name: str, wanted: _Wanted) -> bool:
+        try:
+            answer = self.ask("HEAD", path_of(name, "blobs", wanted.digest), wanted.scope)
+        except NotThere:
+            return False
+        length = answer.headers.get("content-length", "")
+        answer.drain()
+        if length.isdecimal() and int(length[:18]) != wanted.size_bytes:
+            raise Lied(
+                f"{self.authority} has {length[:18]} bytes for {wanted.digest}, which must have {wanted.size_bytes}"
+            )
+        return True
+
+    def _begin(self, name: str, digest: str, mount_from: str | None) -> _Upload | None:
+        """A fresh upload; None if the blob was mounted in place of it."""
+        query, scope = "", _push(name)
+        if mount_from is not None:
+            query = "?" + urlencode({"mount": digest, "from": mount_from})
+            scope = (*scope, scope_of(mount_from, "pull"))
+        answer = self.ask(
+            "POST", f"{path_of(name, 'blobs', 'uploads')}/{query}", scope, {"Content-Length": "0"}, b"",
+            expected=(201, 202),
+        )  # fmt: skip
+        answer.drain()
+        if answer.status == 201 and mount_from is not None:
+            return None
+        return _Upload(self._location(answer, ""), 0)
+
+    def _send(self, upload: _Upload, wanted: _Wanted) -> _Upload:
+        """The next chunk of an upload."""
+        start = upload.received_bytes
+        end = min(start + wanted.chunk_bytes, wanted.size_bytes)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(end - start),
+            "Content-Range": f"{start}-{end - 1}",
+        }
+        answer = self.ask(
+            "PATCH", upload.url, wanted.scope, headers, lambda: _exactly(wanted.source(start), end - start),
+            expected=(200, 201, 202, 204), seconds=60 + (end - start) / SLOWEST,
+        )  # fmt: skip
+        answer.drain()
+        return _Upload(self._location(answer, upload.url), end)
+
+    def _finish(self, upload: _Upload, wanted: _Wanted) -> None:
+        joint = "&" if "?" in upload.url else "?"
+        answer = self.ask(
+            "PUT", f"{upload.url}{joint}{urlencode({'digest': wanted.digest})}", wanted.scope,
+            {"Content-Length": "0"}, b"", expected=(200, 201, 204),
+            seconds=60 + wanted.size_bytes / SLOWEST,  # it may have to hash it once more
+        )  # fmt: skip
+        told = answer.headers.get("docker-content-digest", wanted.digest)
+        answer.drain()
+        if told.partition(":")[0] == wanted.digest.partition(":")[0] and told != wanted.digest:
+            raise Lied(f"{self.authority} keeps the blob {wanted.digest} as {told[:200]}")
+
+    def _continued(self, upload: _Upload, wanted: _Wanted) -> _Upload | None:
+        """An upload as far as the remote has it; None if it has forgotten it."""
+        try:
+            answer = self.ask("GET", upload.url, wanted.scope, expected=(200, 204))
+        except (NotThere, Rejected):
+            self._cancel(upload, wanted.scope)
+            return None
+        except Unreachable:
+            return upload  # another break; it is asked again
+        answer.drain()
+        found = _RANGE.fullmatch(answer.headers.get("range", "").strip())
+        received = int(found[1]) + 1 if found is not None and found[1] != "0" else 0
+        if received > wanted.size_bytes:
+            self._cancel(upload, wanted.scope)
+            return None
+        return _Upload(self._location(answer, upload.url), received)
+
+    def _cancel(self, upload: _Upload, scope: tuple[str, ...]) -> None:
+        with suppress(RemoteFault):
+            self.ask("DELETE", upload.url, scope, expected=(200, 202, 204)).drain()
+
+    def _location(self, answer: Answer, otherwise: str) -> str:
+        told = answer.headers.get("location", "")
+        if not told and not otherwise:
+            raise Lied(f"{self.authority} began an upload and does not say where")
+        return urljoin(self.url_of(answer.target), told) if told else otherwise
+
+
+def _push(name: str) -> tuple[str, ...]:
+    return (scope_of(name, "pull", "push"),)
+
+
+def _exactly(pieces: Iterable[bytes], amount: int) -> Iterator[bytes]:
+    """So many bytes of a source."""
+    for piece in pieces:
+        if len(piece) >= amount:
+            yield piece[:amount]
+            return
+        amount -= len(piece)
+        yield piece
+    if amount:
+        raise RuntimeError(f"{amount} bytes of the source are missing")

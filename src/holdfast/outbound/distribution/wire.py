@@ -1,0 +1,297 @@
+"""Requests to addresses that were judged, each within a time; connections are kept for the next one.
+
+URL ── resolved once ── addresses that may be reached ── TLS for the URL's own host ── a head in time ── body in pieces
+
+A plain URL reaches only networks that the operator allows.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from holdfast.outbound import fetch
+from holdfast.outbound.addresses import is_in_any, may_reach
+from holdfast.outbound.distribution.faults import Lied, Unreachable
+from holdfast.outbound.fetch import ADDRESSES, USER_AGENT, Target, dial, resolve, target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from holdfast.outbound.addresses import Address, Network
+    from holdfast.outbound.fetch import Resolve
+
+    Body: TypeAlias = bytes | Callable[[], Iterable[bytes]] | None
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0  # for each piece
+PIECE_BYTES = 256 * 1024
+KEPT = 8  # idle connections of one wire
+KEPT_SECONDS = 20.0
+_HUNG_UP = (ConnectionError, http.client.RemoteDisconnected, urllib3.exceptions.ProtocolError)
+_FAULTS = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, ValueError)
+
+
+class Wire:
+    """Connections to one remote and to where it sends us; threads may share it, forked processes may not."""
+
+    def __init__(
+        self,
+        allowed: Collection[Network] = (),
+        ca_pem: str | None = None,
+        *,
+        resolve: Resolve = resolve,
+        allowing: str = "--upstream-allow",
+    ) -> None:
+        self._lock = threading.Lock()
+        self._kept: list[tuple[float, Target, HTTPConnection]] = []
+        self._allowed = tuple(allowed)
+        self._allowing = allowing
+        self._resolve = resolve
+        self._tls = ssl.create_default_context()
+        if ca_pem is not None:
+            self._tls.load_verify_locations(cadata=ca_pem)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def open(
+        self, method: str, target: Target, headers: Mapping[str, str], body: Body = None, *, seconds: float
+    ) -> Answer:
+        """Send a request and read the head of its answer. Raises `Unreachable`."""
+        headers = {"Host": target.authority, "Accept-Encoding": "identity", "User-Agent": USER_AGENT, **headers}
+        kept = self._take(target) if not callable(body) else None
+        if kept is not None:
+            with suppress(*_HUNG_UP):  # between two requests, as servers do
+                return self._exchange(kept, method, target, headers, body, seconds)
+        try:
+            return self._exchange(self._dial(target), method, target, headers, body, seconds)
+        except _FAULTS as fault:
+            raise Unreachable(f"{target.authority}: {_worded(fault)}") from None
+
+    def close(self) -> None:
+        """Hang up what is kept."""
+        with self._lock:
+            kept, self._kept = self._kept, []
+        for *_, connection in kept:
+            connection.close()
+
+    def keep(self, target: Target, connection: HTTPConnection) -> None:
+        """Keep a connection whose answer was read to its end."""
+        origin = _origin(target)
+        with self._lock:
+            self._kept.append((time.monotonic(), origin, connection))
+            dropped = self._kept[:-KEPT]
+            del self._kept[:-KEPT]
+        for *_, other in dropped:
+            other.close()
+
+    def _take(self, target: Target) -> HTTPConnection | None:
+        origin, now = _origin(target), time.monotonic()
+        found = None
+        with self._lock:
+            old = [one for one in self._kept if now - one[0] > KEPT_SECONDS]
+            self._kept = [one for one in self._kept if now - one[0] <= KEPT_SECONDS]
+            for index in reversed(range(len(self._kept))):
+                if self._kept[index][1] == origin:
+                    found = self._kept.pop(index)[2]
+                    break
+        for *_, connection in old:
+            connection.close()
+        return found
+
+    def _exchange(
+        self,
+        connection: HTTPConnection,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str],
+        body: Body,
+        seconds: float,
+    ) -> Answer:
+        limit = _Limit(connection, seconds)
+        try:
+            response = _asked(connection, method, target.path, headers, body)
+        except BaseException as fault:
+            limit.end()
+            connection.close()
+            if limit.is_over and isinstance(fault, _FAULTS):
+                raise Unreachable(f"{target.authority} did not answer within {seconds:g} seconds") from None
+            raise
+        return Answer(self, target, connection, response, limit)
+
+    def _dial(self, target: Target) -> HTTPConnection:
+        connection = dial(self._addresses(target), lambda address: self._connection(address, target))
+        assert connection.sock is not None
+        connection.sock.settimeout(READ_SECONDS)
+        return connection
+
+    def _connection(self, address: str, target: Target) -> HTTPConnection:
+        if not target.is_secure:
+            return HTTPConnection(address, target.port, timeout=CONNECT_SECONDS)
+        return HTTPSConnection(
+            address, target.port, timeout=CONNECT_SECONDS, ssl_context=self._tls, server_hostname=target.host
+        )
+
+    def _addresses(self, target: Target) -> list[Address]:
+        found = self._resolve(target.host, target.port)
+        if target.is_secure:
+            reachable = [address for address in found if may_reach(address, self._allowed)]
+        else:
+            reachable = [address for address in found if is_in_any(address, self._allowed)]
+        if not reachable:
+            told = ", ".join(map(str, found[:ADDRESSES]))
+            plain = "" if target.is_secure else " over plain HTTP"
+            raise Unreachable(
+                f"{target.host} has no address that may be reached{plain} ({told}); {self._allowing} allows networks"
+            )
+        return reachable[:ADDRESSES]
+
+
+def _asked(
+    connection: HTTPConnection, method: str, path: str, headers: Mapping[str, str], body: Body
+) -> urllib3.BaseHTTPResponse:
+    sent = body() if callable(body) else body
+    try:
+        connection.request(
+            method, path, sent, headers, chunked=False, preload_content=False, decode_content=False,
+            enforce_content_length=True,
+        )  # fmt: skip
+    except (BrokenPipeError, ConnectionResetError):
+        if not callable(body):
+            raise
+        # It may have answered before it took all.
+    return connection.getresponse()
+
+
+class Answer:
+    """An answer whose head was read; its body is read once, or not."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        target: Target,
+        connection: HTTPConnection,
+        response: urllib3.BaseHTTPResponse,
+        limit: _Limit,
+    ) -> None:
+        self.target = target
+        self.status = response.status
+        self.headers = response.headers
+        self._wire = wire
+        self._connection = connection
+        self._response = response
+        self._limit = limit
+        self._is_over = False
+
+    def whole(self, maximum_bytes: int) -> bytes:
+        """All of a small body, within the time of the request. Raises `Unreachable` and `Lied`."""
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            self.close()
+            raise Lied(f"{self.target.authority} answered in an encoding that was not asked for")
+        body = bytearray()
+        while piece := self._read(min(PIECE_BYTES, maximum_bytes + 1 - len(body))):
+            body += piece
+            if len(body) > maximum_bytes:
+                self.close()
+                raise Lied(f"{self.target.authority} answered with more than {maximum_bytes} bytes")
+        self._end()
+        return bytes(body)
+
+    def read(self) -> bytes:
+        """The next piece of a long body, empty at its end; its limit is set by `within`."""
+        piece = self._read(PIECE_BYTES)
+        if not piece:
+            self._end()
+        return piece
+
+    def within(self, seconds: float) -> None:
+        """Let the rest of the body come within another time than the head."""
+        self._limit.end()
+        self._limit = _Limit(self._connection, seconds)
+
+    def close(self) -> None:
+        """Hang up, unless all was read; what was not is not wanted."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._limit.end()
+        self._response.close()
+        self._connection.close()
+
+    def drain(self) -> None:
+        """Read what little there may be, so that the connection can be kept; else hang up."""
+        with suppress(Unreachable, Lied):
+            self.whole(64 * 1024)
+
+    def _read(self, amount: int) -> bytes:
+        try:
+            piece = self._response.read1(amount, decode_content=False)
+        except _FAULTS as fault:
+            self.close()
+            late = "it took too long" if self._limit.is_over else _worded(fault)
+            raise Unreachable(f"{self.target.authority} broke off: {late}") from None
+        if self._limit.is_over:  # what came until then may look whole
+            self.close()
+            raise Unreachable(f"{self.target.authority} broke off: it took too long")
+        return piece
+
+    def _end(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._limit.end()
+        if self._connection.sock is not None and not self._limit.is_over and self._connection.is_connected:
+            self._wire.keep(self.target, self._connection)
+        else:
+            self._connection.close()
+        self._response.close()
+
+
+class _Limit:
+    """Cuts a connection when its time is over: an answer may come in drops."""
+
+    def __init__(self, connection: HTTPConnection, seconds: float) -> None:
+        self.is_over = False
+        self._socket = connection.sock
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        """The answer is there."""
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        self.is_over = True
+        with suppress(OSError, AttributeError):  # it may be closing at this very moment
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def at(url: str) -> Target:
+    """A URL taken apart. Raises `Unreachable` if it is none that is called."""
+    try:
+        return target_of(url, may_be_plain=True)
+    except fetch.Unreachable as fault:
+        raise Unreachable(str(fault)) from None
+
+
+def _origin(target: Target) -> Target:
+    return Target(target.host, target.port, "/", target.is_secure)
+
+
+def is_same_origin(one: Target, other: Target) -> bool:
+    """Whether two targets are of one server, so that credentials of the one may go to the other."""
+    return _origin(one) == _origin(other)
+
+
+def _worded(fault: Exception) -> str:
+    return f"{type(fault).__name__}: {str(fault)[:200]}"
