@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import holdfast.boot  # noqa: F401 - knows every part, so every refusal exists once it is imported
 from holdfast import aws, cli
-from holdfast.aws import iam, own, query_protocol, sts
+from holdfast.aws import iam, own, query_protocol, secretsmanager, sts
 from holdfast.aws.door import WORDS
 from holdfast.aws.ecr import OPERATIONS
 from holdfast.aws.service_models import load
@@ -150,7 +150,25 @@ def operations() -> list[str]:
         "[Undelete](../how-to/undelete.md) shows how boto3 comes to know them.",
         "",
         *_table(("Operation", "IAM action", "What it does"), _own_operations()),
+        "",
+        "## Secrets Manager",
+        "",
+        "[Secrets](../how-to/secrets.md) that pull-through cache rules name are kept here.",
+        "These operations of AWS Secrets Manager are answered, at the same address; the others are refused by name.",
+        "",
+        *_table(("Operation", "IAM action", "What it does", "State"), _secret_operations()),
     ]
+
+
+def _secret_operations() -> list[tuple[str, ...]]:
+    return [
+        (f"`{name}`", f"`secretsmanager:{name}`", _first_line(found.function.__doc__), found.lacks or "whole")
+        for name, found in sorted(secretsmanager.OPERATIONS.items())
+    ]
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").partition("\n")[0]
 
 
 def _own_operations() -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from botocore.serialize import create_serializer
 
 from holdfast import registry
-from holdfast.aws import ecr, iam, own, sts
+from holdfast.aws import ecr, iam, own, secretsmanager, sts
 from holdfast.aws.door import Door
 from holdfast.aws.operations import Call
 from holdfast.aws.service_models import load
@@ -74,6 +74,21 @@ OWN_REQUESTS = {
     "DeleteFindingSuppression": {"repositoryName": AT.name, "suppressionId": 1},
     "RestoreImageTag": {"repositoryName": AT.name, "imageTag": "v1"},
 }
+A_SECRET = {"SecretId": "ecr-pullthroughcache/hub"}
+SECRET_REQUESTS = {
+    "CreateSecret": {"Name": "ecr-pullthroughcache/new", "SecretString": "{}"},
+    "DeleteSecret": A_SECRET,
+    "DescribeSecret": A_SECRET,
+    "GetResourcePolicy": A_SECRET,
+    "GetSecretValue": A_SECRET,
+    "ListSecretVersionIds": A_SECRET,
+    "ListSecrets": {},
+    "PutSecretValue": A_SECRET | {"SecretString": "{}"},
+    "RestoreSecret": A_SECRET,
+    "TagResource": A_SECRET | {"Tags": [{"Key": "team", "Value": "red"}]},
+    "UntagResource": A_SECRET | {"TagKeys": ["team"]},
+    "UpdateSecret": A_SECRET | {"SecretString": "[]"},
+}
 MEMBERS = {
     "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
     "AccountAlias": "ours",
@@ -117,12 +132,18 @@ ITSELF = {
                        ("Delete", "PermissionsBoundary"))
     if (kind, what) != ("Group", "PermissionsBoundary")
 }  # fmt: skip
-SPOKEN_IN_JSON = {"ecr", "holdfast"}
+SPOKEN_IN_JSON = {"ecr": ECR_REQUESTS, "holdfast": OWN_REQUESTS, "secretsmanager": SECRET_REQUESTS}
 NO_LEAVE = {"GetCallerIdentity", "GetSessionToken"}
 TRUSTED = {"AssumeRole", "AssumeRoleWithWebIdentity"}  # a trust policy has its say; the second asks for a token
 ALSO = {"AddRoleToInstanceProfile": allow("iam:PassRole", f"arn:aws:iam::{HOME.account_id}:role/deployer")}
 HIDDEN = {"GetAccessKeyLastUsed"}  # of what is another account's, as of what is not there
-SERVICES = {"ecr": ecr.OPERATIONS, "holdfast": own.OPERATIONS, "iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
+SERVICES = {
+    "ecr": ecr.OPERATIONS,
+    "holdfast": own.OPERATIONS,
+    "secretsmanager": secretsmanager.OPERATIONS,
+    "iam": iam.OPERATIONS,
+    "sts": sts.OPERATIONS,
+}
 EVERY = [(service, name) for service, operations in SERVICES.items() for name in sorted(operations)]
 PROTECTED = [pair for pair in EVERY if pair[1] not in NO_LEAVE | TRUSTED]
 
@@ -130,7 +151,7 @@ PROTECTED = [pair for pair in EVERY if pair[1] not in NO_LEAVE | TRUSTED]
 def request_for(service, name):
     """A request for an operation; what it must have and is not in the tables is a KeyError here."""
     if service in SPOKEN_IN_JSON:
-        return {"ecr": ECR_REQUESTS, "holdfast": OWN_REQUESTS}[service][name]
+        return SPOKEN_IN_JSON[service][name]
     shape = load(service).find(name).input_shape
     if shape is None:
         return {}

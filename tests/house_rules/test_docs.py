@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.aws import own
+from holdfast.aws import own, secretsmanager
 from holdfast.aws.ecr import OPERATIONS
 from holdfast.aws.service_models import load
 from holdfast.model.errors import Refusal
@@ -101,7 +101,8 @@ def test_every_operation_of_the_installed_description_is_answered():
 
 @pytest.mark.parametrize("name", load("ecr").operation_names)
 def test_every_operation_of_the_service_is_listed_with_its_tests(name):
-    [row] = [line for line in REFERENCE["operations.md"].splitlines() if line.startswith(f"| `{name}` |")]
+    head = f"| `{name}` | `ecr:{name}` |"
+    [row] = [line for line in REFERENCE["operations.md"].splitlines() if line.startswith(head)]
 
     assert "test_" in row
 
@@ -110,6 +111,13 @@ def test_every_operation_of_the_service_is_listed_with_its_tests(name):
 def test_every_operation_of_our_own_is_answered_and_listed(name):
     assert own.OPERATIONS[name].function.__doc__
     assert f"| `{name}` |" in REFERENCE["operations.md"]
+
+
+@pytest.mark.parametrize("name", sorted(secretsmanager.OPERATIONS))
+def test_every_operation_on_secrets_is_the_services_and_listed(name):
+    assert secretsmanager.OPERATIONS[name].function.__doc__
+    assert name in load("secretsmanager").operation_names
+    assert f"| `{name}` | `secretsmanager:{name}` |" in REFERENCE["operations.md"]
 
 
 @pytest.mark.parametrize("name", QUOTAS)

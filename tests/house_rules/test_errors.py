@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.aws import query_protocol
-from holdfast.aws.door import WORDS
+from holdfast.aws.door import SPOKEN_IN_JSON, WORDS
 from holdfast.aws.service_models import load
 from holdfast.model import errors
 from holdfast.oci.errors import words
@@ -50,7 +50,7 @@ REFUSALS = [
 def test_an_api_has_a_code_for_it(kind):
     code = WORDS[kind][1] if kind in WORDS else f"{kind.__name__}Exception"
 
-    known = {*load("ecr").faults, *load("holdfast").faults, *COMMON}
+    known = {code for name in SPOKEN_IN_JSON for code in load(name).faults} | COMMON
     assert kind in ONLY_OVER_OCI or code in known or codes_of_query(kind)
 
 

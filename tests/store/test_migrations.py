@@ -172,6 +172,7 @@ def test_ids_are_never_given_twice(tmp_path):
         "package_sets",
         "advisories",
         "finding_suppressions",
+        "account_secrets",
     }
     database.close()
 

@@ -27,7 +27,8 @@ PULLS = frozenset({"BatchGetImage", "GetDownloadUrlForLayer"})  # of which the l
 UNKNOWN = "Unknown"  # what was to be done, where a signature is refused before anybody reads on
 IDENTIFIES = "SubjectFromWebIdentityToken"  # a member of the answer to who came with a token
 TYPES = {"role": "AWS::IAM::Role", "user": "AWS::IAM::User", "policy": "AWS::IAM::Policy", "group": "AWS::IAM::Group",
-         "oidc-provider": "AWS::IAM::OIDCProvider", "instance-profile": "AWS::IAM::InstanceProfile"}  # fmt: skip
+         "oidc-provider": "AWS::IAM::OIDCProvider", "instance-profile": "AWS::IAM::InstanceProfile",
+         "secret": "AWS::SecretsManager::Secret"}  # fmt: skip
 
 
 class Trail:
@@ -71,7 +72,8 @@ class Trail:
         if isinstance(found, RepositoryRef):
             self._resource, self._owner = found, found.registry.account_id
         elif isinstance(found, Arn):
-            kind = found.arn.rpartition(":")[2].partition("/")[0]
+            is_secret = found.arn.split(":")[2:3] == ["secretsmanager"]
+            kind = "secret" if is_secret else found.arn.rpartition(":")[2].partition("/")[0]
             self._owner = found.account_id
             self._resource = Resource(found.arn, found.account_id, TYPES[kind]) if kind in TYPES else None
         elif isinstance(found, Registry):

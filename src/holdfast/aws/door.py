@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast import registry
-from holdfast.aws import ecr, iam, json_protocol, own, query_protocol, signature, sts
+from holdfast.aws import ecr, iam, json_protocol, own, query_protocol, secretsmanager, signature, sts
 from holdfast.aws.audited import Trail
 from holdfast.aws.operations import GLOBAL_REGION, Call, ask_leave
 from holdfast.aws.service_models import load
@@ -33,7 +33,14 @@ log = logging.getLogger(__name__)
 BODY_BYTES = 32 * 1024 * 1024  # a part of 20 MiB in base64, and the largest manifest with every character escaped
 EXPLANATION = "x-holdfast-explanation"  # for `aws sts decode-authorization-message`
 
-OPERATIONS = {"ecr": ecr.OPERATIONS, "holdfast": own.OPERATIONS, "iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
+OPERATIONS = {
+    "ecr": ecr.OPERATIONS,
+    "holdfast": own.OPERATIONS,
+    "secretsmanager": secretsmanager.OPERATIONS,
+    "iam": iam.OPERATIONS,
+    "sts": sts.OPERATIONS,
+}
+SPOKEN_IN_JSON = ("ecr", "holdfast", "secretsmanager")
 PROTOCOLS: dict[str, Any] = {"json": json_protocol, "query": query_protocol}
 
 # Refusals whose names are not AWS's: status and code of JSON services.
@@ -91,7 +98,7 @@ class Door:
         self._tokens = tokens
         self._window = window
         self._ecr = load("ecr")
-        self._by_target = {load(name).target_prefix: (load(name), OPERATIONS[name]) for name in ("ecr", "holdfast")}
+        self._by_target = {load(name).target_prefix: (load(name), OPERATIONS[name]) for name in SPOKEN_IN_JSON}
         self._by_version = {service.api_version: service for service in (load("iam"), load("sts"))}
 
     def __call__(self, request: Request) -> Answer:
@@ -109,8 +116,9 @@ class Door:
         trail = Trail(self._on, request, self._ecr.signing_name, self._on.home.region)
         try:
             operation, model = self._find_target(request)
-            trail.names(self._ecr.signing_name, operation.name)
-            signer = self._read(request, {self._ecr.signing_name}, trail)
+            signing_name = model.service_model.signing_name
+            trail.names(signing_name, operation.name)
+            signer = self._read(request, {signing_name}, trail)
         except Refusal as refusal:
             return self._refuse(request, refusal, trail)
 

@@ -18,8 +18,9 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"  # CloudTrail's word
 # Members that are secrets, wherever they stand, in lower case.
 SECRETS = frozenset({
     "addprivatekey", "authorizationtoken", "base32stringseed", "encodedmessage", "newpassword", "oldpassword",
-    "password", "privatekey", "privatekeylist", "qrcodepng", "samlassertion", "secretaccesskey",
-    "servicecredentialsecret", "servicepassword", "sessiontoken", "tokencode", "tradeintoken", "webidentitytoken",
+    "password", "privatekey", "privatekeylist", "qrcodepng", "randompassword", "rotationtoken", "samlassertion",
+    "secretaccesskey", "secretbinary", "secretstring", "servicecredentialsecret", "servicepassword", "sessiontoken",
+    "tokencode", "tradeintoken", "webidentitytoken",
 })  # fmt: skip
 # Members of which only the length is of interest.
 LARGE = frozenset({"imagemanifest", "layerpartblob"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.blobs import KeyFile
-from holdfast.blobs.keys import version_of
+from holdfast.blobs.keys import VERSION_BYTES, version_of
 from holdfast.model.errors import Invalid, KeysUnavailable, Kms, NotFound
 from holdfast.model.kms import OWN, layers, named_key
 from holdfast.outbound import KeyRefused, KeyServiceDown
@@ -227,6 +227,10 @@ def _secrets_by_version(tx: Transaction) -> dict[int, int]:
     while page := store.wrappings.access_keys_after(tx, after, 1000):
         sealed += [one for _, one in page]
         after = page[-1][0]
+    last = (0, "")
+    while values := store.account_secrets.sealed_after(tx, last, 1000):
+        sealed += [one[:VERSION_BYTES] for _, _, one in values]
+        last = values[-1][:2]
     counts: dict[int, int] = {}
     for one in sealed:
         counts[version_of(one)] = counts.get(version_of(one), 0) + 1

@@ -13,6 +13,7 @@ from holdfast.model.circumstances import tag_keys
 from holdfast.model.iam import CompiledPolicy, Principal
 from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
 from holdfast.model.policies import SETTING
+from holdfast.model.secrets import read_arn
 from holdfast.registry.iam.principals import policies_of
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ class Parties:
         if isinstance(resource, Arn):
             account = resource.account_id
             tags = _tags_of(tx, resource)
-            told = tag_keys("aws:resourcetag", tags.items()) | tag_keys("iam:resourcetag", tags.items())
+            service = "secretsmanager" if _is_secret(resource) else "iam"
+            told = tag_keys("aws:resourcetag", tags.items()) | tag_keys(f"{service}:resourcetag", tags.items())
             told["aws:resourceaccount"] = account
             return Place(resource.arn, account, None, None, told, frozenset())
         home = resource if isinstance(resource, Registry) else resource.registry
@@ -177,8 +179,16 @@ class Parties:
         return found
 
 
+def _is_secret(resource: Arn) -> bool:
+    return resource.arn.startswith("arn:") and resource.arn.split(":")[2] == "secretsmanager"
+
+
 def _tags_of(tx: Transaction, resource: Arn) -> Mapping[str, str]:
-    """The tags of an entity of IAM, if it is there."""
+    """The tags of a secret or of an entity of IAM, if it is there."""
+    if _is_secret(resource):
+        named = read_arn(resource.arn)
+        secret = store.account_secrets.find_named(tx, named) if named else None
+        return secret.tags if secret is not None and secret.arn == resource.arn else {}
     kind, _, path = resource.arn.rpartition(":")[2].partition("/")
     finds: dict[str, Callable[[Transaction, str, str], Tagged | None]] = {
         "user": store.iam_users.find,

@@ -18,6 +18,7 @@ from holdfast.blobs.keys import WrongKey, version_of
 from holdfast.model.errors import Kms
 from holdfast.model.kms import OWN
 from holdfast.model.work import RewrapKeys
+from holdfast.registry import secrets
 from holdfast.registry.accounts import key_context
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _wrapping_keys(on: Backends, tally: Tally) -> None:
 
 
 def _secrets(on: Backends, tally: Tally, note: Callable[[Transaction, Tally], None]) -> None:
-    """Secrets of the installation, and access keys."""
+    """Secrets of the installation, access keys, and the secrets of accounts."""
     ring, after = on.keys.own(), ""
     with on.database.transaction() as tx:
         note(tx, tally)
@@ -157,6 +158,16 @@ def _secrets(on: Backends, tally: Tally, note: Callable[[Transaction, Tally], No
                     store.wrappings.renew_access_key(tx, key_id, sealed, renewed)
                 after = key_id
         is_more = len(found) == AT_ONCE
+    last: tuple[int, str] | None = (0, "")
+    while last:
+        with on.database.transaction() as tx:
+            note(tx, tally)
+            values = store.account_secrets.sealed_after(tx, last, AT_ONCE)
+            for secret_id, version_id, sealed in values:
+                if version_of(sealed) != ring.newest:
+                    renewed = _again(ring, sealed, secrets.context(secret_id, version_id))
+                    store.account_secrets.renew(tx, secret_id, version_id, sealed, renewed)
+        last = values[-1][:2] if values else None
 
 
 def _again(ring: KeyRing, sealed: bytes, context: str) -> bytes:

@@ -1,6 +1,7 @@
 """Where facts are kept: the only SQL. Functions take the open transaction first."""
 
 from holdfast.store import (
+    account_secrets,
     accounts,
     advisories,
     audit_files,
@@ -72,6 +73,7 @@ __all__ = [
     "SqliteDatabase",
     "Transaction",
     "WouldWait",
+    "account_secrets",
     "accounts",
     "advisories",
     "audit_files",

@@ -109,6 +109,13 @@ from holdfast.model.errors.not_found import (
     TemplateNotFound,
     UploadNotFound,
 )
+from holdfast.model.errors.secrets import (
+    InvalidRequest,
+    ResourceExists,
+    ResourceNotFound,
+    SecretNotFound,
+    UnableToDecryptSecretValue,
+)
 from holdfast.model.errors.sts import (
     ExpiredToken,
     IDPCommunicationError,
@@ -174,6 +181,7 @@ __all__ = [
     "InvalidLayerPart",
     "InvalidParameter",
     "InvalidParameterValue",
+    "InvalidRequest",
     "InvalidTagParameter",
     "InvalidUserType",
     "KeysUnavailable",
@@ -213,7 +221,10 @@ __all__ = [
     "RepositoryNotFound",
     "RepositoryPolicyNotFound",
     "RequestTooLarge",
+    "ResourceExists",
+    "ResourceNotFound",
     "ScanNotFound",
+    "SecretNotFound",
     "ServerBusy",
     "SessionTokenExpired",
     "SessionTokenInvalid",
@@ -230,6 +241,7 @@ __all__ = [
     "TokenExpired",
     "TooManyTags",
     "UnableToAccessSecret",
+    "UnableToDecryptSecretValue",
     "UnableToGetUpstreamImage",
     "UnableToGetUpstreamLayer",
     "UnableToListUpstreamImageReferrers",

@@ -19,6 +19,8 @@ References are rows: what a manifest needs is in `manifest_references`, and noth
 
 from holdfast.store.tables.accounts import (
     access_keys,
+    account_secret_versions,
+    account_secrets,
     accounts,
     secrets,
 )
@@ -133,6 +135,8 @@ __all__ = [
     "EPOCH",
     "Instant",
     "access_keys",
+    "account_secret_versions",
+    "account_secrets",
     "accounts",
     "advisories",
     "advisory_matches",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy.types import JSON
 
-from holdfast.store.tables.basis import Instant, metadata
+from holdfast.store.tables.basis import Instant, RowId, metadata
 
 accounts = Table(
     "accounts",
@@ -33,6 +34,33 @@ secrets = Table(  # keys of the installation itself, each sealed by the key prov
     metadata,
     Column("name", String(64), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+account_secrets = Table(  # that an account keeps here, as in AWS Secrets Manager
+    "account_secrets",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("region", String(25), nullable=False),
+    Column("name", String(512), nullable=False),
+    Column("suffix", String(6), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("gone_at", Instant, index=True),  # null, unless it is deleted: until then it can be restored
+    UniqueConstraint("account_id", "region", "name"),
+    sqlite_autoincrement=True,  # the number is what values are sealed for
+)
+
+account_secret_versions = Table(
+    "account_secret_versions",
+    metadata,
+    Column("secret_id", ForeignKey("account_secrets.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("stages", JSON, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
 )
