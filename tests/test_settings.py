@@ -59,6 +59,7 @@ VALUES = {
     "background": (True, "OFF", False),
     "advisory_feeds": ((), "kev=https://mirror/kev.json", ((feed_sources.find("kev"), "https://mirror/kev.json"),)),
     "advisory_malware": (False, "ON", True),
+    "upstream_allow": ((), "10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
     "advisory_allow": ((), "10.0.0.0/8", (ip_network("10.0.0.0/8"),)),
     "advisory_ca_file": (None, str(CA_FILE), CA_FILE),
     "scanner": ("", "http://10.0.0.5:8080/adapter/", "http://10.0.0.5:8080/adapter"),
@@ -118,6 +119,7 @@ BAD = {
     "background": ["", "true", "sometimes"],
     "advisory_feeds": ["all", "osv/cobol", "redhat", "kev=http://mirror/kev.json"],
     "advisory_malware": ["", "true"],
+    "upstream_allow": ["localhost", "10.0.0.1/8"],
     "advisory_allow": ["localhost", "10.0.0.1/8"],
     "advisory_ca_file": ["/no/such/file", "/", __file__],
     "scanner": ["scanner:8080", "ftp://x", "https://x?y", "https://x#y", "http://x:65536"],
@@ -518,7 +520,8 @@ def test_a_root_key_of_another_account_stops_the_start(start, tmp_path):
     first = start(**PAIR)
     first.stop()
 
-    ended = serve(tmp_path, "--data", str(first.data), "--account", "123456789012", "--listen", "127.0.0.1:0", **PAIR)
+    ended = serve(tmp_path, "--data", str(first.data), "--account", "123456789012", "--listen", "127.0.0.1:0",
+                  **first.environment)  # fmt: skip
 
     assert ended.returncode == 2
     assert "HOLDFAST_ROOT_ACCESS_KEY_ID is a key of another account" in ended.stderr.splitlines()[-1]
@@ -543,7 +546,7 @@ def test_data_without_its_keys_is_not_served(start, tmp_path, damage):
     else:
         path.write_text({"empty": "", "not json": "{", "another kind": '{"keys": {"1": "c2hvcnQ="}}'}[damage])
 
-    ended = serve(tmp_path, "--data", str(product.data), "--listen", "127.0.0.1:0")
+    ended = serve(tmp_path, "--data", str(product.data), "--listen", "127.0.0.1:0", **product.environment)
 
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert ended.stderr.startswith(f"holdfast: The key file {path} ")

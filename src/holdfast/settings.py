@@ -124,6 +124,7 @@ class Settings:
     background: bool
     advisory_feeds: tuple[tuple[Source, str], ...]
     advisory_malware: bool
+    upstream_allow: tuple[Network, ...]
     advisory_allow: tuple[Network, ...]
     advisory_ca_file: Path | None
     oidc_allow: tuple[Network, ...]
@@ -403,6 +404,8 @@ CHOICES = (
            "commas, such as debian,osv/npm,kev; NAME=URL fetches it from a mirror [none]", "NAMES"),
     Choice("advisory_malware", "off", lambda text: _one_of("on", "off")(text) == "on",
            "import what OSV tells of malicious packages as well", "on|off"),
+    Choice("upstream_allow", "", _networks, "networks beside the public internet in which other registries may be, "
+           "with commas; plain HTTP is spoken in these only", "NETWORKS"),
     Choice("advisory_allow", "", _networks, "networks beside the public internet in which mirrors of advisories may "
            "be, with commas", "NETWORKS"),
     Choice("advisory_ca_file", "", _ca_file, "certificates of private CAs that vouch for mirrors of advisories",

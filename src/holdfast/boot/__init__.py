@@ -9,6 +9,7 @@ from holdfast.boot.opening import (
     open_downloader,
     open_existing,
     open_key_service,
+    open_shadowed,
 )
 from holdfast.boot.restoring import backup_secrets, open_shelf, restore
 from holdfast.boot.serving import serve, work
@@ -23,6 +24,7 @@ __all__ = [
     "open_downloader",
     "open_existing",
     "open_key_service",
+    "open_shadowed",
     "open_shelf",
     "restore",
     "serve",

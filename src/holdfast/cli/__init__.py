@@ -23,6 +23,7 @@ from holdfast.cli import (
     restore,
     scrub,
     selftest,
+    shadow,
     work,
 )
 from holdfast.cli.ground import add_command, add_settings
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         scrub,
         backup,
         restore,
+        shadow,
         work,
         events,
         selftest,

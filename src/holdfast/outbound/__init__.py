@@ -1,5 +1,6 @@
 """Calls outward: what others say on the network, asked for with care."""
 
+from holdfast.outbound.aws_ecr import AwsEcr, EcrLogin, EcrRefused, FoundImage, FoundRepository
 from holdfast.outbound.downloads import Downloaded, Downloader, Version
 from holdfast.outbound.fetch import Fetched, Fetcher, Network, Unreachable
 from holdfast.outbound.key_service import KeyRefused, KeyService, KeyServiceDown
@@ -7,10 +8,15 @@ from holdfast.outbound.key_services import open_service
 from holdfast.outbound.scanner import Scanner, ScannerRefused
 
 __all__ = [
+    "AwsEcr",
     "Downloaded",
     "Downloader",
+    "EcrLogin",
+    "EcrRefused",
     "Fetched",
     "Fetcher",
+    "FoundImage",
+    "FoundRepository",
     "KeyRefused",
     "KeyService",
     "KeyServiceDown",

@@ -30,6 +30,16 @@ def set_on_repository(
         raise InvalidParameter(
             "PolicyText", "The policy would keep you from setting another one; set force if that is what you want"
         )
+    _put_on_repository(on, at, text)
+
+
+def bring_to_repository(on: Backends, at: RepositoryRef, text: str) -> None:
+    """Give a repository the policy that another one has; nobody asks whether he could give it another."""
+    parse_repository_policy(text)
+    _put_on_repository(on, at, text)
+
+
+def _put_on_repository(on: Backends, at: RepositoryRef, text: str) -> None:
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
         store.repositories.set_policy(tx, repository, _resolved(tx, text, "Invalid repository policy provided"))

@@ -1,0 +1,164 @@
+"""Registries of Amazon ECR, or of anything that speaks its API: what they hold, and a login for their images.
+
+Credentials come from where every AWS tool looks for them: the environment, a profile, or the role of the machine.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+# ECR slows its callers down by account; somebody who follows it the whole day shall be a quiet one.
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"mode": "adaptive", "total_max_attempts": 8},
+    user_agent_extra="holdfast",
+)
+PAGE = 1000  # images
+REPOSITORIES = 100  # of a page; more are not asked for by their names at once
+
+
+class EcrRefused(Exception):
+    """A call that was answered with an error, or not at all; the message says by whom and why."""
+
+    def __init__(self, operation: str, code: str, text: str) -> None:
+        super().__init__(f"{operation}: {text}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRepository:
+    """A repository as DescribeRepositories tells of it, with what only further calls tell."""
+
+    name: str
+    mutability: str
+    filters: tuple[str, ...]
+    scan_on_push: bool
+    encryption: str
+    tags: Mapping[str, str]
+    policy: str | None
+    lifecycle: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image as DescribeImages tells of it."""
+
+    digest: str
+    tags: tuple[str, ...]
+    pushed_at: datetime
+    is_archived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EcrLogin:
+    """Where the images of a registry are, and a name and password for it."""
+
+    url: str
+    username: str
+    password: str
+    expires_at: datetime
+
+
+class AwsEcr:
+    """A client of ECR in one region."""
+
+    def __init__(
+        self, region: str, endpoint: str | None = None, profile: str | None = None, ca_file: Path | None = None
+    ) -> None:
+        try:
+            self._client = botocore.session.Session(profile=profile).create_client(
+                "ecr",
+                region_name=region,
+                endpoint_url=endpoint,
+                config=CONFIG,
+                verify=str(ca_file) if ca_file is not None else None,
+            )
+        except BotoCoreError as fault:
+            raise EcrRefused("Credentials", type(fault).__name__, str(fault)) from None
+        self.region = region
+
+    def account_id(self) -> str:
+        """Whose registry it is."""
+        found: str = self._call("describe_registry")["registryId"]
+        return found
+
+    def login(self) -> EcrLogin:
+        """A login for the registry's images."""
+        told = self._call("get_authorization_token")["authorizationData"][0]
+        try:
+            username, _, password = base64.b64decode(told["authorizationToken"], validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise EcrRefused("GetAuthorizationToken", "", "the token is not base64 of a name and a password") from None
+        return EcrLogin(told["proxyEndpoint"], username, password, told["expiresAt"])
+
+    def names(self) -> Iterator[str]:
+        """The names of all repositories."""
+        for page in self._pages("describe_repositories", maxResults=REPOSITORIES):
+            yield from (one["repositoryName"] for one in page["repositories"])
+
+    def repository(self, name: str) -> FoundRepository | None:
+        """A repository with its settings; None if there is none."""
+        found = self._optional("describe_repositories", "RepositoryNotFoundException", repositoryNames=[name])
+        if found is None:
+            return None
+        [one] = found["repositories"]
+        policy = self._optional("get_repository_policy", "RepositoryPolicyNotFoundException", repositoryName=name)
+        rules = self._optional("get_lifecycle_policy", "LifecyclePolicyNotFoundException", repositoryName=name)
+        tags = self._call("list_tags_for_resource", resourceArn=one["repositoryArn"])["tags"]
+        return FoundRepository(
+            name,
+            one.get("imageTagMutability", "MUTABLE"),
+            tuple(wish["filter"] for wish in one.get("imageTagMutabilityExclusionFilters", ())),
+            one.get("imageScanningConfiguration", {}).get("scanOnPush", False),
+            one.get("encryptionConfiguration", {}).get("encryptionType", "AES256"),
+            {tag["Key"]: tag.get("Value", "") for tag in tags},
+            policy and policy["policyText"],
+            rules and rules["lifecyclePolicyText"],
+        )
+
+    def images(self, name: str) -> Iterator[FoundImage]:
+        """The images of a repository, in ECR's order."""
+        for page in self._pages("describe_images", repositoryName=name, maxResults=PAGE):
+            for one in page["imageDetails"]:
+                is_archived = one.get("imageStatus", "ACTIVE") != "ACTIVE"
+                yield FoundImage(one["imageDigest"], tuple(one.get("imageTags", ())), one["imagePushedAt"], is_archived)
+
+    def _pages(self, operation: str, **members: Any) -> Iterator[Any]:
+        token: dict[str, str] = {}
+        while True:
+            page = self._call(operation, **members, **token)
+            yield page
+            if not page.get("nextToken"):
+                return
+            token = {"nextToken": page["nextToken"]}
+
+    def _optional(self, operation: str, absent: str, **members: Any) -> Any:
+        try:
+            return self._call(operation, **members)
+        except EcrRefused as refusal:
+            if refusal.code == absent:
+                return None
+            raise
+
+    def _call(self, operation: str, **members: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(**members)
+        except ClientError as fault:
+            error = fault.response["Error"]
+            code = error.get("Code", "")
+            raise EcrRefused(fault.operation_name, code, f"{code}: {error.get('Message', '')}") from None
+        except BotoCoreError as fault:
+            raise EcrRefused(operation, type(fault).__name__, str(fault)) from None
