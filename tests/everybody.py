@@ -73,6 +73,9 @@ OWN_REQUESTS = {
     "ListFindingSuppressions": {"repositoryName": AT.name},
     "DeleteFindingSuppression": {"repositoryName": AT.name, "suppressionId": 1},
     "RestoreImageTag": {"repositoryName": AT.name, "imageTag": "v1"},
+    "PutImageLease": {"repositoryName": AT.name, "holder": "prod", "images": [{"imageTag": "v1"}]},
+    "ListImageLeases": {"repositoryName": AT.name},
+    "ReleaseImageLease": {"repositoryName": AT.name, "holder": "prod"},
 }
 A_SECRET = {"SecretId": "ecr-pullthroughcache/hub"}
 SECRET_REQUESTS = {

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from holdfast.model.audit_parameters import MOST_ITEMS, cut
+from holdfast.model.lifecycle import IN_USE, LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,10 @@ COUNT_TYPES = {
     "sinceImagePulled": "Since image pulled",
     "sinceImageTransitioned": "Since image transitioned",
 }
-LISTED_REASON = "The image is referenced by a manifest list, and must not be deleted before it."
+REASONS = {
+    LISTED: "The image is referenced by a manifest list, and must not be deleted before it.",
+    IN_USE: "The image is in use, as a lease on it says.",
+}
 
 
 def details(
@@ -45,7 +49,7 @@ def details(
             "lifecycleEventImageActions": [_image(one) for one in portion if not one.failure],
         }
         failed = [
-            {**_image(one), "failureCode": one.failure, "failureReason": LISTED_REASON}
+            {**_image(one), "failureCode": one.failure, "failureReason": REASONS[one.failure]}
             for one in portion
             if one.failure
         ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 STORAGE_CLASSES = {"ACTIVE": "standard", "ARCHIVED": "archive"}  # an image that is being restored is in neither
-LISTED = "ImageReferencedByManifestList"
+LISTED, IN_USE = "ImageReferencedByManifestList", "ImageInUse"
 ACTS = {"expire": "expires", "transition": "archives"}
 WOULD_ACT = {"expire": "would expire", "transition": "would archive"}
 
@@ -69,6 +69,7 @@ class Candidate:
     pulled_at: datetime | None
     is_listed: bool  # an index of the repository lists it
     is_referrer: bool  # its subject is in the repository
+    held_by: str | None = None  # who says that it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ class Verdict:
         if rule is None:
             return _reason_without_rule(self.image)
         if self.failure:
-            return f"kept: an index lists it (rule {rule.priority} {WOULD_ACT[rule.action]} it)"
+            why = "an index lists it" if self.failure == LISTED else f"it is in use by {self.image.held_by}"
+            return f"kept: {why} (rule {rule.priority} {WOULD_ACT[rule.action]} it)"
         if self.action:
             return f"rule {rule.priority} {ACTS[self.action]} it: {self._measured()}"
         return f"kept: rule {rule.priority} selects it{self._measured()}"
@@ -160,6 +162,8 @@ def _judge(image: Candidate, rule: Rule, place: int, now: datetime) -> Verdict:
         counted, is_marked = None, now - since > timedelta(days=min(selection.count_number, timedelta.max.days))
     if is_marked and image.is_listed:
         return Verdict(image, rule, failure=LISTED, place=counted)
+    if is_marked and image.held_by is not None:
+        return Verdict(image, rule, failure=IN_USE, place=counted)
     return Verdict(image, rule, rule.action if is_marked else None, place=counted)
 
 

@@ -38,6 +38,7 @@ WORDS: dict[type[Exception], tuple[int, str]] = {
     errors.ImageDamaged: (404, "MANIFEST_UNKNOWN"),
     errors.LayersNotFound: (404, "MANIFEST_BLOB_UNKNOWN"),
     errors.ReferencedImagesNotFound: (404, "MANIFEST_BLOB_UNKNOWN"),
+    errors.ImageInUse: (409, "DENIED"),
     errors.ImageTagAlreadyExists: (400, "TAG_INVALID"),
     errors.TagInvalid: (400, "TAG_INVALID"),
     errors.BlobNotFound: (404, "BLOB_UNKNOWN"),

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model.errors import ImageStorageClassUpdateNotSupported
+from holdfast.model.errors import ImageInUse, ImageStorageClassUpdateNotSupported
 from holdfast.model.images import ACTIVATING, ACTIVE, ARCHIVED
 from holdfast.model.work import ActivateImage
-from holdfast.registry import arrivals, purging
+from holdfast.registry import arrivals, departures, purging
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,9 +43,10 @@ def _archive(on: Backends, tx: Transaction, repository: Repository, image: Image
     why = why_not(tx, repository, image)
     if why is not None:
         raise ImageStorageClassUpdateNotSupported(repository.ref, image.digest, why)
-    store.images.archive(tx, repository, image, on.clock())
-    arrivals.archived(on, tx, repository, image)
-    return replace(image, status=ARCHIVED)
+    try:
+        return departures.archive(on, tx, repository, image)
+    except ImageInUse as refusal:
+        raise ImageStorageClassUpdateNotSupported(repository.ref, image.digest, refusal.message) from None
 
 
 def why_not(tx: Transaction, repository: Repository, image: Image) -> str | None:

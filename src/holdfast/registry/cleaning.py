@@ -55,6 +55,7 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
         gone = max(gone, refusals, store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE))
         gone = max(gone, store.damage.let_go(tx, now - on.limits.damaged_object_lifetime, now, AT_ONCE))
         gone = max(gone, store.inventories.forget_sets(tx, now - SET_LIFETIME, AT_ONCE))
+        gone = max(gone, store.image_leases.forget(tx, now, ROWS_AT_ONCE))
         gone = max(gone, store.account_secrets.forget(tx, now, AT_ONCE))
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))
     gone = max(gone, backfills.forget_old(on, now - on.limits.backfill_lifetime, ROWS_AT_ONCE))

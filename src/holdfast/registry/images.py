@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from holdfast import store
 from holdfast.model.errors import (
     ImageDamaged,
+    ImageInUse,
     ImageNotFound,
     ImageReferencedByManifestList,
     ImageTagAlreadyExists,
@@ -18,7 +19,7 @@ from holdfast.model.errors import (
     RepositoryNotFound,
 )
 from holdfast.model.images import ACTIVE, ImageId
-from holdfast.registry import arrivals, keys, quotas
+from holdfast.registry import arrivals, departures, keys, quotas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -255,7 +256,11 @@ def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[lis
                 refusal = ImageReferencedByManifestList(holders)
                 failures.append(Failure(id_, "ImageReferencedByManifestList", refusal.message))
             elif whole:
-                _remove(on, tx, repository, image)
+                try:
+                    departures.remove(on, tx, repository, image)
+                except ImageInUse as refusal:
+                    failures.append(Failure(id_, "ImageInUse", refusal.message))
+                    continue
                 removed += [ImageId(image.digest, tag) for tag in image.tags] or [ImageId(image.digest)]
             else:
                 assert id_.tag is not None
@@ -274,7 +279,7 @@ def delete_manifest(on: Backends, at: RepositoryRef, digest: str) -> Image:
         if holders:
             raise ImageReferencedByManifestList(holders)
         image = store.tags.of_images(tx, [image])[0]
-        _remove(on, tx, repository, image)
+        departures.remove(on, tx, repository, image)
     return image
 
 
@@ -286,11 +291,6 @@ def delete_tag(on: Backends, at: RepositoryRef, tag: str) -> Image:
         store.tags.remove(tx, repository, tag, image, on.clock())
         arrivals.untagged(on, tx, repository, image, tag)
     return replace(image, tags=(tag,))
-
-
-def _remove(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
-    store.deleted_images.bury(tx, repository, image, on.clock())
-    arrivals.removed(on, tx, repository, image)
 
 
 def _missing(tx: Transaction, repository: Repository, id_: ImageId) -> Failure:

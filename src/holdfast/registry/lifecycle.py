@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 from holdfast import store
 from holdfast.model import lifecycle_text
 from holdfast.model.errors import (
+    ImageInUse,
     LifecyclePolicyNotFound,
     LifecyclePolicyPreviewInProgress,
     LifecyclePolicyPreviewNotFound,
 )
 from holdfast.model.images import ARCHIVED
-from holdfast.model.lifecycle import LISTED, plan
+from holdfast.model.lifecycle import plan
 from holdfast.model.work import EvaluateLifecycle, PreviewLifecycle
-from holdfast.registry import arrivals, audit
+from holdfast.registry import audit, departures, leases
 from holdfast.registry.work import LEASE, LeaseLost, WorkInterrupted
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.images import Image, ImageId
+    from holdfast.model.leases import Lease
     from holdfast.model.lifecycle import Candidate, Verdict
     from holdfast.model.names import RepositoryRef
     from holdfast.model.repositories import Repository
@@ -204,7 +206,14 @@ def _judge(on: Backends, repository_id: int, text: str) -> list[Verdict]:
     policy = lifecycle_text.parse(text, STORED_RULES)
     with on.database.snapshot() as tx:
         images = [image for portion in store.lifecycle.candidates(tx, repository_id) for image in portion]
+        leased = leases.held(on, tx, repository_id)
+    if leased:
+        images = [_with_holder(image, leases.holder_of(leased, image)) for image in images]
     return plan(policy, images, on.clock())
+
+
+def _with_holder(image: Candidate, lease: Lease | None) -> Candidate:
+    return image if lease is None else replace(image, held_by=lease.told)
 
 
 # ---- Evaluations
@@ -233,7 +242,7 @@ def evaluate(on: Backends, job: Job) -> datetime | None:
         job.rest()
     failed = [verdict for verdict in verdicts if verdict.failure]
     told = failed[:TOLD_FAILURES]
-    failures = {verdict.image.digest: LISTED for verdict in told}
+    failures = {verdict.image.digest: verdict.failure for verdict in told}
     outcome = run.outcome | {"failed": len(failed), "failures": failures}
     with on.database.transaction() as tx:
         job.step(tx, outcome)
@@ -294,16 +303,14 @@ def _carry_out(on: Backends, tx: Transaction, run: _Run, verdicts: Sequence[Verd
             [image] = store.tags.of_images(tx, [image])
         if image is None or not (may_count or verdict.place is None) or _is_kept_now(tx, repository, image, verdict):
             outcome["changed"] += 1
-        elif verdict.action == "expire":
-            store.deleted_images.bury(tx, repository, image, on.clock())
-            arrivals.removed(on, tx, repository, image)
-            outcome["expired"] += 1
-            run.done.append(verdict)
-        else:
-            store.images.archive(tx, repository, image, on.clock())
-            arrivals.archived(on, tx, repository, replace(image, status=ARCHIVED))
-            outcome["transitioned"] += 1
-            run.done.append(verdict)
+            continue
+        try:
+            (departures.remove if verdict.action == "expire" else departures.archive)(on, tx, repository, image)
+        except ImageInUse:
+            outcome["changed"] += 1
+            continue
+        outcome["expired" if verdict.action == "expire" else "transitioned"] += 1
+        run.done.append(verdict)
     if may_count:
         run.departures = store.images.departures(tx, repository.id)
     return True

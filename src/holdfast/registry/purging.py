@@ -52,7 +52,7 @@ def _in_portions(on: Backends, job: Job, portion: int, do: Callable[[Transaction
 
 
 def _purge_images(on: Backends, tx: Transaction, before: datetime) -> int:
-    found = store.deleted_images.due(tx, before, AT_ONCE)
+    found = store.deleted_images.due(tx, before, on.clock(), AT_ONCE)
     for image_id, _, _ in found:
         erase_image(on, tx, image_id)
     return len(found)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import store
+from holdfast.model.errors import ImageInUse
 from holdfast.model.images import ACTIVE, ARCHIVED
-from holdfast.registry import arrivals
+from holdfast.registry import arrivals, departures
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -57,8 +58,11 @@ def follow_subject(on: Backends, job: Job) -> datetime | None:
             for image in store.tags.of_images(tx, found):
                 if subject is None and image.pushed_at > on.clock() - on.limits.referrer_delay:
                     again_at = max(again_at or image.pushed_at, image.pushed_at)
-                else:
+                    continue
+                try:
                     went += _follow(on, tx, repository, image, subject)
+                except ImageInUse:
+                    again_at = on.clock()
         if more:
             after = found[-1].id
         elif went and subject is None and found:
@@ -73,11 +77,9 @@ def _follow(on: Backends, tx: Transaction, repository: Repository, image: Image,
     if (subject is None or wants_archive) and store.images.parents(tx, repository, image.digest):
         return False
     if subject is None:
-        store.deleted_images.bury(tx, repository, image, on.clock())
-        arrivals.removed(on, tx, repository, image)
+        departures.remove(on, tx, repository, image)
     elif wants_archive:
-        store.images.archive(tx, repository, image, on.clock())
-        arrivals.archived(on, tx, repository, image)
+        departures.archive(on, tx, repository, image)
     elif subject.status == ACTIVE and image.status == ARCHIVED:
         store.images.activate(tx, image, on.clock())
         arrivals.activated(on, tx, repository, image)

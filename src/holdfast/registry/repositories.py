@@ -15,7 +15,7 @@ from holdfast.model.errors import (
 )
 from holdfast.model.repositories import check_resource_tags, is_protected
 from holdfast.model.templates import Purpose
-from holdfast.registry import kms_keys, lifecycle, quotas, templates
+from holdfast.registry import kms_keys, leases, lifecycle, quotas, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -174,6 +174,7 @@ def delete(on: Backends, at: RepositoryRef, *, force: bool = False) -> Repositor
             raise RepositoryNotEmpty(at)
         if is_protected(store.repositories.resource_tags(tx, repository)):
             raise RepositoryDeletionProtected(at)
+        leases.require_unused_repository(on, tx, repository)
         store.deleted_repositories.bury(tx, repository, on.clock())
         store.counters.bump_access(tx, at.registry.account_id)
     return repository

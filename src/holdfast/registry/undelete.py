@@ -9,6 +9,7 @@ What is deleted is in no live table, or under a name that nobody can ask for: wh
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -16,6 +17,7 @@ from holdfast.model.errors import (
     DeletedImageNotFound,
     DeletedRepositoryNotFound,
     ImageAlreadyExists,
+    ImageInUse,
     ImageNotFound,
     ImageTagHistoryNotFound,
     LayersNotFound,
@@ -26,8 +28,6 @@ from holdfast.model.work import EvaluateLifecycle, PurgeDeleted
 from holdfast.registry import arrivals, damage, images, purging, quotas
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from holdfast.model.deleted import DeletedImage, DeletedRepository, Tagging
     from holdfast.model.images import Image
     from holdfast.model.names import Registry, RepositoryRef
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_AT_ONCE = 500  # images that come back together
 PAGE = 100
 
@@ -108,22 +109,31 @@ def restore_image(on: Backends, at: RepositoryRef, digest: str, *, with_referrer
         repository = store.repositories.get(tx, at)
         if store.images.find(tx, repository, digest=digest) is not None:
             raise ImageAlreadyExists(at, digest, None)
-        _restore(on, tx, repository, digest, restored, with_referrers=with_referrers)
+        is_leased = store.image_leases.page(tx, repository, 0, 1, on.clock(), digest=digest)
+        since = EPOCH if is_leased else kept_since(on)  # what runs is not purged
+        _restore(on, tx, repository, digest, restored, since, with_referrers=with_referrers)
     return restored
 
 
 def _restore(
-    on: Backends, tx: Transaction, repository: Repository, digest: str, restored: list[Image], *, with_referrers: bool
+    on: Backends,
+    tx: Transaction,
+    repository: Repository,
+    digest: str,
+    restored: list[Image],
+    since: datetime,
+    *,
+    with_referrers: bool,
 ) -> None:
     if len(restored) >= MOST_AT_ONCE:
         raise LimitExceeded(f"More than {MOST_AT_ONCE} images would come back at once: restore them one by one")
-    deleted = store.deleted_images.find(tx, repository, digest, since=kept_since(on))
+    deleted = store.deleted_images.find(tx, repository, digest, since=since)
     if deleted is None:
         raise DeletedImageNotFound(repository.ref, digest)
     needed = store.deleted_images.needs(tx, deleted)
     for child in (needed_digest for needed_digest, is_manifest in needed if is_manifest):
         if store.images.find(tx, repository, digest=child) is None:
-            _restore(on, tx, repository, child, restored, with_referrers=with_referrers)
+            _restore(on, tx, repository, child, restored, since, with_referrers=with_referrers)
     blobs = [needed_digest for needed_digest, is_manifest in needed if not is_manifest]
     store.garbage.take_back(tx, repository.id, blobs, on.clock() + on.limits.push_time, even_deleted=True)
     held = store.blobs.sizes(tx, repository, blobs, damaged_too=True)  # a push may still repair them
@@ -139,9 +149,9 @@ def _restore(
     restored.append(image)
     if not with_referrers:
         return
-    for referrer in store.deleted_images.referrers(tx, repository, digest, MOST_AT_ONCE, since=kept_since(on)):
+    for referrer in store.deleted_images.referrers(tx, repository, digest, MOST_AT_ONCE, since=since):
         if store.images.find(tx, repository, digest=referrer) is None:
-            _restore(on, tx, repository, referrer, restored, with_referrers=True)
+            _restore(on, tx, repository, referrer, restored, since, with_referrers=True)
 
 
 def purge_image(on: Backends, at: RepositoryRef, digest: str) -> None:
@@ -151,6 +161,9 @@ def purge_image(on: Backends, at: RepositoryRef, digest: str) -> None:
         deleted = store.deleted_images.find(tx, repository, digest, since=kept_since(on))
         if deleted is None:
             raise DeletedImageNotFound(at, digest)
+        leased = store.image_leases.page(tx, repository, 0, 1, on.clock(), digest=digest)
+        if leased:
+            raise ImageInUse(at, digest, leased[0].told)
         while deleted is not None:  # it may have been deleted several times
             purging.erase_image(on, tx, deleted.id)
             deleted = store.deleted_images.find(tx, repository, digest, since=kept_since(on))

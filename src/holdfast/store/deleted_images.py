@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import LargeBinary, bindparam, delete, insert, select
+from sqlalchemy import LargeBinary, bindparam, delete, exists, insert, or_, select
 
 from holdfast.model.deleted import DeletedImage
 from holdfast.store import images, tag_history
@@ -15,6 +15,7 @@ from holdfast.store.tables import (
     deleted_images,
     deleted_references,
     image_findings,
+    image_leases,
     image_replications,
     image_sboms,
     image_scans,
@@ -125,9 +126,24 @@ _REFERRERS = Statement(
     .order_by(deleted_images.c.id)
     .limit(bindparam("limit"))
 )
+_parents = deleted_images.alias()
+_leased = exists().where(
+    image_leases.c.repository_id == deleted_images.c.repository_id,
+    image_leases.c.expires_at > bindparam("now"),
+    or_(
+        image_leases.c.digest == deleted_images.c.digest,
+        exists().where(  # an index that lists it
+            deleted_references.c.digest == deleted_images.c.digest,
+            deleted_references.c.repository_id == deleted_images.c.repository_id,
+            deleted_references.c.is_manifest,
+            _parents.c.id == deleted_references.c.image_id,
+            _parents.c.digest == image_leases.c.digest,
+        ),
+    ),
+)
 _DUE = Statement(
     select(deleted_images.c.id, deleted_images.c.repository_id, deleted_images.c.digest)
-    .where(deleted_images.c.deleted_at <= bindparam("before"))
+    .where(deleted_images.c.deleted_at <= bindparam("before"), ~_leased)
     .order_by(deleted_images.c.deleted_at)
     .limit(bindparam("limit"))
 )
@@ -189,9 +205,9 @@ def referrers(tx: Transaction, repository: Repository, subject: str, limit: int,
     return tx.column(_REFERRERS, repository_id=repository.id, subject=subject, limit=limit, since=since)
 
 
-def due(tx: Transaction, before: datetime, limit: int) -> list[tuple[int, int, str]]:
-    """Row, repository and digest of images that were deleted by then, the first one first."""
-    rows = tx.all(_DUE, before=before, limit=limit)
+def due(tx: Transaction, before: datetime, now: datetime, limit: int) -> list[tuple[int, int, str]]:
+    """Row, repository and digest of images that were deleted by then and are not in use, the first one first."""
+    rows = tx.all(_DUE, before=before, now=now, limit=limit)
     return [(row["id"], row["repository_id"], row["digest"]) for row in rows]
 
 

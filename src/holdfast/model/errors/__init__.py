@@ -15,6 +15,7 @@ A class composes its own message; whoever raises it passes facts. The AWS code o
 from holdfast.model.errors.already_exists import (
     ExclusionAlreadyExists,
     ImageAlreadyExists,
+    ImageInUse,
     ImageReferencedByManifestList,
     ImageTagAlreadyExists,
     LayerAlreadyExists,
@@ -167,6 +168,7 @@ __all__ = [
     "ImageArchived",
     "ImageDamaged",
     "ImageDigestDoesNotMatch",
+    "ImageInUse",
     "ImageNotFound",
     "ImageReferencedByManifestList",
     "ImageStorageClassUpdateNotSupported",

@@ -41,6 +41,16 @@ class RepositoryDeletionProtected(AlreadyExists):
         )
 
 
+class ImageInUse(AlreadyExists):
+    """A lease holds the image, or something that is nothing without it."""
+
+    def __init__(self, at: RepositoryRef, digest: str, holder: str) -> None:
+        super().__init__(
+            f"The image with digest '{digest}' in the repository with name '{at.name}' in registry with id "
+            f"'{at.registry.account_id}' is in use by {holder}. Stop it first, or release the lease"
+        )
+
+
 class ImageAlreadyExists(AlreadyExists):
     """The repository has this very image under this very tag."""
 

@@ -6,6 +6,7 @@
          │    └── repositories ── repository_tags, lifecycle policies and previews
          │             ├── manifests ── manifest_bodies, manifest_references, scans and findings, signings, …
          │             │       └── tags
+         │             ├── image_leases     digests that run
          │             ├── deleted_images ── deleted_references · tag_history · deleted_repositories
          │             ├── uploads ── upload_parts ─┐
          │             └── repository_blobs ── gc_candidates, quarantined_links · gc_runs, gc_halts
@@ -85,6 +86,7 @@ from holdfast.store.tables.iam import (
 from holdfast.store.tables.images import (
     finding_suppressions,
     image_findings,
+    image_leases,
     image_pullers,
     image_replications,
     image_scans,
@@ -179,6 +181,7 @@ __all__ = [
     "iam_users",
     "image_findings",
     "image_inventories",
+    "image_leases",
     "image_package_sets",
     "image_pullers",
     "image_replications",

@@ -124,6 +124,23 @@ finding_suppressions = Table(  # findings that somebody decided do not count
     sqlite_autoincrement=True,
 )
 
+image_leases = Table(  # images that somebody says are in use
+    "image_leases",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", String(140), nullable=False),  # of an image that lives, or was deleted and may live again
+    Column("holder", String(256), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("renewed_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+    UniqueConstraint("repository_id", "digest", "holder"),
+    Index("ix_image_leases_repository_id_id", "repository_id", "id"),
+)
+
 image_findings = Table(  # of scans that are not live, as they were found
     "image_findings",
     metadata,
