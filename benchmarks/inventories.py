@@ -127,6 +127,7 @@ class Inventories:
                 settled=1,
                 as_of=EPOCH,
                 imported_at=EPOCH,
+                begun=1,
                 details={},
             )
             for row, cve, held in (

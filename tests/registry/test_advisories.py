@@ -313,6 +313,40 @@ def test_an_import_that_died_is_taken_up_by_the_next_one(on):
         registry.advisories._make_current(on, [(file, feed, died)])
 
 
+@pytest.mark.parametrize("begun", [1, 2], ids=["as it begins", "as it is given up"])
+def test_an_import_that_was_taken_over_removes_nothing_of_the_one_that_counts(on, monkeypatch, begun):
+    load(on, osv(record("CVE-2020-1111", "p", ZERO)))
+    ensure(on, ("npm", "p", "1.0.0"))
+    remove, calls = registry.advisories._remove_written, []
+
+    def slowly(*args):
+        calls.append(args)
+        if len(calls) == begun:
+            load(on, osv(record("CVE-2020-2222", "p", ZERO)))
+        remove(*args)
+
+    monkeypatch.setattr(registry.advisories, "_remove_written", slowly)
+
+    with pytest.raises((registry.advisories.ImportTakenOver, registry.advisories.BadAdvisories)):
+        load(on, given("osv/npm", b"no archive"))
+
+    assert names(on, "npm", "p", "1.0.0") == ["CVE-2020-2222"]
+
+
+def test_no_generation_is_begun_twice(on):
+    load(on, osv(record("CVE-2020-1111", "p", ZERO)))
+    with on.database.transaction() as tx:
+        slow = store.feeds.begin(tx, "osv/npm")
+    with pytest.raises(registry.advisories.BadAdvisories):
+        load(on, given("osv/npm", b"no archive"))
+    with on.database.transaction() as tx:
+        store.feeds.begin(tx, "osv/npm")
+
+    with pytest.raises(registry.advisories.ImportTakenOver):
+        registry.advisories._write(on, osv(record("CVE-2020-2222", "p", ZERO)), slow,
+                                   registry.advisories.Imported("osv/npm"), Quiet(), malware=False)  # fmt: skip
+
+
 def test_malware_is_imported_only_when_it_is_wanted(on):
     malware = osv(record("MAL-2024-1", "p", ZERO), record("CVE-2020-1111", "p", ZERO))
     load(on, malware)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
 from holdfast.model.scanning import Configuration, Frequency, Rule, ScanType
 from holdfast.model.severities import Severity
+from holdfast.model.supplied_sboms import Mode
 from holdfast.model.suppressions import Suppression
 from tests import feeds, layers
 from tests.registry.ground import AT, HOME, create, described, put, told, work_off, work_off_patiently
@@ -262,6 +264,52 @@ def test_a_scan_is_tried_three_times(on, clock, monkeypatch):
     assert len(tries) == 3
     assert scan.status == "FAILED"
     assert "tried 3 times, the last time with: OSError: no memory" in scan.description
+
+
+# ---- What somebody else says is in an image
+
+TOLD = json.dumps({"artifacts": [
+    {"purl": "pkg:npm/lodash@4.17.10"}, {"purl": "pkg:deb/debian/openssl@3.0.1-1?distro=debian-12"},
+]}).encode()  # fmt: skip
+
+
+def supply(on, document, mode=Mode.ADD):
+    registry.sboms.supply(on, AT, ImageId(document.digest), TOLD, mode)
+
+
+@pytest.mark.parametrize("contents", [BASE, b"no archive"])
+def test_a_watched_image_is_scanned_again_when_an_sbom_of_it_comes(on, contents):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=LODASH)
+    enhanced(on)
+    image = tagged(on, push(on, contents), "v1")
+    everything(on)
+
+    supply(on, image, Mode.REPLACE)
+    everything(on)
+
+    found = report(on, image)
+    assert (found.scan.status, names(found)[0]) == ("ACTIVE", ("CVE-2019-10744", "CRITICAL"))
+    assert found.scan.ecosystems == ("Debian:12", "npm")
+    assert told(on, "Inspector2 Scan")[-1]["finding-severity-counts"]["CRITICAL"] == 1
+
+
+def test_an_sbom_that_comes_during_a_scan_is_used(on, monkeypatch):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+    image = push(on, {"x": "y"})
+    take, waiting = registry.inventories.take, [supply]
+
+    def slowly(*args, **options):
+        taken = take(*args, **options)
+        while waiting:
+            waiting.pop()(on, image)
+        return taken
+
+    monkeypatch.setattr(registry.inventories, "take", slowly)
+
+    found = scanned(on, image)
+
+    assert (found.scan.status, len(found.findings)) == ("COMPLETE", 3)
+    assert [event["scan-status"] for event in told(on, "ECR Image Scan")] == ["COMPLETE"]
 
 
 # ---- How long an image is watched

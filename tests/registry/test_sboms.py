@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -13,6 +14,7 @@ from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDi
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from holdfast import registry
+from holdfast.inventory import LayerReader
 from holdfast.model import supplied_sboms
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.images import ImageId
@@ -126,6 +128,20 @@ def test_an_sbom_adds_to_what_is_found_replaces_it_and_is_forgotten(on, image):
     assert added == before | {("ring", "0.16", 3)}
     assert replaced == {("ring", "0.16", 3), ("lodash", "4.17.10", 3)}
     assert after == before
+
+
+def test_an_sbom_that_comes_while_layers_are_read_is_used(on):
+    document = push(on, BASE)
+
+    class Reader(LayerReader):
+        def read(self, pieces, watch=lambda: None):
+            supply(on, document, b'{"artifacts": [{"purl": "pkg:pypi/django@3.2"}]}')
+            return super().read(pieces, watch)
+
+    taken = take(replace(on, layer_reader=Reader()), document)
+
+    assert named(taken) == {("libssl3", "3.0.1-1", 0), ("django", "3.2", 1)}
+    assert take(on, document) == taken
 
 
 def test_an_image_that_cannot_be_read_has_what_its_sbom_tells(on):

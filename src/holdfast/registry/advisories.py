@@ -8,7 +8,7 @@ What is written counts only when `make_current` commits, so a process may die at
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -238,18 +238,17 @@ def _make_current(on: Backends, begun: Sequence[tuple[Given, Feed, Imported]]) -
 
 
 def _abandon(on: Backends, feed: Feed) -> None:
-    """Remove what was written and will never count."""
-    with on.database.transaction(durable=False) as tx:
-        if not store.feeds.is_loading(tx, feed):
-            return
-        store.feeds.stop(tx, feed)
-    _remove_written(on, feed)
+    """Remove what was written and will never count, unless the next import of the feed does."""
+    with suppress(ImportTakenOver):
+        _remove_written(on, feed)
+        with _held(on, feed) as tx:
+            store.feeds.stop(tx, feed)
 
 
 def _remove_written(on: Backends, feed: Feed) -> None:
     has_more = True
     while has_more:
-        with on.database.transaction(durable=False) as tx:
+        with _held(on, feed) as tx:
             has_more = store.feeds.remove_written(tx, feed, ROWS_AT_ONCE)
 
 

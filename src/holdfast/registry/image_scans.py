@@ -85,15 +85,21 @@ def scan_repository(on: Backends, job: Job) -> None:
 
 def _look(on: Backends, job: Job, repository: Repository, image: Image, asked: Scan) -> tuple[Scan, bytes | None]:
     """How a scan ends, and what it found, if that is kept."""
-    taken = inventories.take(on, repository, image, inventories.watching(on, job))
-    return _judged(on, image, asked, taken)
+    while True:
+        taken = inventories.take(on, repository, image, inventories.watching(on, job))
+        judged = _judged(on, image, asked, taken)
+        if judged is not None:
+            return judged
 
 
-def _judged(on: Backends, image: Image, asked: Scan, taken: Taken) -> tuple[Scan, bytes | None]:
+def _judged(on: Backends, image: Image, asked: Scan, taken: Taken) -> tuple[Scan, bytes | None] | None:
+    """How a scan of an inventory ends; None if it was forgotten meanwhile."""
     if taken.inventory is None:
         status = Status.UNSUPPORTED_IMAGE if taken.state is State.UNSUPPORTED else Status.FAILED
         return asked.not_done(taken.reason, status), None
     with on.database.snapshot() as tx:
+        if store.inventories.find(tx, image.id) is None and store.images.find_by_id(tx, image.id) is not None:
+            return None
         packages = store.image_findings.packages(tx, image.id)
         if asked.type is ScanType.BASIC:
             packages = {row: package for row, package in packages.items() if is_of_system(package.ecosystem)}
@@ -137,6 +143,9 @@ def _end(on: Backends, job: Job, ended: Scan, kept: bytes | None = None) -> date
         if found is None:
             return purging.look_again(on, tx, image_id)
         image, repository = found[0], store.repositories.get_by_id(tx, found[1])
+        now = store.scans.find(tx, image_id)
+        if now is None or now.status is not Status.IN_PROGRESS:
+            return None  # it was asked for anew, and this work comes again
         if ended.is_live and ended.has_findings:
             news.count_sets(tx, store.image_findings.uncounted(tx, image.id))
         if kept is not None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from holdfast.model.manifests import Descriptor
     from holdfast.model.names import RepositoryRef
     from holdfast.model.repositories import Repository
+    from holdfast.model.supplied_sboms import Supplied
     from holdfast.registry.backends import Backends
     from holdfast.registry.damage import Guarded
     from holdfast.registry.work import Job
@@ -97,9 +98,16 @@ def ask(on: Backends, at: RepositoryRef, id_: ImageId, *, again: bool = False) -
         repository = store.repositories.get(tx, at)
         image = store.images.get(tx, repository, id_)
         if again:
-            _forget(tx, repository, image)
-        store.work.add(tx, TakeInventory(image.id), now)
+            renew(tx, repository, image, now)
+        else:
+            store.work.add(tx, TakeInventory(image.id), now)
     return image
+
+
+def renew(tx: store.Transaction, repository: Repository, image: Image, now: datetime) -> None:
+    """Forget the inventory of an image, and want it taken in the background."""
+    _forget(tx, repository, image)
+    store.work.add(tx, TakeInventory(image.id), now)
 
 
 def get(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, ImageInventory | None, bool]:
@@ -164,18 +172,19 @@ def take(
             _forget(tx, repository, image)
     if (kept := _kept(on, image)) is not None:
         return kept
-    with on.database.snapshot() as tx:
-        told = store.supplied_sboms.find(tx, image.id)
-        brought_by = origins(tx, image)
-    layer_count = len(brought_by) - 1
-    if told is not None and told.mode is Mode.REPLACE:
-        taken = Taken(State.COMPLETE, inventory=inventory.supplied(None, told, layer_count))
-    else:
-        taken = _taken(on, repository, image, watch)
-        if told is not None and taken.inventory is not None:
-            taken = replace(taken, inventory=inventory.supplied(taken.inventory, told, layer_count))
-    _keep(on, image, taken, brought_by)
-    return taken
+    while True:
+        with on.database.snapshot() as tx:
+            told = store.supplied_sboms.find(tx, image.id)
+            brought_by = origins(tx, image)
+        layer_count = len(brought_by) - 1
+        if told is not None and told.mode is Mode.REPLACE:
+            taken = Taken(State.COMPLETE, inventory=inventory.supplied(None, told, layer_count))
+        else:
+            taken = _taken(on, repository, image, watch)
+            if told is not None and taken.inventory is not None:
+                taken = replace(taken, inventory=inventory.supplied(taken.inventory, told, layer_count))
+        if _keep(on, image, taken, brought_by, told):
+            return taken
 
 
 def origins(tx: store.Transaction, image: Image) -> list[str]:
@@ -297,7 +306,8 @@ def _merged(records: Sequence[LayerRecord]) -> Inventory:
     return found
 
 
-def _keep(on: Backends, image: Image, taken: Taken, layer_digests: Sequence[str]) -> None:
+def _keep(on: Backends, image: Image, taken: Taken, layer_digests: Sequence[str], told: Supplied | None) -> bool:
+    """Keep how the taking of an inventory ended; False if meanwhile another document was supplied, or none is."""
     found = taken.inventory
     sets = {number: (found.set_digest(members), members) for number, members in found.sets().items()} if found else {}
     report = efficiency.judge(taken.records, found.packages, taken.instructions) if found and taken.records else None
@@ -307,12 +317,14 @@ def _keep(on: Backends, image: Image, taken: Taken, layer_digests: Sequence[str]
                 store.inventories.ensure_set(tx, set_digest, found.os if found else None, members, on.clock())
         with on.database.transaction() as tx:
             if store.images.find_by_id(tx, image.id) is None:
-                return
+                return True
+            if store.supplied_sboms.find(tx, image.id) != told:
+                return False
             links = [(number, layer_digests[number], set_digest) for number, (set_digest, _) in sets.items()]
             if store.inventories.put(tx, image.id, READER, taken, links, on.clock()):
                 if report is not None:
                     store.image_reports.put(tx, image.id, report)
-                return  # else sets that no image had yet were forgotten in between
+                return True  # else sets that no image had yet were forgotten in between
 
 
 # ---- A layer

@@ -11,13 +11,14 @@ from holdfast.model import digests, manifests, supplied_sboms
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.inventory import Inventory
 from holdfast.model.sboms import Format, Subject, render
-from holdfast.registry import images, inventories, layers, uploads
+from holdfast.registry import images, inventories, layers, scanning, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.model.images import Image, ImageId
     from holdfast.model.names import RepositoryRef
+    from holdfast.model.repositories import Repository
     from holdfast.model.supplied_sboms import Mode, Supplied
     from holdfast.registry.backends import Backends
     from holdfast.store.inventories import ImageInventory
@@ -96,7 +97,8 @@ def supply(on: Backends, at: RepositoryRef, id_: ImageId, data: bytes, mode: Mod
         repository = store.repositories.get(tx, at)
         image = store.images.get(tx, repository, id_)
         store.supplied_sboms.put(tx, image.id, supplied, on.clock())
-    return inventories.ask(on, at, id_, again=True), supplied
+        _renew(on, tx, repository, image)
+    return image, supplied
 
 
 def withdraw(on: Backends, at: RepositoryRef, id_: ImageId) -> Image:
@@ -105,4 +107,10 @@ def withdraw(on: Backends, at: RepositoryRef, id_: ImageId) -> Image:
         repository = store.repositories.get(tx, at)
         image = store.images.get(tx, repository, id_)
         store.supplied_sboms.forget(tx, image.id)
-    return inventories.ask(on, at, id_, again=True)
+        _renew(on, tx, repository, image)
+    return image
+
+
+def _renew(on: Backends, tx: store.Transaction, repository: Repository, image: Image) -> None:
+    inventories.renew(tx, repository, image, on.clock())
+    scanning.renew(tx, repository, image, on.clock())

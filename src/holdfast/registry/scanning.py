@@ -16,7 +16,7 @@ from holdfast.model.errors import (
 )
 from holdfast.model.image_findings import counted, page, unpack
 from holdfast.model.images import ACTIVE
-from holdfast.model.scanning import DESCRIPTIONS, SETTING, Frequency, Scan, ScanType, Status
+from holdfast.model.scanning import DESCRIPTIONS, SETTING, UNDER_WAY, Frequency, Scan, ScanType, Status
 from holdfast.model.work import ScanImage
 from holdfast.registry import image_findings, scan_frequencies
 
@@ -238,6 +238,13 @@ def catch_up(on: Backends, tx: Transaction, repository: Repository, images: Sequ
             _skip(tx, repository, image, Status.LIMIT_EXCEEDED, now)
         else:
             _request(tx, repository, image, now)
+
+
+def renew(tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:
+    """Ask once more for a scan that is under way, or goes on for ever, since something else is in the image."""
+    before = store.scans.find(tx, image.id)
+    if before is not None and (before.is_live or before.status in UNDER_WAY) and image.status == ACTIVE:
+        _request(tx, repository, image, now)
 
 
 def _get(tx: Transaction, at: RepositoryRef, id_: ImageId) -> tuple[Repository, Image]:

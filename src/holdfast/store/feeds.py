@@ -23,7 +23,8 @@ _ALL = Statement(select(feeds).order_by(feeds.c.name))
 _FIND = Statement(select(feeds).where(feeds.c.name == bindparam("which")))
 _GET = Statement(select(feeds).where(_it))
 _INSERT = insertion(feeds)
-_LOADING = Statement(update(feeds).where(_it).values(loading=bindparam("generation")))
+_BEGIN = Statement(update(feeds).where(_it).values(loading=bindparam("generation"), begun=bindparam("generation")))
+_STOP = Statement(update(feeds).where(_it).values(loading=None))
 _CURRENT = Statement(
     update(feeds)
     .where(_it)
@@ -85,6 +86,7 @@ class Feed:
     name: str
     current: int
     loading: int | None
+    begun: int
     settled: int
     as_of: datetime | None
     imported_at: datetime | None
@@ -106,10 +108,12 @@ def begin(tx: Transaction, name: str) -> Feed:
     """Begin the next generation of a feed; whoever was writing one is writing none any more."""
     found = find(tx, name)
     if found is None:
-        tx.value(_INSERT, name=name, current=0, loading=None, settled=0, as_of=None, imported_at=None, details={})
+        tx.value(
+            _INSERT, name=name, current=0, loading=None, begun=0, settled=0, as_of=None, imported_at=None, details={}
+        )  # fmt: skip
         found = find(tx, name)
         assert found is not None
-    tx.run(_LOADING, feed=found.id, generation=max(found.current, found.loading or 0) + 1)
+    tx.run(_BEGIN, feed=found.id, generation=found.begun + 1)
     row = tx.first(_GET, feed=found.id)
     assert row is not None
     return _feed(row)
@@ -123,7 +127,7 @@ def is_loading(tx: Transaction, feed: Feed) -> bool:
 
 def stop(tx: Transaction, feed: Feed) -> None:
     """Write the generation no more."""
-    tx.run(_LOADING, feed=feed.id, generation=None)
+    tx.run(_STOP, feed=feed.id)
 
 
 def make_current(tx: Transaction, feed: Feed, as_of: datetime, now: datetime, details: dict[str, Any]) -> None:

@@ -49,6 +49,7 @@ feeds = Table(
     Column("name", String(100), nullable=False, unique=True),  # such as debian or osv/npm
     Column("current", Integer, nullable=False),  # the generation that counts; 0 is none
     Column("loading", Integer),  # the one that is being written
+    Column("begun", Integer, nullable=False, server_default="0"),  # the last one that ever was
     Column("settled", Integer, nullable=False),  # the last one whose changes were told
     Column("as_of", Instant),  # of what counts, likewise the rest
     Column("imported_at", Instant),
