@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020_feed_generations"
-down_revision = "0019_account_secrets"
+revision = "0021_feed_generations"
+down_revision = "0020_image_leases"
 
 
 def upgrade() -> None:
