@@ -1,0 +1,52 @@
+"""The tasks that run in clusters of Amazon ECS, or of anything that speaks its API.
+
+Credentials come from where every AWS tool looks for them: the environment, a profile, or the role of the machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    user_agent_extra="holdfast",
+)
+AT_ONCE = 100  # tasks of one DescribeTasks
+
+
+class EcsFault(Exception):
+    """A call that was answered with an error, or not at all; the message says which and why."""
+
+
+class AwsEcs:
+    """A client of ECS in one region."""
+
+    def __init__(self, region: str, endpoint: str | None = None, profile: str | None = None) -> None:
+        try:
+            self._client = botocore.session.Session(profile=profile).create_client(
+                "ecs", region_name=region, endpoint_url=endpoint, config=CONFIG
+            )
+        except BotoCoreError as fault:
+            raise EcsFault(str(fault)) from None
+
+    def tasks(self) -> Iterator[Any]:
+        """Every task of every cluster that is to run, as DescribeTasks tells of it."""
+        try:
+            for clusters in self._client.get_paginator("list_clusters").paginate():
+                for cluster in clusters["clusterArns"]:
+                    for page in self._client.get_paginator("list_tasks").paginate(
+                        cluster=cluster, desiredStatus="RUNNING", PaginationConfig={"PageSize": AT_ONCE}
+                    ):
+                        if page["taskArns"]:
+                            yield from self._client.describe_tasks(cluster=cluster, tasks=page["taskArns"])["tasks"]
+        except (BotoCoreError, ClientError) as fault:
+            raise EcsFault(f"Amazon ECS: {fault}") from None
