@@ -383,10 +383,11 @@ def test_a_deleted_image_comes_back_with_what_was_found(on, kind):
 # ---- What somebody decided does not count
 
 
-def suppress(on, clock, **members):
-    plain = {"package": None, "digest": None, "maximum": None, "reason": "not loaded", "owner": "arn:of:somebody"}
+def suppress(on, clock, where=AT, **members):
+    plain = {"repository": None, "package": None, "version": None, "digest": None, "maximum": None,
+             "reason": "not loaded", "owner": "arn:of:somebody"}  # fmt: skip
     times = {"created_at": clock(), "expires_at": clock() + timedelta(days=10)}
-    return registry.suppressions.put(on, AT, Suppression(0, **{**plain, **times, **members}))
+    return registry.suppressions.put(on, where, Suppression(0, **{**plain, **times, **members}))
 
 
 @pytest.mark.parametrize("kind", ["BASIC", "CONTINUOUS_SCAN", "SCAN_ON_PUSH"])
@@ -416,6 +417,10 @@ def test_what_is_suppressed_does_not_count_until_it_expires(on, clock, kind):
     [
         ({"package": "openssl"}, True),
         ({"package": "bash"}, False),
+        ({"package": "openssl", "version": "3.0.1-1"}, True),
+        ({"package": "openssl", "version": "3.0.1-2"}, False),
+        ({"where": HOME}, True),
+        ({"where": HOME, "vulnerability": "CVE-2023-5678"}, False),
         ({"digest": "sha256:" + "0" * 64}, False),
         ({"maximum": Severity.MEDIUM}, True),
         ({"maximum": Severity.LOW}, False),
@@ -437,5 +442,5 @@ def test_a_suppression_covers_what_it_names_and_nothing_worse(on, clock, members
 
     shown = [name for name, _ in names(report(on, image))]
     assert ("CVE-2024-0727" not in shown) is is_suppressed
-    registry.suppressions.delete(on, AT, kept.id)
+    registry.suppressions.delete(on, members.get("where", AT), kept.id)
     assert "CVE-2024-0727" in [name for name, _ in names(report(on, image))]

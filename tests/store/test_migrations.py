@@ -173,6 +173,7 @@ def test_ids_are_never_given_twice(tmp_path):
         "advisories",
         "finding_suppressions",
         "account_secrets",
+        "vex_documents",
     }
     database.close()
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from holdfast.registry.accounts import Tokens
 
 __all__ = ["GLOBAL_REGION", "Call", "Operation", "Resource", "Shape", "ask_leave", "collect", "operation",
-           "tags_told", "the_image", "the_registry", "the_repositories", "the_repository", "the_tagged"]  # fmt: skip
+           "tags_told", "the_image", "the_place", "the_registry", "the_repositories", "the_repository",
+           "the_repository_or_all", "the_tagged"]  # fmt: skip
 
 Shape = dict[str, Any]
 GLOBAL_REGION = "us-east-1"  # where IAM is, whatever a call is signed for; and of a call that is not signed
@@ -47,6 +48,10 @@ class Call:
             region = GLOBAL_REGION if action.startswith("iam:") else self.region
             facts = {"aws:requestedregion": region, **facts}
         registry.access.require(self.on, self.caller, action, resource, self.http, facts)
+
+    def may(self, action: str, resource: Resource) -> bool:
+        """Whether the caller may do something to a resource, which he is not refused if not."""
+        return registry.access.may(self.on, self.caller, action, resource, self.http)
 
 
 Resources = Callable[[Call, Shape], Resource | Sequence[Resource]]
@@ -121,6 +126,18 @@ def the_registry(call: Call, request: Shape) -> Registry:
 def the_repository(call: Call, request: Shape) -> RepositoryRef:
     """The repository a request names."""
     return RepositoryRef(the_registry(call, request), request["repositoryName"])
+
+
+def the_repository_or_all(call: Call, request: Shape) -> Resource:
+    """The repository a request names, or all there are, also those to come."""
+    home = the_registry(call, request)
+    return RepositoryRef(home, request["repositoryName"]) if "repositoryName" in request else AllRepositories(home)
+
+
+def the_place(call: Call, request: Shape) -> Registry | RepositoryRef:
+    """The repository a request names, or the registry if it names none."""
+    home = the_registry(call, request)
+    return RepositoryRef(home, request["repositoryName"]) if "repositoryName" in request else home
 
 
 def the_repositories(call: Call, request: Shape) -> Resource | list[Resource]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast import registry
+    from holdfast.model.images import ImageId
     from holdfast.model.names import RepositoryRef
     from holdfast.settings import Settings
 
@@ -69,6 +70,18 @@ def repository_ref(settings: Settings, name: str) -> RepositoryRef:
     from holdfast.model.names import Registry, RepositoryRef
 
     return RepositoryRef(Registry(settings.account, settings.region), name)
+
+
+def named_image(settings: Settings, text: str) -> tuple[RepositoryRef, ImageId]:
+    """The repository and the image that an argument names."""
+    from holdfast.model.images import ImageId
+    from holdfast.settings import BadSetting
+
+    name, is_digest, digest = text.partition("@")
+    name, is_tag, tag = name.partition(":")
+    if not name or not (digest or tag) or bool(is_digest) == bool(is_tag):
+        raise BadSetting(f"{text}: it must be REPOSITORY:TAG or REPOSITORY@DIGEST")
+    return repository_ref(settings, name), ImageId(digest or None, tag or None)
 
 
 def refusals_as_text(do: Callable[[], None]) -> int:

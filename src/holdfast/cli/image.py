@@ -7,16 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.ground import add_command, add_settings, backends, printable, refusals_as_text, repository_ref
+from holdfast.cli import decisions
+from holdfast.cli.ground import add_command, add_settings, backends, named_image, printable, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from holdfast.cli.ground import Commands
-    from holdfast.model.images import ImageId
     from holdfast.model.inventory import Inventory, Taken
-    from holdfast.model.names import RepositoryRef
     from holdfast.registry.package_search import Answer
     from holdfast.settings import Settings
 
@@ -73,18 +72,7 @@ def add(commands: Commands) -> None:
             which.add_argument("file", metavar="FILE", nargs="?", help="CycloneDX, SPDX or syft's own form, as JSON")
             which.add_argument("--withdraw", action="store_true", help="forget what was imported")
         add_settings(action)
-
-
-def named_image(settings: Settings, text: str) -> tuple[RepositoryRef, ImageId]:
-    """The repository and the image that an argument names."""
-    from holdfast.model.images import ImageId
-    from holdfast.settings import BadSetting
-
-    name, is_digest, digest = text.partition("@")
-    name, is_tag, tag = name.partition(":")
-    if not name or not (digest or tag) or bool(is_digest) == bool(is_tag):
-        raise BadSetting(f"{text}: it must be REPOSITORY:TAG or REPOSITORY@DIGEST")
-    return repository_ref(settings, name), ImageId(digest or None, tag or None)
+    decisions.add_to(actions)
 
 
 def _sbom(settings: Settings, options: argparse.Namespace) -> int:

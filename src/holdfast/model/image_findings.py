@@ -69,6 +69,8 @@ class Vulnerable(msgspec.Struct, frozen=True, array_like=True):
     path: str
     layer_digest: str
     fixed: str | None = None
+    source: str = ""  # of deb and apk, and only if it is another one
+    source_version: str = ""
 
 
 class ImageFinding(msgspec.Struct, frozen=True, array_like=True):

@@ -183,7 +183,10 @@ def _finding(
         package = installed.package
         source, source_version = package.source_name or name, package.source_version or version
         layer = layer or layer_digests[installed.layer]
-        part = Vulnerable(package.type, name, version, package.architecture, installed.file_path, layer)
+        part = Vulnerable(
+            package.type, name, version, package.architecture, installed.file_path, layer,
+            source=package.source_name, source_version=package.source_version,
+        )  # fmt: skip
     links = [clipped(one, URL_CHARACTERS) for one in item.links or () if one.startswith(("https://", "http://"))]
     return ImageFinding(
         clipped(item.id, IDENT_CHARACTERS),

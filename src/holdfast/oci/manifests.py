@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.http import ReadBody, Response
-from holdfast.model import digests, instants, manifests
+from holdfast.model import digests, instants, manifests, vex
 from holdfast.model.callers import SCANNER
 from holdfast.model.circumstances import IMAGE_DIGEST_KEY, IMAGE_TAG_KEY
 from holdfast.model.errors import (
@@ -95,6 +95,8 @@ def push(call: Call) -> ReadBody:
         if not (manifest.needed_blobs or manifest.needed_manifests):  # a new repository has no parts for others
             call.ensure_repository()
         registry.images.put(call.on, call.at, manifest, tags)
+        if vex.is_referrer(manifest, tags) and call.may(registry.vex.ACTION):
+            registry.vex.pushed(call.on, call.at, manifest, tags, call.caller.arn)
         headers = [("Docker-Content-Digest", manifest.digest), API_VERSION]
         if not call.is_strict:
             headers.append(("Location", call.url(call.repository_path(f"manifests/{manifest.digest}"))))

@@ -58,6 +58,8 @@ from holdfast.registry import (
     throttle,
     undelete,
     uploads,
+    verdicts,
+    vex,
     work,
 )
 from holdfast.registry.backends import Backends, Limits
@@ -122,5 +124,7 @@ __all__ = [
     "throttle",
     "undelete",
     "uploads",
+    "verdicts",
+    "vex",
     "work",
 ]

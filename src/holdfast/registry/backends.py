@@ -62,7 +62,9 @@ class Limits:
     keys_per_user: int = 2
     scan_interval: timedelta = timedelta(hours=24)  # between two scans of one image
     scan_watch: timedelta = timedelta(days=14)  # after a push or pull, in which an image is scanned continuously
-    suppressions: int = 1000  # of a repository
+    suppressions: int = 1000  # of a repository, and of a registry by itself
+    vex_documents: int = 1000  # of a registry, but for those of referrers
+    vex_referrers: int = 100  # of an image
     lifecycle_deeds: int = 10_000  # of one evaluation; the rest waits for the next one
     lifecycle_interval: timedelta = timedelta(hours=1)  # between two evaluations of a policy; ECR promises a day
     referrer_delay: timedelta = timedelta(hours=1)  # until referrers go after their subject; ECR promises a day

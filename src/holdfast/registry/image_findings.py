@@ -14,18 +14,18 @@ from holdfast import store
 from holdfast.model import image_findings
 from holdfast.model.advisories import REFERENCES
 from holdfast.model.image_findings import ImageFinding
-from holdfast.model.packages import OS_TYPES
 from holdfast.model.scanning import ScanType
 from holdfast.registry import advisories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from holdfast.model.advisories import Facts
     from holdfast.model.findings import Finding
     from holdfast.model.image_findings import Bare, PackageVersion, Vulnerable
-    from holdfast.model.suppressions import Suppression
+    from holdfast.model.verdicts import Verdict
+    from holdfast.registry.verdicts import Judge
     from holdfast.store import Transaction
     from holdfast.store.advisories import Body
 
@@ -35,40 +35,39 @@ UNCERTAIN = "This version cannot be compared, so it is not known whether it is a
 
 
 def of_image(
-    tx: Transaction,
-    packages: Mapping[int, PackageVersion],
-    type_: ScanType,
-    digest: str = "",
-    suppressed: Sequence[Suppression] = (),
+    tx: Transaction, packages: Mapping[int, PackageVersion], type_: ScanType, judge: Judge | None = None
 ) -> list[Bare]:
-    """What is wrong with packages of an image and is not suppressed, in the order in which it is shown."""
-    found = [one for some in advisories.findings_of(tx, list(packages)).values() for one in some]
-    if suppressed:
-        found = [
-            one
-            for one in found
-            if not _is_suppressed(one, packages[one.package_version_id].name, digest, suppressed)
-        ]  # fmt: skip
-    group = image_findings.by_package if type_ is ScanType.BASIC else image_findings.by_vulnerability
-    return group(found, packages)
+    """What is wrong with packages of an image and counts, in the order in which it is shown."""
+    found = _every(tx, packages)
+    if judge is not None:
+        found = [one for one, verdicts in judge.of_live(tx, found, packages) if not verdicts]
+    return _grouped(type_)(found, packages)
 
 
-def without(found: Sequence[ImageFinding], digest: str, suppressed: Sequence[Suppression]) -> Sequence[ImageFinding]:
-    """Findings that were kept, but for those that are suppressed."""
-    return [one for one in found if not _is_suppressed(one, _only_package(one), digest, suppressed)]
+def without(tx: Transaction, found: Sequence[ImageFinding], judge: Judge) -> Sequence[ImageFinding]:
+    """Findings that were kept, but for those that do not count."""
+    return [one for one, verdicts in judge.of_kept(tx, found) if not verdicts]
 
 
-def _only_package(one: ImageFinding) -> str | None:
-    """The package that a finding is in, if it is in one alone; what is of one source of a system has one version."""
-    apart = {(part.type, "" if part.type in OS_TYPES else part.name, part.version) for part in one.packages}
-    return one.package if len(apart) <= 1 else None
+def suppressed(
+    tx: Transaction, packages: Mapping[int, PackageVersion], type_: ScanType, judge: Judge
+) -> list[tuple[Bare, tuple[Verdict, ...]]]:
+    """What is wrong with packages of an image and does not count, each with why."""
+    judged = [(one, some) for one, some in judge.of_live(tx, _every(tx, packages), packages) if some]
+    why = {(one.package_version_id, one.name): some for one, some in judged}
+    bare = _grouped(type_)([one for one, _ in judged], packages)
+    return [
+        (one, tuple(dict.fromkeys(v for part in one.parts for v in why[part.package_version_id, part.name])))
+        for one in bare
+    ]
 
 
-def _is_suppressed(
-    one: Finding | ImageFinding, package: str | None, digest: str, suppressed: Sequence[Suppression]
-) -> bool:
-    names = {one.name, *one.aliases}
-    return any(rule.covers(digest, names, package, one.severity) for rule in suppressed)
+def _every(tx: Transaction, packages: Mapping[int, PackageVersion]) -> list[Finding]:
+    return [one for some in advisories.findings_of(tx, list(packages)).values() for one in some]
+
+
+def _grouped(type_: ScanType) -> Callable[[list[Finding], Mapping[int, PackageVersion]], list[Bare]]:
+    return image_findings.by_package if type_ is ScanType.BASIC else image_findings.by_vulnerability
 
 
 def whole(tx: Transaction, image_id: int, bare: Sequence[Bare]) -> list[ImageFinding]:

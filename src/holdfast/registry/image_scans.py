@@ -153,5 +153,6 @@ def _end(on: Backends, job: Job, ended: Scan, kept: bytes | None = None) -> date
         lasting = replace(ended, counts=None) if ended.is_live else ended
         if store.scans.change(tx, image.id, lasting):
             [image] = store.tags.of_images(tx, [image])
+            ended = replace(ended, counts=wanted.counting(on, tx, repository, image, ended))
             events.tell(on, tx, repository.registry, scanning.scanned(repository.ref, image, ended))
     return None

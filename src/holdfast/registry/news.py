@@ -15,15 +15,16 @@ from holdfast import store
 from holdfast.model import news
 from holdfast.model.image_findings import counted, worst_by_name
 from holdfast.model.news import News
-from holdfast.model.scanning import Frequency
+from holdfast.model.scanning import Frequency, ScanType
 from holdfast.model.severities import ORDER, Severity
-from holdfast.registry import advisories, events, scanning
+from holdfast.registry import advisories, events, image_findings, scanning, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from holdfast.model.findings import Finding
     from holdfast.model.image_findings import Counts
+    from holdfast.model.images import Image
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.registry.work import Job
@@ -149,9 +150,9 @@ def _tell_repository(on: Backends, job: Job, run: str, since: datetime, reposito
             page = store.image_findings.images_with_news(tx, run, since, repository_id, after, IMAGES_AT_ONCE)
             for image_id, some in page.items():
                 found = _tell_image(on, tx, repository, image_id, some)
+                images += found.count > 0
                 for name, severity in found.severities.items():
                     total[name] = (severity, total.get(name, (severity, 0))[1] + 1)
-            images += len(page)
             if not page:
                 if total:
                     worst = sorted(total.items(), key=lambda item: (ORDER.index(item[1][0]), item[0]))[:DIGEST]
@@ -170,5 +171,20 @@ def _tell_image(
     image = store.images.find_by_id(tx, image_id)
     assert image is not None, "it was found in this transaction"
     [tagged] = store.tags.of_images(tx, [image[0]])
-    events.tell(on, tx, repository.registry, news.in_image(repository.ref, tagged, found))
+    found = _counting(on, tx, repository, tagged, found)
+    if found.count:
+        events.tell(on, tx, repository.registry, news.in_image(repository.ref, tagged, found))
     return found
+
+
+def _counting(on: Backends, tx: Transaction, repository: Repository, image: Image, found: News) -> News:
+    """Without what somebody decided does not count; of what is not told by name that is not known."""
+    judge = verdicts.on_image(tx, repository, image, on.clock())
+    if image.id not in verdicts.touched(tx, {image.id: judge}, [image.id]):
+        return found
+    packages = store.image_findings.packages(tx, image.id)
+    hidden = {one.name for one, _ in image_findings.suppressed(tx, packages, ScanType.ENHANCED, judge)}
+    shown = {one.name for one in image_findings.of_image(tx, packages, ScanType.ENHANCED, judge)}
+    gone = [name for name in found.severities if name in hidden - shown]
+    left = {name: severity for name, severity in found.severities.items() if name not in gone}
+    return News(found.count - len(gone) if left else 0, left)

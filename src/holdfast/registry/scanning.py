@@ -17,20 +17,20 @@ from holdfast.model.errors import (
 from holdfast.model.image_findings import counted, page, unpack
 from holdfast.model.images import ACTIVE
 from holdfast.model.scanning import DESCRIPTIONS, SETTING, UNDER_WAY, Frequency, Scan, ScanType, Status
+from holdfast.model.verdicts import Suppressed
 from holdfast.model.work import ScanImage
-from holdfast.registry import image_findings, scan_frequencies
+from holdfast.registry import image_findings, scan_frequencies, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
-    from holdfast.model.image_findings import ImageFinding, Place
+    from holdfast.model.image_findings import Counts, ImageFinding, Place
     from holdfast.model.images import Image, ImageId
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.packages import OperatingSystem
     from holdfast.model.repositories import Repository
     from holdfast.model.scanning import Configuration, Effective
-    from holdfast.model.suppressions import Suppression
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -124,23 +124,64 @@ def report(on: Backends, at: RepositoryRef, id_: ImageId, after: Place, limit: i
         scan = _now(on, image, kept, covered, has_packages=bool(packages))
         if not scan.has_findings:
             return Report(image, scan)
-        suppressed = store.suppressions.active(tx, repository, on.clock())
+        judge = verdicts.on_image(tx, repository, image, on.clock())
         described = _described(tx, image) if scan.type is ScanType.ENHANCED else (None, None)
         if not scan.is_live:
-            every = _kept(tx, image, suppressed)
+            every = image_findings.without(tx, _kept(tx, image), judge)
             found, more = page(every, after, limit)
             scan = replace(scan, counts=counted(one.severity for one in every))
             return Report(image, scan, found, more, *described)
-        bare = image_findings.of_image(tx, packages, scan.type, image.digest, suppressed)
+        bare = image_findings.of_image(tx, packages, scan.type, judge)
         some, more = page(bare, after, limit)
         counts = counted(one.severity for one in bare)
         scan = replace(scan, counts=counts, source_updated_at=image_findings.updated_at(tx))
         return Report(image, scan, image_findings.whole(tx, image.id, some), more, *described)
 
 
-def _kept(tx: Transaction, image: Image, suppressed: Sequence[Suppression]) -> Sequence[ImageFinding]:
+def suppressed(
+    on: Backends, at: RepositoryRef, id_: ImageId, after: Place, limit: int
+) -> tuple[Report, Sequence[Suppressed]]:
+    """Up to `limit` findings of the latest scan of an image that do not count, each with why, that follow a place."""
+    with on.database.snapshot() as tx:
+        repository, image = _get(tx, at, id_)
+        scan = store.scans.find(tx, image.id)
+        if scan is None:
+            raise ScanNotFound(at, id_.digest, id_.tag)
+        [image] = store.tags.of_images(tx, [image])
+        packages = store.image_findings.packages(tx, image.id) if scan.is_live else {}
+        scan = _now(
+            on, image, scan, store.image_findings.covered(tx, scan.ecosystems or ()), has_packages=bool(packages)
+        )
+        if not scan.has_findings:
+            return Report(image, scan), ()
+        judge = verdicts.on_image(tx, repository, image, on.clock())
+        described = _described(tx, image) if scan.type is ScanType.ENHANCED else (None, None)
+        if scan.is_live:
+            why = {one.place: (one, some) for one, some in image_findings.suppressed(tx, packages, scan.type, judge)}
+            bare, more = page([one for one, _ in why.values()], after, limit)
+            found = [Suppressed(whole, why[one.place][1])
+                     for one, whole in zip(bare, image_findings.whole(tx, image.id, bare), strict=True)]  # fmt: skip
+        else:
+            judged = {one.place: some for one, some in judge.of_kept(tx, _kept(tx, image)) if some}
+            some, more = page([one for one in _kept(tx, image) if one.place in judged], after, limit)
+            found = [Suppressed(one, judged[one.place]) for one in some]
+        return Report(image, scan, (), more, *described), found
+
+
+def counting(on: Backends, tx: Transaction, repository: Repository, image: Image, scan: Scan) -> Counts | None:
+    """How many of the findings of a scan that ended count, by severity; None if it did not look."""
+    judge = verdicts.on_image(tx, repository, image, on.clock())
+    if judge.is_idle or not scan.has_findings:
+        return scan.counts
+    if not scan.is_live:
+        return counted(one.severity for one in image_findings.without(tx, _kept(tx, image), judge))
+    bare = image_findings.of_image(tx, store.image_findings.packages(tx, image.id), scan.type, judge)
+    return counted(one.severity for one in bare)
+
+
+def _kept(tx: Transaction, image: Image) -> Sequence[ImageFinding]:
     packed = store.image_findings.kept(tx, image.id)
-    return image_findings.without(unpack(packed) if packed else (), image.digest, suppressed)
+    return unpack(packed) if packed else ()
 
 
 def _described(tx: Transaction, image: Image) -> tuple[OperatingSystem | None, str | None]:
@@ -164,8 +205,8 @@ def of_images(on: Backends, at: RepositoryRef, images: Sequence[Image], *, is_ex
         if repository is None:
             return scans
         live = [image.id for image in looked if scans[image.id].is_live]
-        suppressed = store.suppressions.active(tx, repository, on.clock())
-        exactly = store.image_findings.images_with(tx, live, sorted({one.vulnerability for one in suppressed}))
+        judges = verdicts.over(tx, repository, looked, on.clock())
+        exactly = verdicts.touched(tx, judges, live)
         covered = store.image_findings.covered(tx, (one for row in live for one in scans[row].ecosystems or ()))
         sums, updated_at = store.image_findings.counts_of_images(tx, live), image_findings.updated_at(tx)
         for image in looked:
@@ -177,10 +218,11 @@ def of_images(on: Backends, at: RepositoryRef, images: Sequence[Image], *, is_ex
                 # It is wanted, a set was not counted, or something is suppressed.
                 if is_exact or counts is None or image.id in exactly:
                     packages = store.image_findings.packages(tx, image.id)
-                    bare = image_findings.of_image(tx, packages, scan.type, image.digest, suppressed)
+                    bare = image_findings.of_image(tx, packages, scan.type, judges[image.id])
                     counts = counted(one.severity for one in bare)
-            elif suppressed:
-                counts = counted(one.severity for one in _kept(tx, image, suppressed))
+            elif not judges[image.id].is_idle:
+                counting = image_findings.without(tx, _kept(tx, image), judges[image.id])
+                counts = counted(one.severity for one in counting)
             scans[image.id] = replace(scan, counts=counts)
     return scans
 

@@ -61,6 +61,7 @@ from holdfast.store import (
     tags,
     templates,
     uploads,
+    vex,
     work,
     wrappings,
 )
@@ -135,6 +136,7 @@ __all__ = [
     "tags",
     "templates",
     "uploads",
+    "vex",
     "work",
     "wrappings",
 ]

@@ -90,9 +90,15 @@ def list_all(tx: Transaction) -> list[tuple[str, int]]:
     return [(row["id"], row["keys"]) for row in tx.all(_LIST)]
 
 
+def find_registry(tx: Transaction, registry: Registry) -> int | None:
+    """The row of a registry, if it was ever used."""
+    found: int | None = tx.value(_FIND_REGISTRY, account_id=registry.account_id, region=registry.region)
+    return found
+
+
 def registry_id(tx: Transaction, registry: Registry, now: datetime) -> int:
     """The row of a registry, which comes into being when first used."""
-    found = tx.value(_FIND_REGISTRY, account_id=registry.account_id, region=registry.region)
+    found = find_registry(tx, registry)
     if found is None:
         place = {"account_id": registry.account_id, "region": registry.region}
         found = tx.value(_INSERT_REGISTRY, **place, created_at=now, repository_count=0)

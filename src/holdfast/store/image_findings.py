@@ -178,7 +178,10 @@ def places(tx: Transaction, image_id: int, version_ids: Iterable[int]) -> dict[i
         for row in tx.all(_PLACES, which=image_id, ids=some):
             one = msgspec.convert(row["package"], Package)
             path = f"{row['path']}/{one.within}" if one.within else row["path"]
-            vulnerable = Vulnerable(one.type, one.name, one.version, one.architecture, path, row["layer_digest"])
+            vulnerable = Vulnerable(
+                one.type, one.name, one.version, one.architecture, path, row["layer_digest"],
+                source=one.source_name, source_version=one.source_version,
+            )  # fmt: skip
             found.setdefault(row["package_version_id"], []).append(vulnerable)
     return found
 

@@ -74,7 +74,7 @@ def enhanced(at: RepositoryRef, report: Report, found: ImageFinding) -> Shape:
     source = _source(found.feed)
     return {
         "awsAccountId": at.registry.account_id,
-        "findingArn": _arn(at, report, found),
+        "findingArn": arn(at, report, found),
         "type": "PACKAGE_VULNERABILITY",
         "status": "ACTIVE",
         "title": f"{found.name} - {names}",
@@ -156,7 +156,7 @@ def _resource(at: RepositoryRef, report: Report) -> Shape:
     }
 
 
-def _arn(at: RepositoryRef, report: Report, found: ImageFinding) -> str:
+def arn(at: RepositoryRef, report: Report, found: ImageFinding) -> str:
     """An ARN that a finding keeps for as long as the image has it."""
     name = hashlib.sha256(f"{at.arn}/{report.image.digest}/{found.name}".encode()).hexdigest()[:32]
     return f"arn:aws:inspector2:{at.registry.region}:{at.registry.account_id}:finding/{name}"

@@ -12,7 +12,7 @@ from holdfast.aws import pages, service_models
 from holdfast.aws.ecr.scanning import rendered_status, rendered_summary
 from holdfast.aws.operations import Call, Shape, operation, the_repository
 from holdfast.aws.service_models import DIGEST_PATTERN
-from holdfast.model import digests, manifests
+from holdfast.model import digests, manifests, vex
 from holdfast.model.circumstances import IMAGE_DIGEST_KEY, IMAGE_TAG_KEY
 from holdfast.model.errors import (
     ImageAlreadyExists,
@@ -61,7 +61,10 @@ def put_image(call: Call, request: Shape) -> Shape:
     manifest = _parse(request, wanted)
     if wanted is not None and not digests.same(manifest.digest, wanted):
         raise ImageDigestDoesNotMatch(at, wanted)
-    put = registry.images.put(call.on, at, manifest, [tag] if tag is not None else [])
+    tags = [tag] if tag is not None else []
+    put = registry.images.put(call.on, at, manifest, tags)
+    if vex.is_referrer(manifest, tags) and call.may(registry.vex.ACTION, at):
+        registry.vex.pushed(call.on, at, manifest, tags, call.caller.arn)
     if not (put.is_new or put.is_tagged):
         raise ImageAlreadyExists(at, manifest.digest, tag)
     return {"image": _rendered(at, ImageId(manifest.digest, tag), manifest.body, manifest.media_type)}

@@ -109,6 +109,7 @@ from holdfast.model.errors.not_found import (
     SuppressionNotFound,
     TemplateNotFound,
     UploadNotFound,
+    VexDocumentNotFound,
 )
 from holdfast.model.errors.secrets import (
     InvalidRequest,
@@ -256,4 +257,5 @@ __all__ = [
     "UnsupportedUpstreamRegistry",
     "UploadNotFound",
     "Validation",
+    "VexDocumentNotFound",
 ]

@@ -207,13 +207,17 @@ class DeletedRepositoryNotFound(NotFound):
 
 
 class SuppressionNotFound(NotFound):
-    """No suppression of that number is in the repository."""
+    """No suppression of that number is in the repository, or in the registry by itself."""
 
-    def __init__(self, number: int, at: RepositoryRef) -> None:
-        super().__init__(
-            f"The suppression {number} does not exist in the repository with name '{at.name}' "
-            f"in the registry with id '{at.registry.account_id}'"
-        )
+    def __init__(self, number: int, account_id: str, repository_name: str | None) -> None:
+        super().__init__(f"The suppression {number} does not exist in {_place(account_id, repository_name)}")
+
+
+class VexDocumentNotFound(NotFound):
+    """No VEX document of that number is in the repository, or in the registry by itself."""
+
+    def __init__(self, number: int, account_id: str, repository_name: str | None) -> None:
+        super().__init__(f"The VEX document {number} does not exist in {_place(account_id, repository_name)}")
 
 
 class DeletedImageNotFound(NotFound):
@@ -234,3 +238,8 @@ class ImageTagHistoryNotFound(NotFound):
             f"It is not known what the image tag '{tag}' named {then} in the repository with name '{at.name}' "
             f"in the registry with id '{at.registry.account_id}'"
         )
+
+
+def _place(account_id: str, repository_name: str | None) -> str:
+    home = f"the registry with id '{account_id}'"
+    return home if repository_name is None else f"the repository with name '{repository_name}' in {home}"

@@ -12,6 +12,7 @@
          │             └── repository_blobs ── gc_candidates, quarantined_links · gc_runs, gc_halts
          └── blobs ────────────┘  └── objects ──────┘   (an object is bytes under one key of the blob store)
                                          └── damaged_objects (kept apart), deletion_holds (none is deleted meanwhile)
+    registries, repositories ── finding_suppressions, vex_documents ── vex_statements
     feeds ── advisories ── ranges, names ── matches ── package_versions    of all images together; cve_facts
     audit_heads                                                        where the files of the audit log end
 
@@ -51,6 +52,7 @@ from holdfast.store.tables.blobs import (
     upload_parts,
     uploads,
 )
+from holdfast.store.tables.decisions import finding_suppressions, vex_documents, vex_statements
 from holdfast.store.tables.deleted import (
     deleted_images,
     deleted_references,
@@ -84,7 +86,6 @@ from holdfast.store.tables.iam import (
     refusals,
 )
 from holdfast.store.tables.images import (
-    finding_suppressions,
     image_findings,
     image_leases,
     image_pullers,
@@ -220,6 +221,8 @@ __all__ = [
     "tags",
     "upload_parts",
     "uploads",
+    "vex_documents",
+    "vex_statements",
     "work",
     "wrapping_keys",
 ]

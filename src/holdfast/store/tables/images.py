@@ -108,22 +108,6 @@ image_scans = Table(  # the latest scan of each image
     Index("ix_image_scans_registry_id_requested_at", "registry_id", "requested_at"),
 )
 
-finding_suppressions = Table(  # findings that somebody decided do not count
-    "finding_suppressions",
-    metadata,
-    Column("id", RowId, primary_key=True),
-    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("vulnerability", String(100), nullable=False),
-    Column("package", String(300)),
-    Column("digest", String(140)),
-    Column("maximum", String(13)),
-    Column("reason", Text, nullable=False),
-    Column("owner", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    sqlite_autoincrement=True,
-)
-
 image_leases = Table(  # images that somebody says are in use
     "image_leases",
     metadata,
