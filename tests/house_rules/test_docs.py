@@ -25,7 +25,7 @@ FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-COMMAND = re.compile(r"(?<![\w.=-])holdfast ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)(?= |`|$)([^\n`]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?<![\w.=-])holdfast ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*){0,2})(?= |`|$)([^\n`]*)", re.MULTILINE)
 FLAG = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 VARIABLE = re.compile(r"HOLDFAST_[A-Z_]*[A-Z]")
 LIST_MARK = re.compile(r"^ *(?:[-*]|\d+\.) ")
@@ -172,13 +172,13 @@ TESTS = {
 @each_page
 def test_commands_that_a_page_names_exist(page):
     known = {parser.prog.removeprefix("holdfast "): parser for parser in GENERATOR.commands()}
-    groups = {name.partition(" ")[0] for name in known if " " in name}
+    groups = {" ".join(name.split()[:count]) for name in known for count in range(1, len(name.split()))}
     for words, rest in COMMAND.findall(_code(page.read_text())):
-        first = words.partition(" ")[0]
-        if first in groups and words not in known:
-            assert words == first, f"holdfast {words}"
+        said = words.split()
+        begins = [" ".join(said[:count]) for count in range(len(said), 0, -1)]
+        name = next((one for one in begins if one in known), words)
+        if name not in known and words in groups:
             continue
-        name = words if words in known else first
         assert name in known, f"holdfast {words}"
         options = {option for action in known[name]._actions for option in action.option_strings}
         assert set(FLAG.findall(rest)) <= options, f"holdfast {words}{rest}"
