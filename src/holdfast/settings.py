@@ -127,6 +127,8 @@ class Settings:
     upstream_allow: tuple[Network, ...]
     advisory_allow: tuple[Network, ...]
     advisory_ca_file: Path | None
+    event_allow: tuple[Network, ...]
+    event_ca_file: Path | None
     oidc_allow: tuple[Network, ...]
     oidc_ca_file: Path | None
     public_repositories: bool
@@ -410,6 +412,9 @@ CHOICES = (
            "be, with commas", "NETWORKS"),
     Choice("advisory_ca_file", "", _ca_file, "certificates of private CAs that vouch for mirrors of advisories",
            "FILE"),
+    Choice("event_allow", "", _networks, "networks beside the public internet in which targets of events may be, also "
+           "by plain HTTP, with commas", "NETWORKS"),
+    Choice("event_ca_file", "", _ca_file, "certificates of private CAs that vouch for targets of events", "FILE"),
     Choice("oidc_allow", "", _networks, "networks beside the public internet in which identity providers may be, "
            "with commas", "NETWORKS"),
     Choice("oidc_ca_file", "", _ca_file, "certificates of private CAs that vouch for identity providers", "FILE"),

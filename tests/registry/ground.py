@@ -10,6 +10,7 @@ from holdfast.blobs import FileStore, KeyFile, SealedStore
 from holdfast.model import manifests
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Encryption, TagMutability
+from holdfast.model.work import Lane
 from holdfast.registry import Backends
 from holdfast.worker import Runner
 from tests import builders, databases
@@ -72,7 +73,7 @@ def work_off(on) -> None:
 
 def work_off_patiently(on) -> None:
     """Do what takes its time and is due now, until nothing is."""
-    Runner(on, patient=True).tick()
+    Runner(on, lane=Lane.PATIENT).tick()
 
 
 def described(on, at=AT, status="ANY"):

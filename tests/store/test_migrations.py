@@ -118,7 +118,7 @@ def test_rows_of_every_older_schema_come_along(database, kind):
 
     with database.migration() as tx:
         counts = {name: tx.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() for name in metadata.tables}
-    assert [name for name, count in counts.items() if count != 1] == []
+    assert counts == dict.fromkeys(counts, 1) | {"counters": 2}  # one of them that of the events' positions
 
 
 def test_of_programs_that_start_at_once_one_migrates(opened):
@@ -166,6 +166,8 @@ def test_ids_are_never_given_twice(tmp_path):
         "manifests",
         "work",
         "events",
+        "event_targets",
+        "event_dead_letters",
         "tag_history",
         "gc_runs",
         "package_versions",

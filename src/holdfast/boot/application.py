@@ -66,7 +66,9 @@ class Application:
             self._on.database.hot.holder_of_key("")
             return Response(200, [("Content-Type", kind)], b"ready\n")
         if request.path == "/metrics" and self._numbers is not None:
-            kind, text = self._numbers.exposition(registry.scrub.figures(self._on) | registry.garbage.figures(self._on))
+            parts = (registry.scrub, registry.garbage, registry.events)
+            figures = {name: value for part in parts for name, value in part.figures(self._on).items()}
+            kind, text = self._numbers.exposition(figures)
             return Response(200, [("Content-Type", kind)], text)
         return Response(
             404, [("Content-Type", kind)], b"There is nothing here. ECR's API is POST /, the registry is /v2/\n"

@@ -16,7 +16,7 @@ from holdfast.model import object_stores
 from holdfast.model.names import Registry
 from holdfast.model.quotas import ANY
 from holdfast.model.remotes import Password, Remote
-from holdfast.outbound import AwsEcr, Downloader, Fetcher, Scanner
+from holdfast.outbound import AwsEcr, AwsEvents, Downloader, Fetcher, Poster, Scanner
 from holdfast.outbound.distribution import Puller, Wire
 from holdfast.settings import BadSetting
 from holdfast.store import open_database
@@ -87,6 +87,7 @@ def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry
         raise BadSetting(str(fault)) from None
     except OSError as fault:
         raise BadSetting(f"--data {settings.data}: {fault.strerror}: {fault.filename}") from None
+    poster = Poster(settings.event_allow, settings.event_ca_file, allowing="--event-allow")
     return registry.Backends(
         database=database,
         blobs=SealedStore(blobs),
@@ -101,6 +102,8 @@ def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry
         seals_layers=settings.seal == "holdfast",
         redirects_blobs=settings.blob_redirect,
         fetcher=Fetcher(settings.oidc_allow, settings.oidc_ca_file),
+        poster=poster,
+        aws_events=AwsEvents(poster),
         scanner=_scanner(settings),
         audit=registry.audit.Audit(
             data / "audit",

@@ -17,8 +17,9 @@ from holdfast.boot.opening import open_backends, open_existing, try_blobs, try_b
 from holdfast.http import metrics, processes
 from holdfast.http.server import Server
 from holdfast.model.errors import DatabaseUnavailable
+from holdfast.model.work import Lane
 from holdfast.settings import BadSetting
-from holdfast.worker import Runner
+from holdfast.worker import Deliverers, Runner
 
 if TYPE_CHECKING:
     import socket
@@ -61,7 +62,9 @@ def serve(settings: Settings) -> int:
         close_listeners(keep=index)
         mine = [(sockets[index], tls) for sockets, tls in listeners]
         numbers = metrics.Metrics()
-        runners = [Runner(on), Runner(on, patient=True)] if settings.background else []
+        runners: list[Runner | Deliverers] = []
+        if settings.background:
+            runners = [Runner(on), Runner(on, lane=Lane.PATIENT), Deliverers(on)]
         server = Server(
             Application(settings, on, numbers),
             numbers,
@@ -97,12 +100,14 @@ def work(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try_blobs(settings)
-    patient = Runner(on, patient=True)
-    thread = threading.Thread(target=_tick, args=(patient, stop), name="patient")
-    thread.start()
+    beside = (Runner(on, lane=Lane.PATIENT), Deliverers(on))
+    threads = [threading.Thread(target=_tick, args=(one, stop), name=type(one).__name__) for one in beside]
+    for thread in threads:
+        thread.start()
     log.info("working in the background on %s", settings.data)
     _tick(Runner(on), stop, lambda: _write_notes(on))
-    thread.join()
+    for thread in threads:
+        thread.join()
     registry.audit.close(on)
     return 0
 
@@ -111,7 +116,14 @@ def _write_notes(on: registry.Backends, numbers: metrics.Metrics | None = None) 
     """Write down what requests noted; what cannot be is kept for the next time."""
     if numbers is not None:
         numbers.read_faults(on.read_faults.take())
-    records = (registry.pulls.record, registry.iam.key_uses.record, registry.refusals.record, registry.audit.record)
+    records = (
+        registry.pulls.record,
+        registry.pulls.tell,
+        registry.events.place,
+        registry.iam.key_uses.record,
+        registry.refusals.record,
+        registry.audit.record,
+    )
     steps: list[Callable[[], object]] = [on.keys.refresh, *(partial(record, on) for record in records)]
     for step in steps:
         try:
@@ -122,7 +134,7 @@ def _write_notes(on: registry.Backends, numbers: metrics.Metrics | None = None) 
             log.exception("what requests noted could not be written down")
 
 
-def _tick(runner: Runner, stop: threading.Event, then: Callable[[], None] = lambda: None) -> None:
+def _tick(runner: Runner | Deliverers, stop: threading.Event, then: Callable[[], None] = lambda: None) -> None:
     """Let a runner do what is due, once a second until told to stop."""
     runner.is_stopping = stop.is_set
     while not stop.wait(1):

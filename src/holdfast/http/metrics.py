@@ -66,6 +66,12 @@ class Metrics:
 FIGURES = {
     "damaged_blobs": "Blobs whose kept bytes are damaged, and which are not served",
     "damaged_manifests": "Manifests whose kept bytes are damaged, and which are not served",
+    "event_targets": "Targets of events",
+    "event_targets_failing": "Targets that did not take the last event that they were told",
+    "event_delivery_lag_seconds": "Age of the oldest event that a target was not told yet",
+    "event_deliveries": "Events that targets took",
+    "event_delivery_failures": "Attempts to tell a target that failed",
+    "event_dead_letters": "Events that a target did not get",
     "gc_candidates": "Layers that are due to be looked at, whether any image needs them",
     "gc_backlog_seconds": "How long the first of them has been due",
     "gc_quarantined": "Layers in quarantine",

@@ -17,10 +17,10 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"  # CloudTrail's word
 
 # Members that are secrets, wherever they stand, in lower case.
 SECRETS = frozenset({
-    "addprivatekey", "authorizationtoken", "base32stringseed", "encodedmessage", "newpassword", "oldpassword",
-    "password", "privatekey", "privatekeylist", "qrcodepng", "randompassword", "rotationtoken", "samlassertion",
-    "secretaccesskey", "secretbinary", "secretstring", "servicecredentialsecret", "servicepassword", "sessiontoken",
-    "tokencode", "tradeintoken", "webidentitytoken",
+    "addprivatekey", "authorizationtoken", "base32stringseed", "encodedmessage", "headers", "newpassword",
+    "oldpassword", "password", "privatekey", "privatekeylist", "qrcodepng", "randompassword", "rotationtoken",
+    "samlassertion", "secretaccesskey", "secretbinary", "secretstring", "servicecredentialsecret",
+    "servicepassword", "sessiontoken", "signingsecret", "tokencode", "tradeintoken", "webidentitytoken",
 })  # fmt: skip
 # Members of which only the length is of interest.
 LARGE = frozenset({"imagemanifest", "layerpartblob"})

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SOURCE = "aws.ecr"
 VERSION = "0"
+IMAGE_ACTION = "ECR Image Action"
+PULL = "PULL"  # an action that Amazon ECR tells nothing of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event with its place in the outbox."""
+    """An event with its position in the outbox."""
 
     number: int
     id: str
@@ -63,5 +65,24 @@ def image_action(action: str, repository_name: str, image: Image, tag: str | Non
         "artifact-media-type": (image.artifact_type or image.config_media_type) if more else None,
         **{name.replace("_", "-"): value for name, value in more.items()},
     }
-    kind = "ECR Referrer Action" if image.subject else "ECR Image Action"
+    kind = "ECR Referrer Action" if image.subject else IMAGE_ACTION
     return Event(kind, {name: value for name, value in detail.items() if value is not None})
+
+
+def pulled(repository_name: str, digest: str, tag: str | None, principal_arn: str, count: int) -> Event:
+    """Pulls of an image by one principal within a second or so; an extension."""
+    detail = {
+        "result": "SUCCESS",
+        "repository-name": repository_name,
+        "image-digest": digest,
+        "action-type": PULL,
+        "image-tag": tag,
+        "principal-arn": principal_arn,
+        "pull-count": count,
+    }
+    return Event(IMAGE_ACTION, {name: value for name, value in detail.items() if value is not None})
+
+
+def is_pull(envelope: dict[str, Any]) -> bool:
+    """Whether an event, in its envelope, tells of pulls: who did not ask for these must not get them."""
+    return bool(envelope["detail"].get("action-type") == PULL)

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+class Lane(Enum):
+    """Work of each lane is done beside that of the others."""
+
+    PROMPT = auto()
+    PATIENT = auto()
+    DELIVERY = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,12 @@ class Work:
     every: ClassVar[timedelta | None] = None
     is_lasting: ClassVar[bool] = False  # it says itself when it comes again, and is never given up
     is_patient: ClassVar[bool] = False  # it takes its time, and nothing else shall wait for it
+    is_delivery: ClassVar[bool] = False  # it waits for somebody else's server
+
+    @classmethod
+    def lane(cls) -> Lane:
+        """Beside what it is done."""
+        return Lane.DELIVERY if cls.is_delivery else Lane.PATIENT if cls.is_patient else Lane.PROMPT
 
     @property
     def kind(self) -> str:
@@ -169,6 +184,16 @@ class TellScanFrequencies(Work):
 
     account_id: str
     region: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverEvents(Work):
+    """Tell a target what happened since it was told last."""
+
+    is_lasting = True
+    is_delivery = True
+
+    target_id: int
 
 
 KINDS: dict[str, type[Work]] = {kind.__name__: kind for kind in Work.__subclasses__()}

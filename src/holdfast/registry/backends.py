@@ -13,7 +13,7 @@ from holdfast.inventory import LayerReader
 from holdfast.model.names import Registry
 from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
-from holdfast.outbound import Fetcher, Scanner
+from holdfast.outbound import AwsEvents, Fetcher, Poster, Scanner
 from holdfast.registry.access import Access
 from holdfast.registry.audit import Audit
 from holdfast.registry.damage import ReadFaults
@@ -71,6 +71,10 @@ class Limits:
     preview_lifetime: timedelta = timedelta(hours=24)
     backfill_lifetime: timedelta = timedelta(days=90)
     event_lifetime: timedelta = timedelta(days=7)
+    event_wait: timedelta = timedelta(days=14)  # until an event is forgotten that a target still has to be told
+    dead_letter_lifetime: timedelta = timedelta(days=30)
+    event_targets: int = 100  # of an account
+    event_followers: int = 100  # of a process
     deleted_lifetime: timedelta = timedelta(days=7)  # in which what was deleted can be restored
     push_time: timedelta = timedelta(hours=24)  # in which an image must need a layer that was pushed
     quarantine: timedelta = timedelta(days=7)  # of what no image needs, before its bytes are deleted
@@ -113,6 +117,8 @@ class Backends:
     session_keys: KeyCache = field(default_factory=KeyCache)
     identity_providers: IdentityProviders = field(default_factory=IdentityProviders)
     fetcher: Fetcher = field(default_factory=Fetcher)
+    poster: Poster = field(default_factory=Poster)
+    aws_events: AwsEvents = field(default_factory=lambda: AwsEvents(Poster()))
     layer_reader: LayerReader = field(default_factory=LayerReader)
     scanner: Scanner | None = None  # that looks at images in place of our own engine
     throttle: Throttle | None = None

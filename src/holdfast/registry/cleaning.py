@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.registry import backfills, objects
+from holdfast.registry import backfills, events, objects
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -52,11 +52,12 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
         store.counters.forget_scans(tx, now - timedelta(days=2))
         # Login tokens that were made from a session outlive it.
         gone = store.iam_sessions.forget(tx, now - on.limits.token_lifetime, ROWS_AT_ONCE)
-        gone = max(gone, refusals, store.events.forget(tx, now - on.limits.event_lifetime, ROWS_AT_ONCE))
+        gone = max(gone, refusals)
         gone = max(gone, store.damage.let_go(tx, now - on.limits.damaged_object_lifetime, now, AT_ONCE))
         gone = max(gone, store.inventories.forget_sets(tx, now - SET_LIFETIME, AT_ONCE))
         gone = max(gone, store.image_leases.forget(tx, now, ROWS_AT_ONCE))
         gone = max(gone, store.account_secrets.forget(tx, now, AT_ONCE))
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))
+    gone = max(gone, events.forget(on, job, ROWS_AT_ONCE))
     gone = max(gone, backfills.forget_old(on, now - on.limits.backfill_lifetime, ROWS_AT_ONCE))
     return now if gone >= ROWS_AT_ONCE else None

@@ -134,7 +134,7 @@ def find_stored(
     found = hot.manifest(at, reference, by_tag=by_tag)
     if found is not None:
         if puller is not None:
-            on.pulls.note(at, found.id, puller, on.clock())
+            on.pulls.note(at, found.id, puller, on.clock(), found.digest, reference if by_tag else None)
         return found
     if not hot.has_repository(at):
         raise RepositoryNotFound(at)
@@ -174,8 +174,8 @@ def get(
             if total > BATCH_BYTES:
                 raise LimitExceeded("The manifests of one call have too many bytes; ask for fewer images at once")
             found.append((ImageId(image.digest, id_.tag), image, store.images.body(tx, image)))
-    for _, image, _ in found:
-        on.pulls.note(at, image.id, puller, on.clock())
+    for id_, image, _ in found:
+        on.pulls.note(at, image.id, puller, on.clock(), image.digest, id_.tag)
     return found, failures
 
 

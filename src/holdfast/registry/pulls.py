@@ -5,36 +5,89 @@ ECR's own record may lag behind by a day.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast import store
+from holdfast.model.events import pulled
+from holdfast.registry import events
 from holdfast.registry.notebook import MOST_NOTES, Notebook
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from holdfast.model.event_targets import Scope
     from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
 
 RESOLUTION_SECONDS = 60.0  # a pull so soon after one that is written down need not be
 
 
+class Pulled(NamedTuple):
+    """What somebody pulled, and by which name."""
+
+    at: RepositoryRef
+    digest: str
+    tag: str | None
+    principal_arn: str
+
+
 class Pulls(Notebook[tuple["RepositoryRef", int, str], "datetime"]):
-    """When each principal last pulled what, by repository, image and principal."""
+    """When each principal last pulled what, by repository, image and principal; and how often, if that is told."""
 
     def __init__(self) -> None:
         super().__init__()
         self._noted: dict[tuple[int, str], float] = {}  # when each principal's last pull of an image was noted
+        self._told_of: tuple[Scope, ...] = ()
+        self._counts = Counter[Pulled]()
 
-    def note(self, at: RepositoryRef, image_id: int, principal_arn: str, now: datetime) -> None:
+    def tell_of(self, scopes: Sequence[Scope]) -> None:
+        """Say whose pulls are told, which is seldom anybody's."""
+        self._told_of = tuple(scopes)
+
+    def counted(self) -> Counter[Pulled]:
+        """What was pulled how often since this was asked last, of those whose pulls are told."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        return counts
+
+    def count_again(self, counts: Counter[Pulled]) -> None:
+        """Keep what could not be told."""
+        with self._lock:
+            self._counts.update(counts)
+
+    def note(
+        self, at: RepositoryRef, image_id: int, principal_arn: str, now: datetime, digest: str, tag: str | None
+    ) -> None:
         """Note a pull, unless one of the same principal almost as late was noted."""
+        if self._told_of and any(scope.holds(at.registry) for scope in self._told_of):
+            self._count(Pulled(at, digest, tag, principal_arn))
         key, seconds = (image_id, principal_arn), now.timestamp()
         if seconds - self._noted.get(key, 0.0) >= RESOLUTION_SECONDS:
             if len(self._noted) >= MOST_NOTES:
                 self._noted.clear()
             self._noted[key] = seconds
             self._put((at, image_id, principal_arn), now)
+
+    def _count(self, pull: Pulled) -> None:
+        with self._lock:
+            if len(self._counts) < MOST_NOTES or pull in self._counts:
+                self._counts[pull] += 1
+
+
+def tell(on: Backends) -> None:
+    """Tell what was pulled in the last second, where somebody wants to hear of it."""
+    counts = on.pulls.counted()
+    if not counts:
+        return
+    try:
+        with on.database.transaction(durable=False, within=()) as tx:
+            for (at, digest, tag, arn), count in counts.items():
+                events.tell(on, tx, at.registry, pulled(at.name, digest, tag, arn, count))
+    except Exception:
+        on.pulls.count_again(counts)
+        raise
 
 
 def record(on: Backends) -> None:

@@ -20,6 +20,7 @@ from holdfast.model.kms import OWN
 from holdfast.model.work import RewrapKeys
 from holdfast.registry import secrets
 from holdfast.registry.accounts import key_context
+from holdfast.registry.event_targets import context as target_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +82,7 @@ def run(on: Backends, note: Callable[[Transaction, Tally], None], rest: Callable
             tally.total += sum(count for version, count in counts.items() if version < found[0].newest)
     _wrapping_keys(on, tally)
     _secrets(on, tally, note)
+    _event_targets(on, tally, note)
     for scope, found in rings.items():
         _objects(on, scope, found, tally, note, rest)
     if tally.unreadable:
@@ -168,6 +170,17 @@ def _secrets(on: Backends, tally: Tally, note: Callable[[Transaction, Tally], No
                     renewed = _again(ring, sealed, secrets.context(secret_id, version_id))
                     store.account_secrets.renew(tx, secret_id, version_id, sealed, renewed)
         last = values[-1][:2] if values else None
+
+
+def _event_targets(on: Backends, tally: Tally, note: Callable[[Transaction, Tally], None]) -> None:
+    """With what targets of events are told."""
+    ring = on.keys.own()
+    with on.database.transaction() as tx:
+        note(tx, tally)
+        for target_id, scope, name, sealed in store.event_targets.all_sealed(tx):
+            if version_of(sealed) != ring.newest:
+                renewed = _again(ring, sealed, target_context(scope, name))
+                store.event_targets.renew_sealed(tx, target_id, sealed, renewed)
 
 
 def _again(ring: KeyRing, sealed: bytes, context: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import store
 from holdfast.model.errors import NotFound
-from holdfast.model.work import CollectGarbage, ForgetThePast, PurgeDeleted, ScrubBytes, SweepUploads
+from holdfast.model.work import CollectGarbage, ForgetThePast, Lane, PurgeDeleted, ScrubBytes, SweepUploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,15 +94,15 @@ def begin_recurring(on: Backends) -> None:
 
 
 def claim(
-    on: Backends, owner: str, is_stopping: Callable[[], bool] = lambda: False, *, patient: bool = False
+    on: Backends, owner: str, is_stopping: Callable[[], bool] = lambda: False, lane: Lane = Lane.PROMPT
 ) -> Job | None:
-    """The work that has waited longest, if any is due; nobody else is given it for a while."""
+    """The work that has waited longest of a lane, if any is due; nobody else is given it for a while."""
     with on.database.snapshot() as tx:
-        if store.work.due(tx, on.clock(), patient=patient) is None:
+        if store.work.due(tx, on.clock(), lane) is None:
             return None
     with on.database.transaction(durable=False, within=()) as tx:
         now = on.clock()
-        item = store.work.claim(tx, owner, now, now + LEASE, patient=patient)
+        item = store.work.claim(tx, owner, now, now + LEASE, lane)
         if item is None:
             return None
         if item.attempts > ATTEMPTS and not _comes_again(item):

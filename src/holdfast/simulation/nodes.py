@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import oci, registry
 from holdfast.blobs import KeyFile, SealedStore
+from holdfast.model.work import Lane
 from holdfast.outbound import Fetcher
 from holdfast.registry import Backends
 from holdfast.simulation import errands
@@ -70,7 +71,7 @@ class Node:
         self.door = oci.Door(self.on, registry.accounts.Tokens(self.on))
         handlers = {kind: self._watched(kind, handler) for kind, handler in HANDLERS.items()}
         self.runners = [
-            Runner(self.on, handlers, lambda _job: nullcontext(), patient=patient) for patient in (False, True)
+            Runner(self.on, handlers, lambda _job: nullcontext(), lane=lane) for lane in (Lane.PROMPT, Lane.PATIENT)
         ]
         self.is_up = True
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select, update
 
 from holdfast.model.events import Event, Told
 from holdfast.model.names import Registry
+from holdfast.store import counters
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import events
 
@@ -16,12 +17,24 @@ if TYPE_CHECKING:
 
     from holdfast.store.database import Transaction
 
+POSITIONS = "events"  # the counter of positions that were given
+
 _INSERT = insertion(events)
-_PAGE = Statement(
-    select(events).where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("limit"))
+_ANY_UNPLACED = Statement(select(events.c.id).where(events.c.position.is_(None)).limit(1))
+_UNPLACED = Statement(
+    select(events.c.id).where(events.c.position.is_(None)).order_by(events.c.id).limit(bindparam("limit"))
 )
-_OLD = select(events.c.id).where(events.c.occurred_at < bindparam("before")).limit(bindparam("limit"))
-_FORGET = Statement(delete(events).where(events.c.id.in_(_OLD)))
+_PLACE = Statement(update(events).where(events.c.id == bindparam("which")).values(position=bindparam("place")))
+_PAGE = Statement(
+    select(events).where(events.c.position > bindparam("after")).order_by(events.c.position).limit(bindparam("limit"))
+)
+_FIRST = Statement(
+    select(events.c.occurred_at).where(events.c.position > bindparam("after")).order_by(events.c.position).limit(1)
+)
+_SINCE = Statement(select(func.min(events.c.position)).where(events.c.occurred_at >= bindparam("since")))
+_old = (events.c.occurred_at < bindparam("before"), events.c.position <= bindparam("until"))
+_FORGET = Statement(delete(events).where(events.c.id.in_(select(events.c.id).where(*_old).limit(bindparam("limit")))))
+_LAST_BEFORE = Statement(select(func.max(events.c.position)).where(events.c.occurred_at < bindparam("before")))
 
 
 def add(tx: Transaction, registry: Registry, event: Event, event_id: str, now: datetime) -> None:
@@ -36,14 +49,35 @@ def add(tx: Transaction, registry: Registry, event: Event, event_id: str, now: d
         resources=list(event.resources),
         detail=event.detail,
         occurred_at=now,
+        position=None,
     )
 
 
+def has_unplaced(tx: Transaction) -> bool:
+    """Whether there are events without a position."""
+    return tx.first(_ANY_UNPLACED) is not None
+
+
+def place(tx: Transaction, limit: int) -> int:
+    """Give positions to up to `limit` events; how many. Nobody else may do so before this is committed."""
+    found = tx.column(_UNPLACED, limit=limit)
+    if found:
+        last = counters.get(tx, POSITIONS)
+        tx.run_each(_PLACE, [{"which": id_, "place": last + n} for n, id_ in enumerate(found, 1)])
+        counters.add(tx, POSITIONS, len(found))
+    return len(found)
+
+
+def last(tx: Transaction) -> int:
+    """The last position that was given."""
+    return counters.get(tx, POSITIONS)
+
+
 def page(tx: Transaction, after: int, limit: int) -> list[Told]:
-    """Up to `limit` events in the order of their happening, beginning after one."""
+    """Up to `limit` events in the order of their positions, beginning after one."""
     return [
         Told(
-            row["id"],
+            row["position"],
             row["event_id"],
             Registry(row["account_id"], row["region"]),
             row["occurred_at"],
@@ -53,6 +87,23 @@ def page(tx: Transaction, after: int, limit: int) -> list[Told]:
     ]
 
 
-def forget(tx: Transaction, before: datetime, limit: int) -> int:
-    """Remove up to `limit` events of before an instant; how many went."""
-    return tx.run(_FORGET, before=before, limit=limit)
+def first_after(tx: Transaction, position: int) -> datetime | None:
+    """When the first event after a position occurred."""
+    found: datetime | None = tx.value(_FIRST, after=position)
+    return found
+
+
+def first_since(tx: Transaction, since: datetime) -> int | None:
+    """The position of the first event that occurred no earlier than an instant."""
+    found: int | None = tx.value(_SINCE, since=since)
+    return found
+
+
+def last_before(tx: Transaction, before: datetime) -> int:
+    """The last position of events of before an instant; 0 if there are none."""
+    return int(tx.value(_LAST_BEFORE, before=before) or 0)
+
+
+def forget(tx: Transaction, before: datetime, until: int, limit: int) -> int:
+    """Remove up to `limit` events of before an instant, up to a position; how many went."""
+    return tx.run(_FORGET, before=before, until=until, limit=limit)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
-from holdfast.model.work import KINDS, Item
+from holdfast.model.work import KINDS, Item, Lane
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import work
 
@@ -32,14 +32,14 @@ _INSERT = insertion(work)
 _known = work.c.kind.in_(tuple(KINDS))
 _is_due = work.c.due_at <= bindparam("now")
 _due = {
-    patient: select(work)
-    .where(_is_due, work.c.kind.in_(tuple(name for name, kind in KINDS.items() if kind.is_patient is patient)))
+    lane: select(work)
+    .where(_is_due, work.c.kind.in_(tuple(name for name, kind in KINDS.items() if kind.lane() is lane)))
     .order_by(work.c.due_at)
     .limit(1)
-    for patient in (False, True)
+    for lane in Lane
 }
-_DUE = {patient: Statement(one) for patient, one in _due.items()}
-_DUE_TO_NOBODY_ELSE = {patient: Statement(one.with_for_update(skip_locked=True)) for patient, one in _due.items()}
+_DUE = {lane: Statement(one) for lane, one in _due.items()}
+_DUE_TO_NOBODY_ELSE = {lane: Statement(one.with_for_update(skip_locked=True)) for lane, one in _due.items()}
 _PAGE = Statement(select(work).where(work.c.id > bindparam("after")).order_by(work.c.id).limit(bindparam("limit")))
 _WAIT = Statement(
     update(work).where(_it).values(due_at=bindparam("due"), attempts=bindparam("tries"), is_cancelled=False)
@@ -107,15 +107,15 @@ def is_due_by(tx: Transaction, wanted: Work, at: datetime) -> bool:
     return row is not None and row["due_at"] is not None and row["due_at"] <= at
 
 
-def due(tx: Transaction, now: datetime, *, patient: bool) -> Item | None:
-    """What has waited longest of the patient or of the other work, if anything of it is due."""
-    row = tx.first(_DUE[patient], now=now)
+def due(tx: Transaction, now: datetime, lane: Lane) -> Item | None:
+    """What has waited longest of a lane, if anything of it is due."""
+    row = tx.first(_DUE[lane], now=now)
     return Item(**row) if row else None
 
 
-def claim(tx: Transaction, owner: str, now: datetime, lease_until: datetime, *, patient: bool) -> Item | None:
-    """Take what has waited longest; nobody else is given it until the lease ends."""
-    row = tx.first(_DUE_TO_NOBODY_ELSE[patient], now=now)
+def claim(tx: Transaction, owner: str, now: datetime, lease_until: datetime, lane: Lane) -> Item | None:
+    """Take what has waited longest of a lane; nobody else is given it until the lease ends."""
+    row = tx.first(_DUE_TO_NOBODY_ELSE[lane], now=now)
     if row is None:
         return None
     tx.run(_CLAIM, which=row["id"], by=owner, lease=lease_until)

@@ -36,4 +36,5 @@ HANDLERS: dict[str, Handler] = {
     work.ReplicateImage.__name__: registry.replication.replicate,
     work.RunBackfill.__name__: registry.backfills.run,
     work.TellScanFrequencies.__name__: registry.scan_frequencies.tell,
+    work.DeliverEvents.__name__: registry.deliveries.deliver,
 }

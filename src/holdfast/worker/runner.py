@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.model.errors import DatabaseUnavailable
+from holdfast.model.work import Lane
 from holdfast.registry.work import LEASE, Job, LeaseLost, WorkCancelled, WorkInterrupted
 from holdfast.worker.handlers import HANDLERS
 
@@ -30,7 +31,7 @@ LOOK_SECONDS = 60.0  # between two looks whether what recurs is there
 
 
 class Runner:
-    """Runs what is due; two a process, one of them for what takes its time."""
+    """Runs what is due of a lane, one thing after the other."""
 
     def __init__(
         self,
@@ -38,11 +39,11 @@ class Runner:
         handlers: Mapping[str, Handler] = HANDLERS,
         beating_for: Callable[[Job], AbstractContextManager[None]] | None = None,
         *,
-        patient: bool = False,
+        lane: Lane = Lane.PROMPT,
     ) -> None:
         self.is_stopping: Callable[[], bool] = lambda: False
         self._on = on
-        self._patient = patient
+        self._lane = lane
         self._handlers = handlers
         self._looked_at = -1e9
         self._beating_for = beating_for or _Heart().beating_for
@@ -56,16 +57,21 @@ class Runner:
                 registry.work.begin_recurring(self._on)
                 self._looked_at = monotonic()
             while monotonic() < until and not self.is_stopping():
-                job = registry.work.claim(self._on, _owner(), self.is_stopping, patient=self._patient)
+                job = self.claim()
                 if job is None:
                     break
-                self._run(job)
+                self.run(job)
         except DatabaseUnavailable:
             log.warning("background work waits until the database can be had")
         except Exception:
             log.exception("background work failed; it will be tried again")
 
-    def _run(self, job: Job) -> None:
+    def claim(self) -> Job | None:
+        """What has waited longest, if anything is due."""
+        return registry.work.claim(self._on, _owner(), self.is_stopping, self._lane)
+
+    def run(self, job: Job) -> None:
+        """Do something that was claimed; a fault is logged, and it is tried again later."""
         with self._beating_for(job):
             try:
                 again_at = self._handlers[job.item.kind](job.on, job)

@@ -1,6 +1,18 @@
 """Operations that Amazon ECR does not have: a service of our own, described as Amazon describes its."""
 
 from holdfast.aws.operations import collect
-from holdfast.aws.own import deleted, efficiency, inventories, leases, package_search, sboms, suppressions, vex
+from holdfast.aws.own import (
+    deleted,
+    efficiency,
+    event_targets,
+    inventories,
+    leases,
+    package_search,
+    sboms,
+    suppressions,
+    vex,
+)
 
-OPERATIONS = collect((deleted, efficiency, inventories, leases, package_search, sboms, suppressions, vex))
+OPERATIONS = collect(
+    (deleted, efficiency, event_targets, inventories, leases, package_search, sboms, suppressions, vex)
+)

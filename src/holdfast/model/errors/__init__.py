@@ -87,8 +87,10 @@ from holdfast.model.errors.limit_exceeded import (
 )
 from holdfast.model.errors.not_found import (
     BlobNotFound,
+    DeadLetterNotFound,
     DeletedImageNotFound,
     DeletedRepositoryNotFound,
+    EventTargetNotFound,
     ExclusionNotFound,
     ImageDamaged,
     ImageNotFound,
@@ -153,6 +155,7 @@ __all__ = [
     "CredentialReportExpired",
     "CredentialReportNotPresent",
     "DatabaseUnavailable",
+    "DeadLetterNotFound",
     "DeleteConflict",
     "DeletedImageNotFound",
     "DeletedRepositoryNotFound",
@@ -160,6 +163,7 @@ __all__ = [
     "DigestInvalid",
     "EmptyUpload",
     "EntityAlreadyExists",
+    "EventTargetNotFound",
     "ExclusionAlreadyExists",
     "ExclusionNotFound",
     "ExpiredToken",

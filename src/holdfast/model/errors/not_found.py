@@ -220,6 +220,20 @@ class VexDocumentNotFound(NotFound):
         super().__init__(f"The VEX document {number} does not exist in {_place(account_id, repository_name)}")
 
 
+class EventTargetNotFound(NotFound):
+    """No target of events of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The event target with name '{name}' does not exist in this account and region")
+
+
+class DeadLetterNotFound(NotFound):
+    """No dead letter of that number."""
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(f"The event target with name '{name}' has no dead letter {number}")
+
+
 class DeletedImageNotFound(NotFound):
     """No deleted image of that digest can be restored."""
 

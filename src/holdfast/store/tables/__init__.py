@@ -1,7 +1,7 @@
 """The whole schema, a file a neighbourhood.
 
     accounts ── access_keys, users, groups, roles, policies, sessions  work      what is still to be done
-    registries ── settings, templates, cache rules, exclusions         events    what is still to be told
+    registries ── settings, templates, cache rules, exclusions         events    what is still to be told; event_targets
          │                                                             wrapping_keys, kms_keys, kms_aliases
          │    └── repositories ── repository_tags, lifecycle policies and previews
          │             ├── manifests ── manifest_bodies, manifest_references, scans and findings, signings, …
@@ -58,6 +58,11 @@ from holdfast.store.tables.deleted import (
     deleted_references,
     deleted_repositories,
     tag_history,
+)
+from holdfast.store.tables.events import (
+    event_dead_letters,
+    event_targets,
+    events,
 )
 from holdfast.store.tables.garbage import (
     gc_candidates,
@@ -130,7 +135,6 @@ from holdfast.store.tables.registries import (
     repository_tags,
 )
 from holdfast.store.tables.work import (
-    events,
     work,
 )
 
@@ -158,6 +162,8 @@ __all__ = [
     "deleted_references",
     "deleted_repositories",
     "deletion_holds",
+    "event_dead_letters",
+    "event_targets",
     "events",
     "feeds",
     "finding_suppressions",

@@ -1,4 +1,4 @@
-"""What is still to be done, and what is still to be told."""
+"""What is still to be done."""
 
 from __future__ import annotations
 
@@ -24,20 +24,5 @@ work = Table(  # what is still to be done, by whichever process comes first
     Column("error", Text),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("kind", "key"),
-    sqlite_autoincrement=True,
-)
-
-events = Table(  # the outbox: written in the transaction of the change, delivered afterwards
-    "events",
-    metadata,
-    Column("id", RowId, primary_key=True),
-    Column("event_id", String(36), nullable=False),
-    Column("account_id", String(12), nullable=False),
-    Column("region", String(25), nullable=False),
-    Column("source", String(64), nullable=False),
-    Column("detail_type", String(128), nullable=False),
-    Column("resources", JSON, nullable=False),
-    Column("detail", JSON, nullable=False),
-    Column("occurred_at", Instant, nullable=False, index=True),
     sqlite_autoincrement=True,
 )

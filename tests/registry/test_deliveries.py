@@ -1,0 +1,367 @@
+"""Events on their way to targets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from holdfast import registry, store
+from holdfast.blobs.keys import version_of
+from holdfast.model.errors import InvalidParameter
+from holdfast.model.event_targets import Envelope, Kind, Scope, Wishes
+from holdfast.model.events import Event
+from holdfast.model.work import Lane
+from holdfast.registry.event_senders import Secrets
+from holdfast.registry.work import LeaseLost
+from holdfast.worker import Deliverers, Runner
+from tests import databases
+from tests.hooks import Receiver, calling_out
+from tests.registry.ground import AT, HOME, open_ground, push, work_off
+
+HERE = Scope(HOME.account_id, HOME.region)
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture
+def on(tmp_path, clock):
+    backends = replace(open_ground(tmp_path, clock), **calling_out())
+    yield backends
+    databases.forget(backends.database)
+
+
+@pytest.fixture
+def receiver():
+    found = Receiver()
+    yield found
+    found.close()
+
+
+def a_target(on, address, name="ci", *, scope=HERE, secrets=None, **wishes):
+    wanted = Wishes(name, Kind.WEBHOOK, address, **wishes)
+    return registry.event_targets.put(on, scope, wanted, secrets or Secrets(SECRET))[0]
+
+
+def deliver(on):
+    """Tell what is to be told now."""
+    registry.events.place(on)
+    Runner(on, lane=Lane.DELIVERY).tick()
+
+
+def standing(on, name="ci"):
+    return registry.event_targets.get(on, HERE, name)
+
+
+def dead(on, name="ci"):
+    return registry.event_targets.dead_letters(on, HERE, name, 0, 100)[0]
+
+
+def tags(posts):
+    return [post.event["detail"].get("image-tag") for post in posts]
+
+
+def test_a_webhook_gets_what_happens_from_then_on_in_order_and_signed(on, receiver):
+    push(on, AT, "before", "old")
+    a_target(on, receiver.url, secrets=Secrets(SECRET, {"X-Token": "t0ken"}))
+    pushed = push(on, AT, "an image", "v1", "v2")
+
+    deliver(on)
+    deliver(on)
+
+    assert tags(receiver.posts) == ["v1", "v2"]
+    first = receiver.posts[0]
+    assert first.is_signed_with(SECRET)
+    assert first.headers["x-token"] == "t0ken"
+    assert first.headers["webhook-id"] == first.event["id"]
+    assert first.event["detail"]["image-digest"] == pushed.digest
+    assert {key: first.event[key] for key in ("source", "detail-type", "account", "region")} == {
+        "source": "aws.ecr", "detail-type": "ECR Image Action", "account": HOME.account_id, "region": HOME.region,
+    }  # fmt: skip
+
+
+def test_a_target_gets_what_its_pattern_and_scope_say(on, receiver):
+    pattern = '{"detail": {"image-tag": [{"prefix": "v"}], "action-type": ["PUSH"]}}'
+    a_target(on, receiver.url, pattern=pattern)
+    a_target(on, receiver.url, "elsewhere", scope=Scope(HOME.account_id, "eu-west-1"))
+    push(on, AT, "an image", "v1", "dev")
+    deliver(on)
+
+    a_target(on, receiver.url, "everybody", scope=Scope("*", "*"))
+    push(on, AT, "another", "dev2")
+    deliver(on)
+
+    assert tags(receiver.posts) == ["v1", "dev2"]
+
+
+@pytest.mark.parametrize("envelope", [Envelope.CLOUDEVENTS, Envelope.CLOUDEVENTS_BINARY])
+def test_a_webhook_gets_cloudevents(on, receiver, envelope):
+    a_target(on, receiver.url, envelope=envelope)
+    push(on, AT, "an image", "v1")
+
+    deliver(on)
+
+    [post] = receiver.posts
+    if envelope is Envelope.CLOUDEVENTS:
+        assert post.headers["content-type"] == "application/cloudevents+json"
+        attributes, data = post.event, post.event.pop("data")
+    else:
+        assert post.headers["content-type"] == "application/json"
+        attributes = {name[3:]: value for name, value in post.headers.items() if name.startswith("ce-")}
+        data = post.event
+    assert attributes["specversion"] == "1.0"
+    assert attributes["type"] == "aws.ecr.image-action"
+    assert attributes["source"] == f"arn:aws:ecr:{HOME.region}:{HOME.account_id}:registry"
+    assert attributes["subject"] == f"{AT.name}:v1"
+    assert attributes["id"] == post.headers["webhook-id"]
+    assert data["action-type"] == "PUSH"
+
+
+def test_a_template_makes_the_body(on, receiver):
+    template = (
+        '{"event_type":"pushed","client_payload":{"digest":<digest>,"what":"<name>:<tag>","all":<aws.events.event>}}'
+    )
+    paths = {"digest": "$.detail.image-digest", "name": "$.detail.repository-name", "tag": "$.detail.image-tag"}
+    a_target(on, receiver.url, template=template, paths=paths)
+    pushed = push(on, AT, "an image", "v1")
+
+    deliver(on)
+
+    [post] = receiver.posts
+    payload = post.event["client_payload"]
+    assert payload["digest"] == pushed.digest
+    assert payload["what"] == f"{AT.name}:v1"
+    assert payload["all"]["detail"]["image-tag"] == "v1"
+    assert post.headers["content-type"] == "application/json"
+
+
+def test_a_target_that_has_trouble_is_tried_again_and_gets_everything_in_order(on, receiver, clock):
+    a_target(on, receiver.url)
+    receiver.answers = [(503, {}), (429, {"Retry-After": "60"})]
+    push(on, AT, "an image", "v1", "v2")
+
+    deliver(on)
+    deliver(on)  # it rests
+    assert tags(receiver.posts) == ["v1"]
+    assert standing(on).target.fault == "HTTP 503"
+    clock.pass_(seconds=2)
+    deliver(on)
+    clock.pass_(seconds=59)
+    deliver(on)
+    assert tags(receiver.posts) == ["v1", "v1"]
+    clock.pass_(seconds=2)
+    deliver(on)
+
+    assert tags(receiver.posts) == ["v1", "v1", "v1", "v2"]
+    assert standing(on).target.failing_since is None
+    assert dead(on) == []
+
+
+def test_what_a_target_refuses_three_times_is_a_dead_letter_and_can_be_replayed(on, receiver, clock):
+    a_target(on, receiver.url)
+    receiver.answers = [(400, {})] * 3
+    push(on, AT, "an image", "bad", "good")
+
+    for _ in range(4):
+        deliver(on)
+        clock.pass_(minutes=1)
+    [letter] = dead(on)
+    count = registry.event_targets.replay_dead(on, HERE, "ci", letter.id)
+    deliver(on)
+
+    assert (letter.reason, letter.attempts, count) == ("HTTP 400", 3, 1)
+    assert tags(receiver.posts) == ["bad", "bad", "bad", "good", "bad"]
+    assert dead(on) == []
+
+
+def test_a_target_that_is_gone_gets_dead_letters_when_events_are_too_old(on, receiver, clock):
+    a_target(on, "http://127.0.0.1:9/", maximum_age_seconds=3600)
+    push(on, AT, "an image", "v1", "v2", "v3")
+    deliver(on)
+    assert dead(on) == []
+
+    clock.pass_(hours=2)
+    push(on, AT, "another", "v4")
+    deliver(on)
+
+    letters = dead(on)
+    assert [letter.envelope["detail"]["image-tag"] for letter in letters] == ["v1", "v2", "v3"]
+    assert "127.0.0.1" in letters[0].reason
+    assert standing(on).waiting_since == clock()  # v4 is still to be told
+
+
+def test_one_that_is_dead_holds_up_nobody(on, receiver):
+    a_target(on, "http://127.0.0.1:9/", "gone")
+    a_target(on, receiver.url)
+    push(on, AT, "an image", "v1")
+    registry.events.place(on)
+    deliverers = Deliverers(on)
+
+    deliverers.tick()
+
+    for _ in range(16):  # every thread comes to rest
+        assert deliverers._free.acquire(timeout=60)
+    assert tags(receiver.posts) == ["v1"]
+    assert standing(on, "gone").target.failures == 1
+
+
+def test_who_dies_after_a_post_leaves_one_duplicate_at_most(on, receiver, monkeypatch):
+    a_target(on, receiver.url)
+    push(on, AT, "an image", "v1", "v2")
+    registry.events.place(on)
+    real = registry.work.Job.step
+    steps = []
+
+    def dying(job, tx, progress=None):
+        steps.append(1)
+        if len(steps) == 2:
+            raise LeaseLost
+        real(job, tx, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.work.Job, "step", dying)
+        Runner(on, lane=Lane.DELIVERY).tick()
+    assert tags(receiver.posts) == ["v1", "v2"]
+    on.clock.pass_(minutes=2)  # its lease ends
+    Runner(on, lane=Lane.DELIVERY).tick()
+
+    assert tags(receiver.posts) == ["v1", "v2", "v2"]
+
+
+def test_events_are_kept_for_a_target_that_is_late_up_to_a_bound(on, receiver, clock):
+    a_target(on, receiver.url)
+    push(on, AT, "an image", "v1")
+    registry.events.place(on)
+
+    clock.pass_(days=8)
+    work_off(on)  # which forgets what is old, and delivers nothing
+    assert [told.event.detail["image-tag"] for told in registry.events.page(on)] == ["v1"]
+    clock.pass_(days=7)
+    work_off(on)
+    work_off(on)
+
+    assert registry.events.page(on) == []
+    [letter] = dead(on)
+    assert letter.reason == "It was not told within 14 days"
+
+
+def test_everything_since_a_time_can_be_told_again(on, receiver, clock):
+    a_target(on, receiver.url)
+    push(on, AT, "an image", "v1")
+    clock.pass_(hours=1)
+    push(on, AT, "another", "v2")
+    deliver(on)
+
+    registry.event_targets.replay_since(on, HERE, "ci", clock() - timedelta(minutes=1))
+    deliver(on)
+
+    assert tags(receiver.posts) == ["v1", "v2", "v2"]
+
+
+@pytest.mark.skipif(not databases.on_postgresql(), reason="SQLite has one writer at a time")
+def test_events_that_commit_late_are_told(on, receiver):
+    """Those of a transaction that began earlier: its rows have lower numbers."""
+    a_target(on, receiver.url)
+    late = Event("ECR Image Action", {"image-tag": "late", "action-type": "PUSH"})
+    early = Event("ECR Image Action", {"image-tag": "early", "action-type": "PUSH"})
+
+    with on.database.transaction(within=["one"]) as slow:
+        registry.events.tell(on, slow, HOME, late)
+        with on.database.transaction(within=["another"]) as quick:
+            registry.events.tell(on, quick, HOME, early)
+        [first] = registry.events.page(on)
+    [second] = registry.events.page(on, first.number)
+    deliver(on)
+
+    assert (first.event, second.event) == (early, late)
+    assert tags(receiver.posts) == ["early", "late"]
+
+
+def test_a_private_address_is_not_called_unless_it_is_allowed(on, receiver):
+    guarded = replace(on, poster=type(on.poster)(allowing="--event-allow"))
+    a_target(guarded, receiver.url)
+    a_target(guarded, "https://169.254.169.254/latest", "metadata")
+
+    plain = registry.event_targets.test(guarded, HERE, "ci")
+    secure = registry.event_targets.test(guarded, HERE, "metadata")
+
+    assert "is not spoken to in plain HTTP" in plain.reason
+    assert "has no address that may be reached" in secure.reason
+    assert "--event-allow" in secure.reason
+    assert receiver.posts == []
+
+
+def test_secrets_are_kept_sealed_and_never_follow_an_address(on, receiver):
+    target = a_target(on, receiver.url, secrets=Secrets(SECRET, {"Authorization": "Bearer t0ken"}))
+
+    assert b"t0ken" not in target.sealed
+    changed = Wishes("ci", Kind.WEBHOOK, receiver.url, pattern='{"source": ["nobody"]}')
+    registry.event_targets.put(on, HERE, changed, None)
+    assert registry.event_targets.secrets_of(on, standing(on).target).signing == SECRET
+    with pytest.raises(InvalidParameter, match="needs its secrets again"):
+        registry.event_targets.put(on, HERE, replace(changed, address="https://elsewhere.example/"), None)
+
+
+def test_secrets_survive_a_rotation_of_keys(on, receiver, clock):
+    a_target(on, receiver.url)
+    on.keys.file.rotate(clock())
+    with on.database.transaction() as tx:
+        store.work.add(tx, registry.rewraps.RewrapKeys(), clock())
+    work_off(on)
+
+    target = standing(on).target
+    assert version_of(target.sealed) == on.keys.own().newest == 2
+    assert registry.event_targets.secrets_of(on, target).signing == SECRET
+
+
+def test_pulls_are_told_to_whom_they_are_wanted_by_and_counted(on, receiver):
+    pushed = push(on, AT, "an image", "v1")
+    a_target(on, receiver.url, "all")
+    registry.images.find_stored(on, AT, "v1", by_tag=True, puller="arn:aws:iam::000000000000:user/ann")
+    registry.pulls.tell(on)
+    deliver(on)
+    assert receiver.posts == []
+
+    a_target(on, receiver.url, wants_pulls=True)
+    registry.events.place(on)
+    for _ in range(3):
+        registry.images.find_stored(on, AT, "v1", by_tag=True, puller="arn:aws:iam::000000000000:user/ann")
+    registry.pulls.tell(on)
+    deliver(on)
+
+    [post] = receiver.posts
+    assert post.event["detail"] == {
+        "result": "SUCCESS", "repository-name": AT.name, "image-digest": pushed.digest, "action-type": "PULL",
+        "image-tag": "v1", "principal-arn": "arn:aws:iam::000000000000:user/ann", "pull-count": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"address": "ftp://x/"}, {"address": "https://user@x/"}, {"pattern": "{"}, {"maximum_age_seconds": 1},
+        {"template": "<what>"}, {"kind": Kind.SNS}, {"kind": Kind.SQS, "address": "https://sqs/q"},
+        {"envelope": Envelope.CLOUDEVENTS_BINARY, "kind": Kind.SNS, "address": "arn:aws:sns:us-east-1:000000000000:t"},
+        {"name": "a b"}, {"endpoint": "http://x"},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_right_is_refused(on, wrong):
+    with pytest.raises(InvalidParameter):
+        registry.event_targets.put(on, HERE, replace(Wishes("ci", Kind.WEBHOOK, "https://x/"), **wrong), None)
+
+
+def test_what_machines_watch(on, receiver, clock):
+    a_target(on, "http://127.0.0.1:9/", maximum_retries=0)
+    push(on, AT, "an image", "v1")
+    registry.events.place(on)
+    clock.pass_(seconds=30)
+
+    before = registry.events.figures(on)
+    deliver(on)
+    after = registry.events.figures(on)
+
+    assert before["event_delivery_lag_seconds"] == 30
+    assert (after["event_delivery_lag_seconds"], after["event_dead_letters"]) == (0, 1)
+    assert (after["event_targets_failing"], after["event_delivery_failures"]) == (1, 1)
+    assert json.dumps(after)
