@@ -18,7 +18,7 @@ from holdfast.model.errors import (
 from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.replication import Configuration, Copied, Rule
-from holdfast.registry import backfills
+from holdfast.registry import backfills, replicas
 from holdfast.registry.work import ATTEMPTS, LEASE, WorkInterrupted
 from tests.registry.ground import AT, HOME, create, push, work_off
 
@@ -40,12 +40,13 @@ def copies(monkeypatch):
 
     made = Copies()
 
-    def copy(_on, at, digest, tag, _destination):
+    def copy(_on, at, digest, _destination, tags):
+        [tag] = tags or [None]
         code = made.fail(at, digest, tag)
         made.append((at.name, digest, tag))
         return Copied(code)
 
-    monkeypatch.setattr(backfills, "copy", copy)
+    monkeypatch.setattr(replicas, "copy", copy)
     return made
 
 
@@ -120,18 +121,19 @@ def test_archived_images_are_not_copied(on, copies):
     assert (backfill.status, backfill.progress.total, results) == ("COMPLETE", 0, [])
 
 
-def test_without_an_engine_a_backfill_fails_and_says_why(on):
+def test_a_backfill_to_nowhere_fails_and_says_why(on):
     push_some(on)
-    configure(on)
+    nowhere = Registry("999999999999", "eu-west-1")
+    configure(on, nowhere)
 
-    backfill_id = start(on)
+    backfill_id = start(on, nowhere)
     work_off(on)
 
     backfill, results = described(on, backfill_id)
     assert (backfill.status, backfill.failure_code) == ("FAILED", "TooManyReplicationsFailed")
-    assert backfill.progress.failure_codes == ("ReplicationEngineNotAvailable",)
+    assert backfill.progress.failure_codes == ("DestinationAccountNotFound",)
     assert backfill.progress.failed == 8
-    assert {result.copied.failure_code for result in results} == {"ReplicationEngineNotAvailable"}
+    assert {result.copied.failure_code for result in results} == {"DestinationAccountNotFound"}
 
 
 @pytest.mark.parametrize(("failures", "status"), [(3, "COMPLETE"), (4, "FAILED")])

@@ -80,6 +80,8 @@ FIGURES = {
     "gc_last_expected_bytes": "Bytes that the last run was to free",
     "gc_last_freed_bytes": "Bytes that the last run freed",
     "gc_last_failures": "Objects that the last run could not delete",
+    "replication_lag_seconds": "How long the first image that waits to be copied to another registry has waited",
+    "replication_waiting": "Images that wait to be copied to another registry",
     "scrub_oldest_seconds": "Time since that blob was verified which was not for longest",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ class Circumstances(Protocol):
 
     def header(self, name: str) -> str | None:
         """The first header of a lower-case name."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoRequest:
+    """The circumstances of what the registry does by itself, for an account."""
+
+    id: str = "background"
+    peer: str = ""
+    is_secure: bool = True
+
+    def header(self, name: str) -> str | None:  # noqa: ARG002 - there are none
+        """No header."""
+        return None
 
 
 def surroundings(request: Circumstances, now: datetime) -> dict[str, str]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.images import Image
-    from holdfast.model.names import Registry
+    from holdfast.model.names import Registry, RepositoryRef
 
 SOURCE = "aws.ecr"
 VERSION = "0"
@@ -86,3 +86,18 @@ def pulled(repository_name: str, digest: str, tag: str | None, principal_arn: st
 def is_pull(envelope: dict[str, Any]) -> bool:
     """Whether an event, in its envelope, tells of pulls: who did not ask for these must not get them."""
     return bool(envelope["detail"].get("action-type") == PULL)
+
+
+def replication_action(at: RepositoryRef, image: Image, tag: str | None, source: Registry) -> Event:
+    """An image was copied here from another registry; told in the registry that it came to."""
+    detail = {
+        "result": "SUCCESS",
+        "repository-name": at.name,
+        "image-digest": image.digest,
+        "source-account": source.account_id,
+        "action-type": "REPLICATE",
+        "source-region": source.region,
+        "image-tag": tag,
+    }
+    kept = {name: value for name, value in detail.items() if value is not None}
+    return Event("ECR Replication Action", kept, (at.arn,))

@@ -77,6 +77,12 @@ def destinations_of(configuration: Configuration, repository_name: str) -> tuple
     return Configuration(rules).destinations
 
 
+def deletion_destinations_of(configuration: Configuration, repository_name: str) -> tuple[Registry, ...]:
+    """Where what is deleted in a repository is deleted, too."""
+    rules = tuple(rule for rule in configuration.rules if rule.deletes and rule.selects(repository_name))
+    return Configuration(rules).destinations
+
+
 @dataclass(frozen=True, slots=True)
 class Copied:
     """How the copying of one image to one destination ended."""

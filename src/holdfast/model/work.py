@@ -5,6 +5,7 @@ A value's fields are its identity: the same work asked for twice is done once. H
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from enum import Enum, auto
@@ -169,6 +170,23 @@ class ReplicateImage(Work):
     image_id: int
     region: str
     account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateDeletion(Work):
+    """Remove a tag, or with an empty one an image, from one destination, since it was removed where it came from."""
+
+    repository_id: int
+    digest: str
+    tag: str
+    region: str
+    account_id: str
+
+    @property
+    def key(self) -> str:
+        """Digest and tag may be longer together than a key may be."""
+        named = hashlib.sha256(f"{self.digest}/{self.tag}".encode()).hexdigest()
+        return f"{self.repository_id}/{self.region}/{self.account_id}/{named}"
 
 
 @dataclass(frozen=True, slots=True)

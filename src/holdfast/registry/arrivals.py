@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model.events import image_action
+from holdfast.model.events import image_action, replication_action
 from holdfast.model.images import ACTIVATING
 from holdfast.model.scanning import DESCRIPTIONS, UNDER_WAY, Status
 from holdfast.model.work import ActivateImage, FollowSubject, ReplicateImage, ScanImage
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.model.images import Image
+    from holdfast.model.names import Registry
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
@@ -33,13 +34,24 @@ def pushed(
     *,
     is_new: bool,
     is_restored: bool,
+    copied_from: Registry | None = None,
 ) -> None:
-    """An image was pushed, or some tags now name it; one that its push brought back from the archive is as new."""
+    """An image was pushed, or some tags now name it; one that its push brought back from the archive is as new.
+
+    One that was copied from another registry is not copied further, so there are no circles (ECR user guide).
+    """
     if is_restored:
         _tell_restored(on, tx, repository, image)
     untagged = [None] if is_new or is_restored else []
     for tag in tags or untagged:
-        events.tell(on, tx, repository.registry, image_action("PUSH", repository.name, image, tag))
+        event = (
+            replication_action(repository.ref, image, tag, copied_from)
+            if copied_from
+            else image_action("PUSH", repository.name, image, tag)
+        )
+        events.tell(on, tx, repository.registry, event)
+    if (tags or untagged) and copied_from is None:
+        replication.pushed(on, tx, repository, image, on.clock())
     if is_new or is_restored:
         _arrived(on, tx, repository, image)
     if is_restored:
@@ -49,6 +61,7 @@ def pushed(
 def activated(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
     """An image with its tags came back from the archive: for everybody else that is as if it were pushed."""
     _tell_restored(on, tx, repository, image)
+    replication.pushed(on, tx, repository, image, on.clock())
     _arrived(on, tx, repository, image)
     _call_referrers(on, tx, repository, image)
 
@@ -63,6 +76,7 @@ def restored(on: Backends, tx: Transaction, repository: Repository, image: Image
     """A deleted image with its tags is there again: for everybody else that is as if it were pushed."""
     for tag in image.tags or (None,):
         events.tell(on, tx, repository.registry, image_action("PUSH", repository.name, image, tag))
+    replication.pushed(on, tx, repository, image, on.clock())
     _go_on(on, tx, image)
 
 
@@ -83,13 +97,19 @@ def _go_on(on: Backends, tx: Transaction, image: Image) -> None:
             store.work.add(tx, ReplicateImage(image.id, one.destination.region, one.destination.account_id), now)
 
 
-def untagged(on: Backends, tx: Transaction, repository: Repository, image: Image, tag: str) -> None:
+def untagged(
+    on: Backends, tx: Transaction, repository: Repository, image: Image, tag: str, *, spreads: bool = True
+) -> None:
     """A tag was removed, and its image stays."""
+    if spreads:
+        replication.removed(tx, repository, image.digest, tag, on.clock())
     events.tell(on, tx, repository.registry, image_action("DELETE", repository.name, image, tag))
 
 
-def removed(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+def removed(on: Backends, tx: Transaction, repository: Repository, image: Image, *, spreads: bool = True) -> None:
     """An image with its tags was removed."""
+    if spreads:
+        replication.removed(tx, repository, image.digest, None, on.clock())
     _tell_each(on, tx, repository, image, "DELETE")
     if store.lists.has_referrers(tx, repository, image.digest):
         due_at = on.clock() + on.limits.referrer_delay  # the subject may be pushed again
@@ -110,7 +130,6 @@ def _arrived(on: Backends, tx: Transaction, repository: Repository, image: Image
     """What is configured to happen to every new image."""
     now = on.clock()
     scanning.pushed(on, tx, repository, image, now)
-    replication.pushed(on, tx, repository, image, now)
     signing.pushed(on, tx, repository, image, now)
 
 

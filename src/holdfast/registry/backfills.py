@@ -18,13 +18,14 @@ from holdfast.model.errors import (
     ReplicationBackfillInProgress,
     ReplicationBackfillInvalidStatus,
     ReplicationBackfillNotFound,
+    Unavailable,
     Validation,
 )
 from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
-from holdfast.model.replication import SETTING, STOPPABLE, Backfill, BackfillResult, BackfillStatus, Progress
+from holdfast.model.replication import SETTING, STOPPABLE, Backfill, BackfillResult, BackfillStatus, Copied, Progress
 from holdfast.model.work import RunBackfill
-from holdfast.registry.replication import copy
+from holdfast.registry import replicas
 from holdfast.registry.work import WorkCancelled
 
 if TYPE_CHECKING:
@@ -162,9 +163,7 @@ def _copy_all(on: Backends, job: Job, backfill: Backfill, source: Registry, prog
     place = Place(*job.item.progress["place"]) if backfill.progress and job.item.progress else START
     wanted = _wanted(on, source, backfill.destination, place)
     while batch := list(islice(wanted, PAIRS_AT_ONCE)):
-        copied = [
-            copy(on, RepositoryRef(source, at.repository), at.digest, at.tag, backfill.destination) for at in batch
-        ]
+        copied = [_copy(on, RepositoryRef(source, at.repository), at, backfill.destination) for at in batch]
         results = [
             BackfillResult(position, at.repository, ImageId(at.digest, at.tag), outcome)
             for position, (at, outcome) in enumerate(zip(batch, copied, strict=True), progress.done + 1)
@@ -175,6 +174,14 @@ def _copy_all(on: Backends, job: Job, backfill: Backfill, source: Registry, prog
             store.backfills.add_results(tx, backfill.id, results)
             store.backfills.count(tx, backfill.id, progress)
     return progress
+
+
+def _copy(on: Backends, repository: RepositoryRef, at: Place, destination: Registry) -> Copied:
+    """Copy an image under one of its tags; what cannot be done now is told, and is for the next backfill."""
+    try:
+        return replicas.copy(on, repository, at.digest, destination, [at.tag] if at.tag else [])
+    except Unavailable as refusal:
+        return Copied(refusal.code)
 
 
 def _wanted(on: Backends, source: Registry, destination: Registry, place: Place) -> Iterator[Place]:

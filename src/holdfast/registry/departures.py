@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from holdfast.store import Transaction
 
 
-def remove(on: Backends, tx: Transaction, repository: Repository, image: Image) -> None:
+def remove(on: Backends, tx: Transaction, repository: Repository, image: Image, *, spreads: bool = True) -> None:
     """Delete an image with its tags, so that it can be restored; or `ImageInUse`."""
     leases.require_unused(on, tx, repository, image)
     store.deleted_images.bury(tx, repository, image, on.clock())
-    arrivals.removed(on, tx, repository, image)
+    arrivals.removed(on, tx, repository, image, spreads=spreads)
 
 
 def archive(on: Backends, tx: Transaction, repository: Repository, image: Image) -> Image:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from holdfast.model.images import Image
     from holdfast.model.manifests import Manifest
-    from holdfast.model.names import RepositoryRef
+    from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
@@ -74,27 +74,40 @@ def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]
 
 def _put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str], *, takes_back: bool = False) -> Put:
     """Keep a manifest; what it needs and lies in quarantine is linked again, if that is wanted."""
-    now = on.clock()
-    tags = list(dict.fromkeys(tags))
     with on.database.transaction(within=None if takes_back else [at]) as tx:
         repository = store.repositories.get(tx, at)
         if takes_back:
-            store.garbage.take_back(tx, repository.id, manifest.needed_blobs, now + on.limits.push_time)
-        image = store.images.find(tx, repository, digest=manifest.digest)
-        is_new = image is None
-        if image is None:
-            size_bytes = _require_parts(tx, repository, manifest)
-            image = store.images.add(tx, repository, manifest, size_bytes, now, is_tagged=bool(tags))
-            quotas.check_images(on, repository, store.images.count(tx, repository, 1))
-        elif store.damage.is_manifest_damaged(tx, image.id):
-            store.damage.replace_body(tx, image.id, manifest.body, now)
-        is_restored = image.status != ACTIVE
-        if is_restored:
-            store.images.activate(tx, image, now)
-            [image] = store.tags.of_images(tx, [image])
-        moved = [tag for tag in tags if point(on, tx, repository, tag, image, now)]
-        told = tags if is_restored else moved
-        arrivals.pushed(on, tx, repository, image, told, is_new=is_new, is_restored=is_restored)
+            due_at = on.clock() + on.limits.push_time
+            store.garbage.take_back(tx, repository.id, manifest.needed_blobs, due_at)
+        return put_in(on, tx, repository, manifest, tags)
+
+
+def put_in(
+    on: Backends,
+    tx: Transaction,
+    repository: Repository,
+    manifest: Manifest,
+    tags: Sequence[str],
+    copied_from: Registry | None = None,
+) -> Put:
+    """Keep a manifest and point tags at it, in a transaction that is within the repository."""
+    now = on.clock()
+    tags = list(dict.fromkeys(tags))
+    image = store.images.find(tx, repository, digest=manifest.digest)
+    is_new = image is None
+    if image is None:
+        size_bytes = _require_parts(tx, repository, manifest)
+        image = store.images.add(tx, repository, manifest, size_bytes, now, is_tagged=bool(tags))
+        quotas.check_images(on, repository, store.images.count(tx, repository, 1))
+    elif store.damage.is_manifest_damaged(tx, image.id):
+        store.damage.replace_body(tx, image.id, manifest.body, now)
+    is_restored = image.status != ACTIVE
+    if is_restored:
+        store.images.activate(tx, image, now)
+        [image] = store.tags.of_images(tx, [image])
+    moved = [tag for tag in tags if point(on, tx, repository, tag, image, now)]
+    told = tags if is_restored else moved
+    arrivals.pushed(on, tx, repository, image, told, is_new=is_new, is_restored=is_restored, copied_from=copied_from)
     return Put(image, is_new or is_restored, bool(moved))
 
 
@@ -121,6 +134,12 @@ def point(on: Backends, tx: Transaction, repository: Repository, tag: str, image
     quotas.check_tags(on, store.tags.count(tx, image) + 1)
     store.tags.point(tx, repository, tag, image, now, holder=holder)
     return True
+
+
+def may_point(tx: Transaction, repository: Repository, tag: str, digest: str) -> bool:
+    """Whether a tag names an image of that digest, or may be made to."""
+    holder = store.images.find(tx, repository, tag=tag)
+    return holder is None or holder.digest == digest or repository.mutability.may_move(tag)
 
 
 def find_stored(
@@ -234,11 +253,13 @@ def tags_of(on: Backends, at: RepositoryRef, digests: Iterable[str]) -> list[str
     return [tag for image in images for tag in image.tags]
 
 
-def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[list[ImageId], list[Failure]]:
+def delete(
+    on: Backends, at: RepositoryRef, ids: Sequence[ImageId], *, spreads: bool = True
+) -> tuple[list[ImageId], list[Failure]]:
     """Remove tags or whole images, as BatchDeleteImage does; one failure does not stop the others.
 
     By tag, the tag goes, and the image with its last one. By digest, the image goes with all its tags. By both, the tag
-    goes if it names that digest.
+    goes if it names that digest. What was deleted elsewhere, and goes here for that, does not spread further.
     """
     removed: list[ImageId] = []
     failures: list[Failure] = []
@@ -257,7 +278,7 @@ def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[lis
                 failures.append(Failure(id_, "ImageReferencedByManifestList", refusal.message))
             elif whole:
                 try:
-                    departures.remove(on, tx, repository, image)
+                    departures.remove(on, tx, repository, image, spreads=spreads)
                 except ImageInUse as refusal:
                     failures.append(Failure(id_, "ImageInUse", refusal.message))
                     continue
@@ -265,7 +286,7 @@ def delete(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> tuple[lis
             else:
                 assert id_.tag is not None
                 store.tags.remove(tx, repository, id_.tag, image, on.clock())
-                arrivals.untagged(on, tx, repository, image, id_.tag)
+                arrivals.untagged(on, tx, repository, image, id_.tag, spreads=spreads)
                 removed.append(ImageId(image.digest, id_.tag))
     return removed, failures
 
@@ -283,13 +304,13 @@ def delete_manifest(on: Backends, at: RepositoryRef, digest: str) -> Image:
     return image
 
 
-def delete_tag(on: Backends, at: RepositoryRef, tag: str) -> Image:
-    """Remove a tag; the image stays (distribution-spec, "Deleting tags")."""
+def delete_tag(on: Backends, at: RepositoryRef, tag: str, of: str | None = None, *, spreads: bool = True) -> Image:
+    """Remove a tag, of a certain image if one is named; the image stays (distribution-spec, "Deleting tags")."""
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
-        image = store.images.get(tx, repository, ImageId(tag=tag))
+        image = store.images.get(tx, repository, ImageId(digest=of, tag=tag))
         store.tags.remove(tx, repository, tag, image, on.clock())
-        arrivals.untagged(on, tx, repository, image, tag)
+        arrivals.untagged(on, tx, repository, image, tag, spreads=spreads)
     return replace(image, tags=(tag,))
 
 

@@ -18,7 +18,7 @@ from holdfast.model.errors import (
 from holdfast.registry import damage, keys, objects
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
@@ -61,6 +61,23 @@ def open_blob(on: Backends, at: RepositoryRef, digest: str) -> Guarded:
     except (damage.Damaged, damage.Unreadable):
         _find(on, at, digest)  # refuses what counts as damaged now, or went meanwhile
         raise StorageUnavailable from None
+
+
+def pieces(on: Backends, at: RepositoryRef, digest: str) -> Iterator[bytes]:
+    """The bytes of a blob for whoever copies it. Raises `LayerDamaged` and `StorageUnavailable`."""
+    body = open_blob(on, at, digest)
+    try:
+        position = 0
+        while position < body.size_bytes:
+            piece = bytes(body.read(position))
+            position += len(piece)
+            yield piece
+    except damage.Damaged:
+        raise LayerDamaged(at, digest) from None
+    except damage.Unreadable:
+        raise StorageUnavailable from None
+    finally:
+        body.close()
 
 
 def address(on: Backends, at: RepositoryRef, digest: str) -> str | None:

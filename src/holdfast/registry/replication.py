@@ -1,4 +1,10 @@
-"""Say where images are copied to, and copy them when they come."""
+"""Say where images are copied to, copy them when they come, and remove them there when they go.
+
+    push ──► a row for each destination, IN_PROGRESS, and work ──► `replicas.copy` ──► COMPLETE, or FAILED and why
+    deletion ──► work, where a rule says so ──► the same deletion there
+
+Work is about what is there when it is done: a tag that moved on meanwhile, or an image that is back, is as it is now.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +12,18 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model import replication
-from holdfast.model.names import Registry
-from holdfast.model.replication import SETTING, Copied, Replication
-from holdfast.model.work import ReplicateImage
-from holdfast.registry import purging
+from holdfast.model.replication import SETTING
+from holdfast.model.work import ReplicateDeletion, ReplicateImage
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.images import Image, ImageId
-    from holdfast.model.names import RepositoryRef
-    from holdfast.model.replication import Configuration
+    from holdfast.model.names import Registry, RepositoryRef
+    from holdfast.model.replication import Configuration, Replication
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
-    from holdfast.registry.work import Job
     from holdfast.store import Transaction
-
-NO_ENGINE = "ReplicationEngineNotAvailable"
 
 
 def configuration(on: Backends, registry: Registry) -> Configuration:
@@ -32,7 +33,7 @@ def configuration(on: Backends, registry: Registry) -> Configuration:
 
 
 def configure(on: Backends, registry: Registry, wanted: Configuration) -> None:
-    """Replace all rules of a registry."""
+    """Replace all rules of a registry; copies that wait for one that is gone end as soon as their turn comes."""
     limits = on.limits
     wanted.check(registry, most_rules=limits.replication_rules, most_destinations=limits.replication_destinations)
     with on.database.transaction() as tx:
@@ -47,33 +48,29 @@ def of_image(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, list
 
 
 def pushed(_on: Backends, tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:
-    """Let an image that was pushed, or came back from the archive, be copied where the rules say."""
-    text = store.registry_settings.find_by_id(tx, repository.registry_id, SETTING)
-    if text is None:
-        return
-    for destination in replication.destinations_of(replication.read(text), repository.name):
+    """Let an image that was pushed, tagged, or is there again be copied where the rules say."""
+    for destination in replication.destinations_of(rules_of(tx, repository), repository.name):
         store.replications.begin(tx, image.id, destination, now)
         store.work.add(tx, ReplicateImage(image.id, destination.region, destination.account_id), now)
 
 
-def replicate(on: Backends, job: Job) -> datetime | None:
-    """Copy an image to one destination."""
-    image_id = job.item.payload["image_id"]
-    destination = Registry(job.item.payload["account_id"], job.item.payload["region"])
+def removed(tx: Transaction, repository: Repository, digest: str, tag: str | None, now: datetime) -> None:
+    """Let a tag, or without one an image, be removed where the rules say that deletions are followed."""
+    for there in replication.deletion_destinations_of(rules_of(tx, repository), repository.name):
+        wanted = ReplicateDeletion(repository.id, digest, tag or "", there.region, there.account_id)
+        store.work.add(tx, wanted, now)
+
+
+def rules_of(tx: Transaction, repository: Repository) -> Configuration:
+    """The rules of the registry of a repository."""
+    return replication.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
+
+
+def figures(on: Backends) -> dict[str, float]:
+    """How many copies wait, and for how long the first of them has."""
     with on.database.snapshot() as tx:
-        found = store.images.find_by_id(tx, image_id)
-        if found is None:
-            return purging.look_again(on, tx, image_id)
-        image, repository_id = found
-        repository = store.repositories.get_by_id(tx, repository_id)
-    copied = copy(on, repository.ref, image.digest, None, destination)
-    with on.database.transaction() as tx:
-        job.step(tx)
-        ended = Replication(destination, copied.status, copied.failure_code)
-        store.replications.change(tx, image_id, ended, on.clock())
-    return None
-
-
-def copy(_on: Backends, _at: RepositoryRef, _digest: str, _tag: str | None, _destination: Registry) -> Copied:
-    """Copy an image, and one tag or all of them, to another registry; nothing can as long as there is no engine."""
-    return Copied(NO_ENGINE)
+        count, since = store.work.waiting(tx, ReplicateImage.__name__)
+    return {
+        "replication_waiting": count,
+        "replication_lag_seconds": max((on.clock() - since).total_seconds(), 0.0) if since else 0.0,
+    }

@@ -14,7 +14,7 @@ from holdfast.model.errors import (
     RepositoryNotFound,
 )
 from holdfast.model.repositories import check_resource_tags, is_protected
-from holdfast.model.templates import Purpose
+from holdfast.model.templates import Purpose, TemplateSettings
 from holdfast.registry import kms_keys, leases, lifecycle, quotas, templates
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.repositories import Encryption, Repository, TagMutability
-    from holdfast.model.templates import Template, TemplateSettings
+    from holdfast.model.templates import Template
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -97,6 +97,20 @@ def ensure_for_push(on: Backends, at: RepositoryRef, *, may_create: Callable[[],
                 create_by_template(on, tx, at, replace(settled.settings, encryption=encryption))
                 return
     raise RepositoryNotFound(at)
+
+
+def create_for(on: Backends, at: RepositoryRef, purpose: Purpose) -> None:
+    """Let a repository be there: made by a template for a purpose, or with ECR's defaults (ECR user guide)."""
+    while not on.database.hot.has_repository(at):
+        with on.database.snapshot() as tx:
+            template = templates.settings_for(tx, at, purpose)
+        settings = template.settings if template is not None else TemplateSettings((purpose,))
+        if settings.lacks_role:
+            raise RepositoryNotFound(at)
+        encryption = kms_keys.settled(on, at.registry, settings.encryption)
+        with on.database.transaction() as tx:
+            if store.repositories.find(tx, at) is None and templates.settings_for(tx, at, purpose) == template:
+                create_by_template(on, tx, at, replace(settings, encryption=encryption))
 
 
 def require_for_push(on: Backends, at: RepositoryRef) -> Template | None:

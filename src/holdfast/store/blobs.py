@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.model.kms import Seal, Sealed
     from holdfast.model.repositories import Repository
     from holdfast.store.database import Transaction
+    from holdfast.store.statements import Row
 
 _in_repository = repository_blobs.c.repository_id == bindparam("repository_id")
 _in_scope = (
@@ -46,6 +47,12 @@ _sizes = (
 _SIZES = {False: Statement(_sizes.where(blobs.c.damaged_at.is_(None))), True: Statement(_sizes)}
 _FIND_IN_SCOPE = Statement(
     select(blobs.c.id, blobs.c.size_bytes, blobs.c.object_key, blobs.c.damaged_at, blobs.c.damage).where(*_in_scope)
+)
+_FIND_ELSEWHERE = Statement(
+    select(blobs.c.id, blobs.c.object_key, blobs.c.damaged_at, blobs.c.damage)
+    .where(blobs.c.digest == bindparam("digest"), blobs.c.key_scope == bindparam("scope"))
+    .order_by(blobs.c.id)
+    .limit(1)
 )
 _INSERT = insertion(blobs)
 _REPLACE = Statement(
@@ -163,7 +170,7 @@ def keep(
     The first committer wins: the loser's object stays announced and is swept. But an object that is known to be
     damaged, or was just found to be, `instead_of`, gives way to the new one.
     """
-    existing = tx.first(_FIND_IN_SCOPE, **_scope(repository, blob.digest))
+    existing = _existing(tx, repository, blob.digest)
     if existing is not None and existing["damaged_at"] is None and existing["object_key"] != instead_of:
         _link(tx, repository, blob.digest, existing["id"], now, push_time)
         return Keeping.KNOWN
@@ -206,6 +213,27 @@ def _hold(tx: Transaction, blob: Blob) -> None:
         add_object(tx, blob.object_key, blob.sealed, None)
     elif tx.run(_HOLD, object_key=blob.object_key) != 1:
         raise ObjectDoomed(blob.object_key)
+
+
+def _existing(tx: Transaction, repository: Repository, digest: str) -> Row | None:
+    """A blob of the repository's registry, or else one that other registries hold under the same key."""
+    scope = _scope(repository, digest)
+    elsewhere = {"digest": digest, "scope": scope["scope"]}
+    return tx.first(_FIND_IN_SCOPE, **scope) or tx.first(_FIND_ELSEWHERE, **elsewhere)
+
+
+def share(tx: Transaction, target: Repository, digest: str, now: datetime, push_time: timedelta) -> bool:
+    """Let a repository hold what is kept under its key already, be it for another registry; False if it must be copied.
+
+    A damaged blob is not shared, so that it is copied, and healed by that if it can be.
+    """
+    if tx.first(_FIND, repository_id=target.id, digest=digest) is not None:
+        return True
+    existing = _existing(tx, target, digest)
+    if existing is not None and existing["damaged_at"] is None:
+        _link(tx, target, digest, existing["id"], now, push_time)
+        return tx.first(_FIND, repository_id=target.id, digest=digest) is not None
+    return False
 
 
 def mount(

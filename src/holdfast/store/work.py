@@ -75,6 +75,11 @@ _HURRY = Statement(
     .where(_it, or_(work.c.owner.is_(None), work.c.due_at.is_(None)))
     .values(due_at=bindparam("due"), attempts=0, owner=None, is_cancelled=False)
 )
+_WAITING = Statement(
+    select(func.count().label("count"), func.min(work.c.created_at).label("since")).where(
+        work.c.kind == bindparam("kind"), work.c.due_at.is_not(None)
+    )
+)
 _FORGET = Statement(delete(work).where(_it, or_(work.c.due_at.is_(None), ~_known)))
 _FORGET_OLD = Statement(delete(work).where(work.c.due_at.is_(None), work.c.created_at < bindparam("before")))
 
@@ -196,3 +201,10 @@ def is_alive(tx: Transaction, wanted: Work) -> bool:
     """Whether it is in the table and was not given up."""
     row = tx.first(_FIND, kind=wanted.kind, key=wanted.key)
     return row is not None and row["due_at"] is not None
+
+
+def waiting(tx: Transaction, kind: str) -> tuple[int, datetime | None]:
+    """How much of a kind is to be done, and since when; given up work is left out."""
+    row = tx.first(_WAITING, kind=kind)
+    assert row is not None, "a count has a row"
+    return row["count"], row["since"]

@@ -27,7 +27,7 @@ def describe_registry(call: Call, request: Shape) -> Shape:
     }
 
 
-@operation(on=the_registry, lacks="a replication engine: every copy ends as FAILED, and says so")
+@operation(on=the_registry)
 def put_replication_configuration(call: Call, request: Shape) -> Shape:
     """Replace the rules by which a registry's images are copied."""
     configuration = Configuration(tuple(_rule(item) for item in request["replicationConfiguration"]["rules"]))
@@ -54,7 +54,7 @@ def describe_image_replication_status(call: Call, request: Shape) -> Shape:
     }
 
 
-@operation(on=the_registry, lacks="a replication engine: every copy ends as FAILED, and says so")
+@operation(on=the_registry)
 def start_replication_backfill(call: Call, request: Shape) -> Shape:
     """Copy what was pushed before the rules to one of their destinations."""
     home = the_registry(call, request)

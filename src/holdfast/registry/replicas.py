@@ -1,0 +1,220 @@
+"""Copy an image from one registry of this installation to another, and remove it there.
+
+    may the source? ─► repository, by template ─► members, and the subject ─► layers ─► manifest and tags in one step
+
+A layer that lies under the same key is linked and not copied; under another key it is sealed again. Each step can be
+done twice, and nobody sees a manifest before all that it needs is there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.model import digests, manifests
+from holdfast.model import replication as rules
+from holdfast.model.callers import Caller
+from holdfast.model.circumstances import NoRequest
+from holdfast.model.errors import ImageNotFound, Refusal, RepositoryNotFound, Unavailable
+from holdfast.model.images import ACTIVE, ImageId
+from holdfast.model.names import Registry, RepositoryRef
+from holdfast.model.replication import Copied, Replication
+from holdfast.model.templates import Purpose
+from holdfast.model.work import ReplicateDeletion
+from holdfast.registry import access, images, layers, purging, replication, repositories, uploads
+from holdfast.registry.work import ATTEMPTS, WorkCancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from holdfast.model.manifests import Manifest
+    from holdfast.registry.backends import Backends
+    from holdfast.registry.work import Job
+
+NO_RULE = "ReplicationRuleRemoved"
+CANCELLED = "ReplicationCancelled"
+ARCHIVED = "ImageArchived"
+NO_ACCOUNT = "DestinationAccountNotFound"
+DEEPEST = 8  # indexes within indexes, and subjects of subjects
+NO_REQUEST = NoRequest()
+
+
+class Stays(Exception):
+    """What went here cannot go there yet: an index that goes later lists it, or it is in use."""
+
+
+def replicate(on: Backends, job: Job) -> datetime | None:
+    """Copy an image with the tags that it has now to one destination."""
+    image_id = job.item.payload["image_id"]
+    there = Registry(job.item.payload["account_id"], job.item.payload["region"])
+    with on.database.snapshot() as tx:
+        found = store.images.find_by_id(tx, image_id)
+        if found is None:
+            return purging.look_again(on, tx, image_id)
+        image, repository_id = found
+        repository = store.repositories.get_by_id(tx, repository_id)
+        is_wanted = there in rules.destinations_of(replication.rules_of(tx, repository), repository.name)
+    try:
+        failure = copy(on, repository.ref, image.digest, there, job=job).failure_code if is_wanted else NO_RULE
+    except Unavailable as refusal:
+        if job.item.attempts < ATTEMPTS:
+            raise
+        failure = refusal.code
+    except WorkCancelled:
+        with on.database.transaction() as tx:
+            store.replications.change(tx, image_id, Replication(there, "FAILED", CANCELLED), on.clock())
+        raise
+    with on.database.transaction() as tx:
+        job.step(tx)
+        ended = Replication(there, "COMPLETE" if failure is None else "FAILED", failure)
+        store.replications.change(tx, image_id, ended, on.clock())
+    return None
+
+
+def replicate_deletion(on: Backends, job: Job) -> None:
+    """Remove at one destination what was removed here, unless it is here again."""
+    wanted = ReplicateDeletion(**job.item.payload)
+    there = Registry(wanted.account_id, wanted.region)
+    with on.database.snapshot() as tx:
+        repository = store.repositories.find_by_id(tx, wanted.repository_id)
+        if repository is None:
+            return  # the deletion of a repository is not followed
+        if there not in rules.deletion_destinations_of(replication.rules_of(tx, repository), repository.name):
+            return
+        if store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None) is not None:
+            return
+    remove(on, repository.ref, wanted.digest, wanted.tag, there)
+    with on.database.transaction() as tx:
+        image = store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None)
+        if image is not None:  # it is back since we looked, and its copy may have come before it was removed
+            replication.pushed(on, tx, repository, image, on.clock())
+
+
+# ---- Copying and removing
+
+
+def copy(
+    on: Backends,
+    at: RepositoryRef,
+    digest: str,
+    destination: Registry,
+    tags: Sequence[str] | None = None,
+    job: Job | None = None,
+) -> Copied:
+    """Copy an image, and some of its tags or all of them, to the repository of the same name in another registry.
+
+    What may pass is raised as `Unavailable`; every other fault is the failure code that is returned.
+    """
+    there = RepositoryRef(destination, at.name)
+    with on.database.snapshot() as tx:
+        if not store.accounts.exists(tx, destination.account_id):
+            return Copied(NO_ACCOUNT)
+    try:
+        _require_leave(on, at.registry, there)
+        _ensure_repository(on, at.registry, there)
+        return _Copy(on, at, there, job).image(digest, tags, 0)
+    except Unavailable:
+        raise
+    except Refusal as refusal:
+        return Copied(refusal.code)
+
+
+def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, destination: Registry) -> None:
+    """Remove a tag of an image, or with an empty one the image, from another registry; where it may be gone."""
+    there = RepositoryRef(destination, at.name)
+    _require_leave(on, at.registry, there)
+    try:
+        if tag:
+            images.delete_tag(on, there, tag, of=digest, spreads=False)
+            return
+        _, failures = images.delete(on, there, [ImageId(digest)], spreads=False)
+    except (ImageNotFound, RepositoryNotFound):
+        return
+    if failures and failures[0].code != "ImageNotFound":
+        raise Stays(f"{there.name}@{digest} in {destination.region} of {destination.account_id}: {failures[0].reason}")
+
+
+def _require_leave(on: Backends, source: Registry, there: RepositoryRef, action: str = "ecr:ReplicateImage") -> None:
+    """Refuse unless the registry policy of another account lets the source's account do it (ECR user guide)."""
+    if source.account_id != there.registry.account_id:
+        access.require(on, Caller(source.account_id, ""), action, there, NO_REQUEST)
+
+
+def _ensure_repository(on: Backends, source: Registry, there: RepositoryRef) -> None:
+    if not on.database.hot.has_repository(there):
+        _require_leave(on, source, there, "ecr:CreateRepository")
+        repositories.create_for(on, there, Purpose.REPLICATION)
+
+
+class _Copy:
+    """The copying of one image, with what it needs."""
+
+    def __init__(self, on: Backends, at: RepositoryRef, there: RepositoryRef, job: Job | None) -> None:
+        self._on = on
+        self._at = at
+        self._there = there
+        self._job = job
+
+    def image(self, digest: str, tags: Sequence[str] | None, depth: int) -> Copied:
+        """Copy an image, and some of its tags, or all that it has; one that went meanwhile is not missed."""
+        on = self._on
+        with on.database.snapshot() as tx:
+            repository = store.repositories.find(tx, self._at)
+            image = None if repository is None else store.images.find(tx, repository, digest=digest)
+            if image is None:
+                return Copied()
+            if image.status != ACTIVE:
+                return Copied(ARCHIVED)
+            body = store.images.body(tx, image)
+        manifest = manifests.parse(body, image.media_type, digests.algorithm(digest))
+        failures = self._members(manifest, depth) if depth < DEEPEST else ()
+        if failures:
+            return Copied(failures[0], failures)
+        for layer in manifest.needed_blobs:
+            self._layer(layer)
+        self._put(manifest, tags)
+        return Copied()
+
+    def _members(self, manifest: Manifest, depth: int) -> tuple[str, ...]:
+        """Copy what an index lists, and what a referrer refers to, if it is here; why that failed."""
+        ended = [self.image(member, (), depth + 1) for member in manifest.needed_manifests]
+        if manifest.subject is not None and not self._has(manifest.subject):
+            ended.append(self.image(manifest.subject, (), depth + 1))
+        return tuple(one.failure_code for one in ended if one.failure_code is not None)
+
+    def _has(self, digest: str) -> bool:
+        with self._on.database.snapshot() as tx:
+            there = store.repositories.find(tx, self._there)
+            return there is not None and store.images.find(tx, there, digest=digest) is not None
+
+    def _layer(self, digest: str) -> None:
+        """Let the repository there hold a layer: linked if it lies under the same key, else sealed anew."""
+        on, content = self._on, store.Content(self._there.registry, digest)
+        with on.database.transaction(durable=False, within=[content]) as tx:
+            if self._job is not None:
+                self._job.step(tx)
+            target = store.repositories.get(tx, self._there)
+            if store.blobs.share(tx, target, digest, on.clock(), on.limits.push_time):
+                return
+        writer = uploads.receive_whole(on, self._there)
+        try:
+            for piece in layers.pieces(on, self._at, digest):
+                writer.write(piece)
+        except BaseException:
+            writer.discard()
+            raise
+        uploads.complete_whole(on, self._there, writer, digest)
+
+    def _put(self, manifest: Manifest, tags: Sequence[str] | None) -> None:
+        """Put the manifest, and those tags that name it here at this very moment and may be set there."""
+        on = self._on
+        with on.database.transaction(within=[self._at, self._there]) as tx:
+            source, target = store.repositories.get(tx, self._at), store.repositories.get(tx, self._there)
+            image = store.images.find(tx, source, digest=manifest.digest)
+            if image is None:
+                return
+            [image] = store.tags.of_images(tx, [image])
+            wanted = image.tags if tags is None else [tag for tag in tags if tag in image.tags]
+            free = [tag for tag in wanted if images.may_point(tx, target, tag, manifest.digest)]
+            images.put_in(on, tx, target, manifest, free, copied_from=self._at.registry)
