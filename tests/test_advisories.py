@@ -111,7 +111,7 @@ def test_nothing_is_fetched_unless_it_is_wanted(run, mirror):
     assert len(mirror.asked) == before
 
 
-def test_a_bundle_carries_feeds_to_where_there_is_no_network(run, mirror, tmp_path):
+def test_a_bundle_carries_feeds_to_where_there_is_no_network(run, mirror, tmp_path, monkeypatch):
     mirror.answers["/osv/Go"] = (200, {}, archive(record("GO-2020-1", "p", ZERO, ecosystem="Go")))
     mirror.answers["/epss"] = (
         200,
@@ -139,6 +139,10 @@ def test_a_bundle_carries_feeds_to_where_there_is_no_network(run, mirror, tmp_pa
     ):
         with pytest.raises(registry.advisories.BadAdvisories, match=why):
             unpack(rewritten(bundle, change))
+    with monkeypatch.context() as patch:
+        patch.setattr(registry.advisory_files, "BUNDLE_BYTES", 100)
+        with pytest.raises(registry.advisories.BadAdvisories, match="more than 500 files or 100 bytes"):
+            unpack(bundle)
     bundle.write_bytes(bundle.read_bytes()[:600])
     with pytest.raises(registry.advisories.BadAdvisories, match=r"files are missing|no bundle"):
         unpack(bundle)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from holdfast import registry, store
+from holdfast.inventory import LayerReader, Limits
 from holdfast.model.errors import ScanNotFound
 from holdfast.model.image_findings import FIRST
 from holdfast.model.images import ImageId
@@ -243,6 +245,18 @@ def test_an_image_that_cannot_be_read_fails(on):
 
     assert scan.status == "FAILED"
     assert scan.description.startswith("The image was not scanned: ")
+
+
+@pytest.mark.parametrize("limit", [Limits(layer_bytes=1000), None])
+def test_an_image_that_is_too_large_says_so(on, limit):
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+    on = replace(on, layer_reader=LayerReader(limit), limits=replace(on.limits, scan_image_bytes=1000))
+
+    scan = scanned(on, push(on, BASE)).scan
+
+    assert scan.status == "IMAGE_SIZE_EXCEEDED"
+    assert "unpacks to more than 1000 bytes" in scan.description
+    assert not scan.has_findings
 
 
 def test_a_scan_is_tried_three_times(on, clock, monkeypatch):

@@ -13,7 +13,7 @@ from holdfast.model.errors import StorageUnavailable
 from holdfast.model.images import ImageId
 from holdfast.model.inventory import State
 from holdfast.model.names import RepositoryRef
-from tests import builders, layers
+from tests import builders, feeds, layers
 from tests.registry.ground import AT, HOME, create, push_blob, put, work_off, work_off_patiently
 
 BASE = {"etc/os-release": layers.os_release(), "var/lib/dpkg/status": layers.dpkg(("libssl3", "3.0.1-1", "openssl"))}
@@ -163,6 +163,7 @@ def test_a_limit_is_told_and_not_tried_again(on):
     taken = [take(on, image), take(on, image)]
 
     assert taken[0] == taken[1]
+    assert taken[0].state is State.TOO_LARGE
     assert "limit: the layer unpacks to more than 1000 bytes" in taken[0].reason
     assert on.layer_reader.count == 1
 
@@ -201,6 +202,8 @@ def test_a_layer_is_told_only_to_who_has_its_bytes(on):
 
 
 def test_what_no_image_has_is_forgotten(on, clock):
+    one, other = ("CVE_2030_0001", ("openssl", None)), feeds.LODASH
+    feeds.load(on, debian=feeds.debian(**dict([one])), npm=feeds.archive(other))
     first, second = push(on, BASE), push(on, BASE, MODULE)
     for document in (first, second):
         take(on, document)
@@ -210,6 +213,9 @@ def test_what_no_image_has_is_forgotten(on, clock):
     work_off(on)
 
     assert {name for _, name, _, _ in versions(on)} == {"openssl"}
+    with on.database.migration() as tx:
+        assert tx.exec_driver_sql("SELECT name FROM package_versions").fetchall() == [("openssl",)]
+        assert tx.exec_driver_sql("SELECT count(*) FROM advisory_matches").scalar() == 1
     assert take(on, first).state is State.COMPLETE
 
 
@@ -242,7 +248,7 @@ def test_an_image_with_more_versions_of_a_package_than_any_has_is_refused(on):
 
     taken = take(on, push(on, {"etc/os-release": layers.os_release(), "var/lib/dpkg/status": many}))
 
-    assert taken.state is State.FAILED
+    assert taken.state is State.TOO_LARGE
     assert "more than 50 versions of 'linux'" in taken.reason
 
 
@@ -251,7 +257,7 @@ def test_a_configuration_is_as_large_as_it_is_and_not_as_it_says(on, monkeypatch
 
     taken = take(on, push(on, BASE))
 
-    assert (taken.state, taken.reason) == (State.FAILED, "limit: the configuration has more than 10 bytes")
+    assert (taken.state, taken.reason) == (State.TOO_LARGE, "limit: the configuration has more than 10 bytes")
 
 
 def test_layers_together_are_bounded(on, monkeypatch):

@@ -131,7 +131,7 @@ def _packages(settings: Settings, options: argparse.Namespace) -> int:
         found = _inventory(digest, taken)
         if found is None:
             status = 1
-            if taken.state is State.FAILED:
+            if taken.state in {State.FAILED, State.TOO_LARGE}:
                 print("Layers that could not be read are tried again with --again.")
             return
         for document, line in _lines(found):

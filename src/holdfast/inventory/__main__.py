@@ -15,6 +15,7 @@ from holdfast.inventory.layer import read_layer
 from holdfast.inventory.limits import Limits, Malformed, OverLimit
 from holdfast.inventory.replies import Reply
 from holdfast.model import inventory
+from holdfast.model.inventory import LIMIT
 
 
 class _StandardInput:
@@ -32,11 +33,11 @@ def main() -> int:
         record = read_layer(_StandardInput(), limits)
         reply = Reply(record=inventory.pack(record))
     except OverLimit as fault:
-        reply = Reply(refusal=f"limit: {fault}")
+        reply = Reply(refusal=f"{LIMIT}{fault}")
     except Malformed as fault:
         reply = Reply(refusal=str(fault))
     except MemoryError:
-        reply = Reply(refusal=f"limit: reading the layer takes more than {limits.memory_bytes} bytes of memory")
+        reply = Reply(refusal=f"{LIMIT}reading the layer takes more than {limits.memory_bytes} bytes of memory")
     sys.stdout.buffer.write(msgspec.msgpack.encode(reply))
     return 0
 

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +24,7 @@ import msgspec
 from holdfast.inventory.limits import Limits
 from holdfast.inventory.replies import Reply
 from holdfast.model import inventory
+from holdfast.model.inventory import LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +49,11 @@ class LayerReader:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
+
+    @property
+    def longest(self) -> timedelta:
+        """How long the reading of a layer takes at most."""
+        return timedelta(seconds=self._limits.wall_seconds)
 
     def read(self, pieces: Iterator[bytes | memoryview], watch: Callable[[], None] = lambda: None) -> LayerRecord:
         """The record of a layer whose bytes, as they are kept, come in pieces.
@@ -97,7 +104,7 @@ class LayerReader:
             while True:
                 watch()
                 if time.monotonic() > until:
-                    raise ChildDied(f"limit: reading the layer takes more than {self._limits.wall_seconds:.0f} seconds")
+                    raise ChildDied(f"{LIMIT}reading the layer takes more than {self._limits.wall_seconds} seconds")
                 for key, _ in ready.select(LOOK_SECONDS):
                     if key.fd == target:
                         left = _written(target, piece or memoryview(next(pieces, b"")))
@@ -111,7 +118,7 @@ class LayerReader:
                     answer += more
                     if len(answer) > self._limits.result_bytes:
                         raise LayerRefused(
-                            f"limit: the record of the layer has more than {self._limits.result_bytes} bytes"
+                            f"{LIMIT}the record of the layer has more than {self._limits.result_bytes} bytes"
                         )
                     if not more:
                         return bytes(answer)

@@ -33,6 +33,7 @@ _ENTRY = re.compile(rb"[^\0]+")
 _FILE_LIST = re.compile(r"var/lib/dpkg/(?:info/([^/:]+)(?::[^/]+)?\.list|status\.d/([^/]+)\.md5sums)")
 _MERGED = re.compile(r"^(?:usr/)?(bin|sbin|lib|lib32|lib64|libx32)/")
 FOLDER = -1  # instead of a size
+LIMIT = "limit: "  # begins the reason why what is too large was not read
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True):
@@ -155,6 +156,7 @@ class State(StrEnum):
     COMPLETE = "COMPLETE"
     UNSUPPORTED = "UNSUPPORTED"
     FAILED = "FAILED"
+    TOO_LARGE = "TOO_LARGE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ QUOTAS = {
     "signing-rules": ("signing_rules", 1, "rules of a signing configuration"),
     "backfills": ("backfills", 1, "replication backfills of a registry that run at the same time"),
     "scans": ("scans_per_day", 1, "scans of a registry in 24 hours"),
+    "scan-layer-gib": ("scan_layer_bytes", 2**30, "GiB, unpacked, of a layer that is looked into"),
+    "scan-image-gib": ("scan_image_bytes", 2**30, "GiB, unpacked, of an image that is looked into"),
+    "scan-minutes": ("scan_seconds", 60, "minutes that looking into a layer takes"),
+    "scan-memory-mib": ("scan_memory_bytes", 2**20, "MiB of memory that looking into a layer takes"),
 }
 
 # Calls a second, of an account in a region (ECR user guide, "Service quotas").

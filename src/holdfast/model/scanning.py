@@ -137,6 +137,7 @@ class Status(StrEnum):
     FINDINGS_UNAVAILABLE = "FINDINGS_UNAVAILABLE"  # no advisories are there to find anything by
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     IMAGE_ARCHIVED = "IMAGE_ARCHIVED"
+    IMAGE_SIZE_EXCEEDED = "IMAGE_SIZE_EXCEEDED"
 
 
 NOT_SCANNED = "The image was not scanned:"
@@ -152,7 +153,12 @@ DESCRIPTIONS = {
     Status.IMAGE_ARCHIVED: f"{NOT_SCANNED} it is archived.",
 }
 UNDER_WAY = frozenset({Status.PENDING, Status.IN_PROGRESS})
-NEVER_BEGUN = frozenset({Status.UNSUPPORTED_IMAGE, Status.LIMIT_EXCEEDED, Status.IMAGE_ARCHIVED})
+NEVER_BEGUN = frozenset({
+    Status.UNSUPPORTED_IMAGE,
+    Status.LIMIT_EXCEEDED,
+    Status.IMAGE_ARCHIVED,
+    Status.IMAGE_SIZE_EXCEEDED,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 FILE_BYTES = 4 * 1024**3
 MANIFEST_BYTES = 4 * 1024**2
 FILES = 500
+BUNDLE_BYTES = 64 * 1024**3  # of all files together
 PIECE_BYTES = 1024 * 1024
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
@@ -156,6 +157,7 @@ def pack(
             raise BadAdvisories(source.name, "its file is not there; fetch it first")
         files.append((source, found))
     manifest = Manifest(now, [provenance for _, provenance in files])
+    _require_bounded(manifest)
     content = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
     partial = target.with_name(f"{target.name}.partial")
     with tarfile.open(partial, "w:gz", compresslevel=3) as bundle:
@@ -197,8 +199,9 @@ def _unpack(bundle: IO[bytes], spool: Path, key_file: Path | None, opened: ExitS
             content = _content(archive, next(members, None), MANIFEST)
             signature: bytes | None = None
             manifest = msgspec.json.decode(content, type=Manifest)
-            if manifest.version != 1 or len(manifest.files) > FILES:
-                raise BadAdvisories(BUNDLE, f"its manifest is of version {manifest.version} or has too many files")
+            if manifest.version != 1:
+                raise BadAdvisories(BUNDLE, f"its manifest is of version {manifest.version}")
+            _require_bounded(manifest)
             found: list[Given] = []
             wanted = iter(manifest.files)
             for member in members:
@@ -216,6 +219,11 @@ def _unpack(bundle: IO[bytes], spool: Path, key_file: Path | None, opened: ExitS
     if not found:
         raise BadAdvisories(BUNDLE, "there are no files in it")
     return found
+
+
+def _require_bounded(manifest: Manifest) -> None:
+    if len(manifest.files) > FILES or sum(max(one.size_bytes, 0) for one in manifest.files) > BUNDLE_BYTES:
+        raise BadAdvisories(BUNDLE, f"its manifest lists more than {FILES} files or {BUNDLE_BYTES} bytes")
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo | None, name: str) -> bytes:

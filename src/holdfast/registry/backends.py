@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from holdfast.inventory import LayerReader
+from holdfast.inventory import Limits as Bounds
 from holdfast.model.names import Registry
 from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
@@ -60,6 +61,10 @@ class Limits:
     policies_per_entity: int = 10  # managed ones
     oidc_providers: int = 100  # of an account
     keys_per_user: int = 2
+    scan_layer_bytes: int = Bounds().layer_bytes  # unpacked
+    scan_image_bytes: int = 64 * 1024**3  # likewise
+    scan_seconds: int = Bounds().wall_seconds  # of a layer, likewise the memory
+    scan_memory_bytes: int = Bounds().memory_bytes
     scan_interval: timedelta = timedelta(hours=24)  # between two scans of one image
     scan_watch: timedelta = timedelta(days=14)  # after a push or pull, in which an image is scanned continuously
     suppressions: int = 1000  # of a repository, and of a registry by itself

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 200  # of each kind in one run, so that a run stays short
 ROWS_AT_ONCE = 2000
+SETS_AT_ONCE = 20  # each has some hundred packages
 SET_LIFETIME = timedelta(days=1)  # of packages that no image has: one may be about to have them
 
 
@@ -54,10 +55,22 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
         gone = store.iam_sessions.forget(tx, now - on.limits.token_lifetime, ROWS_AT_ONCE)
         gone = max(gone, refusals)
         gone = max(gone, store.damage.let_go(tx, now - on.limits.damaged_object_lifetime, now, AT_ONCE))
-        gone = max(gone, store.inventories.forget_sets(tx, now - SET_LIFETIME, AT_ONCE))
         gone = max(gone, store.image_leases.forget(tx, now, ROWS_AT_ONCE))
         gone = max(gone, store.account_secrets.forget(tx, now, AT_ONCE))
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))
     gone = max(gone, events.forget(on, job, ROWS_AT_ONCE))
+    gone = max(gone, _forget_sets(on, job, now))
     gone = max(gone, backfills.forget_old(on, now - on.limits.backfill_lifetime, ROWS_AT_ONCE))
     return now if gone >= ROWS_AT_ONCE else None
+
+
+def _forget_sets(on: Backends, job: Job, now: datetime) -> int:
+    """Forget a share of the packages that no image has; `ROWS_AT_ONCE` if there are more."""
+    for _ in range(AT_ONCE // SETS_AT_ONCE):
+        with on.database.transaction(durable=False) as tx:
+            job.step(tx)
+            gone = store.inventories.forget_sets(tx, now - SET_LIFETIME, SETS_AT_ONCE)
+        if gone < SETS_AT_ONCE:
+            return 0
+        job.rest()
+    return ROWS_AT_ONCE

@@ -35,6 +35,11 @@ TRIES = 3
 AWAY = timedelta(minutes=1)  # between two looks whether the store of bytes is there
 SCANNED_ONCE = "The image was scanned when it came."
 IMAGES_AT_ONCE = 100
+NOT_DONE = {
+    State.UNSUPPORTED: Status.UNSUPPORTED_IMAGE,
+    State.TOO_LARGE: Status.IMAGE_SIZE_EXCEEDED,
+    State.FAILED: Status.FAILED,
+}
 
 
 def scan(on: Backends, job: Job) -> datetime | None:
@@ -95,8 +100,7 @@ def _look(on: Backends, job: Job, repository: Repository, image: Image, asked: S
 def _judged(on: Backends, image: Image, asked: Scan, taken: Taken) -> tuple[Scan, bytes | None] | None:
     """How a scan of an inventory ends; None if it was forgotten meanwhile."""
     if taken.inventory is None:
-        status = Status.UNSUPPORTED_IMAGE if taken.state is State.UNSUPPORTED else Status.FAILED
-        return asked.not_done(taken.reason, status), None
+        return asked.not_done(taken.reason, NOT_DONE[taken.state]), None
     with on.database.snapshot() as tx:
         if store.inventories.find(tx, image.id) is None and store.images.find_by_id(tx, image.id) is not None:
             return None

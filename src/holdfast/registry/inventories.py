@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from holdfast import store
-from holdfast.inventory import READER, ChildDied, LayerRefused, Limits
+from holdfast.inventory import READER, ChildDied, LayerRefused
 from holdfast.model import digests, efficiency, inventory, manifests, scanning
 from holdfast.model.errors import BlobNotFound, LayerDamaged, StorageUnavailable
-from holdfast.model.inventory import Inventory, State, Taken
+from holdfast.model.inventory import LIMIT, Inventory, State, Taken
 from holdfast.model.packages import OS_TYPES
 from holdfast.model.supplied_sboms import Mode
 from holdfast.model.work import TakeInventory
@@ -43,11 +42,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3  # at a layer; then it is left alone until somebody asks for another try
-READING = timedelta(seconds=Limits().wall_seconds)  # that one attempt takes at most
 STEP_SECONDS = 30.0  # between two looks whether the work is still wanted
 CONFIG_BYTES = 8 * 1024 * 1024
 LAYERS = 512
-IMAGE_BYTES = 64 * 1024**3  # unpacked
 RECORD_BYTES = 256 * 1024**2  # of all layers together
 ENTRIES = 2_000_000  # likewise
 PACKAGES = 100_000
@@ -89,6 +86,13 @@ class _NotTaken(Exception):
     def __init__(self, state: State, reason: str) -> None:
         super().__init__(reason)
         self.taken = Taken(state, reason)
+
+
+class _TooLarge(_NotTaken):
+    """An image that would cost more than its worth."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(State.TOO_LARGE, f"{LIMIT}{reason}")
 
 
 def ask(on: Backends, at: RepositoryRef, id_: ImageId, *, again: bool = False) -> Image:
@@ -242,7 +246,7 @@ def _parts(on: Backends, repository: Repository, image: Image) -> tuple[list[Des
             State.UNSUPPORTED, f"It has a layer of the type {strange.media_type!r:.200}, which is not read."
         )
     if len(descriptors) > LAYERS:
-        raise _NotTaken(State.FAILED, f"limit: the image has more than {LAYERS} layers")
+        raise _TooLarge(f"the image has more than {LAYERS} layers")
     try:
         document = msgspec.json.decode(_whole(on, repository, config.digest), type=_Config)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
@@ -263,7 +267,7 @@ def _whole(on: Backends, repository: Repository, digest: str) -> bytes:
     for piece in _pieces(on, repository, digest):
         found += piece
         if len(found) > CONFIG_BYTES:
-            raise _NotTaken(State.FAILED, f"limit: the configuration has more than {CONFIG_BYTES} bytes")
+            raise _TooLarge(f"the configuration has more than {CONFIG_BYTES} bytes")
     return bytes(found)
 
 
@@ -285,24 +289,24 @@ def _records(
                 State.FAILED,
                 f"Layer {number} unpacks to {record.diff_id}, and the configuration says {diff_id[:100]}.",
             )
-        if size_bytes > IMAGE_BYTES:
-            raise _NotTaken(State.FAILED, f"limit: the image unpacks to more than {IMAGE_BYTES} bytes")
+        if size_bytes > on.limits.scan_image_bytes:
+            raise _TooLarge(f"the image unpacks to more than {on.limits.scan_image_bytes} bytes")
         if record_bytes > RECORD_BYTES or entries > ENTRIES or packages > 10 * PACKAGES:
-            raise _NotTaken(State.FAILED, f"limit: the layers have more than {ENTRIES} entries, or too many packages")
+            raise _TooLarge(f"the layers have more than {ENTRIES} entries, or too many packages")
         yield record
 
 
 def _merged(records: Sequence[LayerRecord]) -> Inventory:
     found = inventory.merge(records)
     if len(found.packages) > PACKAGES:
-        raise _NotTaken(State.FAILED, f"limit: the image has more than {PACKAGES} packages")
+        raise _TooLarge(f"the image has more than {PACKAGES} packages")
     versions: dict[tuple[str, str], set[str]] = {}
     for package in (one.package for one in found.packages):
         versions.setdefault((package.type, package.source_name or package.name), set()).add(package.version)
     for (type_, name), some in versions.items():
         most = VERSIONS_OF_SYSTEM if type_ in OS_TYPES else VERSIONS
         if len(some) > most:
-            raise _NotTaken(State.FAILED, f"limit: the image has more than {most} versions of {name!r:.100}")
+            raise _TooLarge(f"the image has more than {most} versions of {name!r:.100}")
     return found
 
 
@@ -341,10 +345,11 @@ def _record(on: Backends, repository: Repository, descriptor: Descriptor, watch:
             if found.record is not None:
                 return found.record
             if found.attempts >= ATTEMPTS:
-                if found.refusal is None and found.read_at is not None and on.clock() - found.read_at < READING:
+                if found.refusal is None and _is_recent(on, found.read_at):
                     raise StorageUnavailable  # others may be reading it at this moment
                 reason = found.refusal or f"its reading was begun {ATTEMPTS} times and never ended"
-                raise _NotTaken(State.FAILED, f"The layer {digest} cannot be read: {reason}")
+                state = State.TOO_LARGE if reason.startswith(LIMIT) else State.FAILED
+                raise _NotTaken(state, f"The layer {digest} cannot be read: {reason}")
             found = replace(found, attempts=found.attempts + 1)  # known even if this process dies of it
             store.inventories.put_layer(tx, found, on.clock())
         try:
@@ -358,6 +363,10 @@ def _record(on: Backends, repository: Repository, descriptor: Descriptor, watch:
             _put(on, repository, digest, replace(found, attempts=found.attempts - 1))  # it is not the layer's fault
             raise
         _put(on, repository, digest, found)
+
+
+def _is_recent(on: Backends, begun_at: datetime | None) -> bool:
+    return begun_at is not None and on.clock() - begun_at < on.layer_reader.longest
 
 
 def _put(on: Backends, repository: Repository, digest: str, found: LayerInventory) -> None:

@@ -62,12 +62,14 @@ _PAGE = Statement(
     .order_by(_links.c.layer, _members.c.position)
     .limit(bindparam("limit"))
 )
-_UNUSED = (
+_some: Any = bindparam("some", expanding=True)
+_UNUSED = Statement(
     select(package_sets.c.id)
     .where(package_sets.c.created_at < bindparam("before"), ~exists().where(_links.c.set_id == package_sets.c.id))
     .limit(bindparam("limit"))
 )
-_FORGET_SETS = Statement(delete(package_sets).where(package_sets.c.id.in_(_UNUSED)))
+_HELD = Statement(select(_members.c.package_version_id).distinct().where(_members.c.set_id.in_(_some)))
+_FORGET_SETS = Statement(delete(package_sets).where(package_sets.c.id.in_(_some)))
 
 Place = tuple[int, int]  # of a package in an image: its layer, and its position there
 FIRST: Place = (-1, -1)
@@ -207,8 +209,13 @@ def forget(tx: Transaction, image_id: int) -> None:
 
 
 def forget_sets(tx: Transaction, before: datetime, limit: int) -> int:
-    """Forget sets that no image has, and that were made before an instant; how many went."""
-    return tx.run(_FORGET_SETS, before=before, limit=limit)
+    """Forget sets that no image has, and that were made before an instant, and what was in no other; how many went."""
+    some = tx.column(_UNUSED, before=before, limit=limit)
+    if some:
+        held = tx.column(_HELD, some=some)
+        tx.run(_FORGET_SETS, some=some)
+        package_versions.forget(tx, held)
+    return len(some)
 
 
 def _found(row: Row) -> Found:

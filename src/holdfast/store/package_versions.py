@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, exists, select
 
 from holdfast.model import versions
 from holdfast.model.ecosystems import clipped, spelled
 from holdfast.store import advisories
 from holdfast.store.statements import Statement, batches, upsert
-from holdfast.store.tables import package_versions
+from holdfast.store.tables import advisory_matches, package_set_members, package_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +27,16 @@ _INSERT = Statement(
     upsert(package_versions).on_conflict_do_nothing(index_elements=["ecosystem", "name", "version"]),
     ["ecosystem", "name", "version", "sort_key"],
 )
+
+_which: Any = bindparam("which", expanding=True)
+_UNUSED = Statement(
+    select(package_versions.c.id).where(
+        package_versions.c.id.in_(_which),
+        ~exists().where(package_set_members.c.package_version_id == package_versions.c.id),
+    )
+)
+_FORGET_MATCHES = Statement(delete(advisory_matches).where(advisory_matches.c.package_version_id.in_(_which)))
+_FORGET = Statement(delete(package_versions).where(package_versions.c.id.in_(_which)))
 
 Key = tuple[str, str, str]  # ecosystem as OSV has it, such as `Debian:12`; name; version
 
@@ -45,6 +55,14 @@ def ensure(tx: Transaction, packages: Sequence[Key]) -> list[int]:
         advisories.match_packages(tx, sorted(added.values()))
         known |= added
     return [known[key] for key in wanted]
+
+
+def forget(tx: Transaction, which: Sequence[int]) -> None:
+    """Forget those of some package versions that are in no set, and what is wrong with them."""
+    for some in batches(which):
+        if unused := tx.column(_UNUSED, which=some):
+            tx.run(_FORGET_MATCHES, which=unused)
+            tx.run(_FORGET, which=unused)
 
 
 def _key(ecosystem: str, name: str, version: str) -> Key:
