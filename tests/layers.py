@@ -66,10 +66,14 @@ def diff_id(data: bytes) -> str:
 # ---- Databases of packages
 
 
-def dpkg(*packages: tuple[str, ...], status: str = "install ok installed") -> str:
+def dpkg(
+    *packages: tuple[str, ...],
+    status: str = "install ok installed",
+    maker: str = "Maintainer: Some Team <team@tracker.debian.org>",
+) -> str:
     """A status file: name, version, and perhaps the source."""
     return "\n".join(
-        f"Package: {name}\nStatus: {status}\nPriority: optional\nMaintainer: Some One <a@example.org>\n"
+        f"Package: {name}\nStatus: {status}\nPriority: optional\n{maker}\n"
         f"Architecture: amd64\n{f'Source: {source[0]}{chr(10)}' if source else ''}Version: {version}\n"
         f"Description: something\n Version: of the text\n .\n more\n"
         for name, version, *source in packages
@@ -82,12 +86,19 @@ def os_release(id_: str = "debian", version: str = "12", **more: str) -> str:
 
 
 def rpm_header(name: str, version: str, release: str, *, epoch: int | None = None, source: str = "",
-               files: tuple[str, ...] = ()) -> bytes:  # fmt: skip
+               vendor: str = "", files: tuple[str, ...] = ()) -> bytes:  # fmt: skip
     """A package's header as rpm keeps it."""
     folders = sorted({f"{path.rpartition('/')[0]}/" for path in files})
     values: list[tuple[int, int, int, bytes]] = [
         (tag, 6, 1, value.encode() + b"\0")
-        for tag, value in ((1000, name), (1001, version), (1002, release), (1022, "x86_64"), (1044, source))
+        for tag, value in (
+            (1000, name),
+            (1001, version),
+            (1002, release),
+            (1011, vendor),
+            (1022, "x86_64"),
+            (1044, source),
+        )
         if value
     ]
     if epoch is not None:

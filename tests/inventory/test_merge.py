@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,49 @@ def test_a_list_of_files_of_no_package_hides_nothing():
 
     assert ("pip", "1", 0) in named(merged({STATUS: layers.dpkg(("python3-pip", "1")), **jar}))
     assert ("pip", "1", 0) not in named(merged({STATUS: layers.dpkg(("nothing", "1")), **jar}))
+
+
+JARS = {
+    "usr/share/tool/x.jar": layers.jar(layers.pom("org.example", "x", "1")),
+    "opt/tool/y.jar": layers.jar(layers.pom("org.example", "y", "1")),
+    "usr/lib/python3/dist-packages/z.egg-info/PKG-INFO": PKG.format("z"),
+}
+
+
+@pytest.mark.parametrize(
+    ("maker", "shown"),
+    [
+        ("Maintainer: Debian Java Maintainers <pkg-java-maintainers@lists.alioth.debian.org>", "y"),
+        ("Maintainer: Ubuntu Developers <ubuntu-devel-discuss@lists.ubuntu.com>\nOrigin: Ubuntu", "y"),
+        ("Maintainer: Docker <support@docker.com>", "xy"),
+        ("Maintainer: <not-debian.org@evildebian.org>", "xy"),
+        ("Maintainer: Kept <kept@debian.org>\nVendor: Elastic", "xy"),
+        ("Maintainer: Kept <kept@debian.org>\nOrigin: Elsewhere", "xy"),
+    ],
+)
+def test_files_in_a_package_of_somebody_else_are_told(maker, shown):
+    lists = {f"{INFO}/tool.list": "".join(f"/{path}\n" for path in JARS)}
+
+    found = merged({STATUS: layers.dpkg(("tool", "1"), maker=maker), **lists, **JARS})
+
+    names = {one.package.name.removeprefix("org.example:") for one in found.packages} - {"tool"}
+    assert names == set(shown)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "release", "shown"),
+    [
+        ("Red Hat, Inc.", "1.el9", ""), ("", "1", ""), ("Fedora Project", "1.fc40", ""),
+        ("Fedora Project", "1.el9", "xyz"), ("Elastic", "1", "xyz"),
+    ],
+)  # fmt: skip
+def test_files_in_an_rpm_of_somebody_else_are_told(vendor, release, shown):
+    header = layers.rpm_header("tool", "1", release, vendor=vendor, files=tuple(f"/{path}" for path in JARS))
+
+    found = merged({"var/lib/rpm/rpmdb.sqlite": layers.rpm_sqlite(header), **JARS})
+
+    names = {one.package.name.removeprefix("org.example:") for one in found.packages} - {"tool"}
+    assert names == set(shown)
 
 
 def test_what_is_owned_no_more_counts():

@@ -133,7 +133,7 @@ class _Reading:
         sane = tuple(package for package in found.packages if package.is_sane)
         if len(sane) < len(found.packages):
             self._note(f"{path}: names or versions that are too long to be ones")
-            found = Evidence(sane, found.owned, found.os)
+            found = msgspec.structs.replace(found, packages=sane)
         if found == Evidence():
             return
         self._count += len(found.packages)
@@ -149,12 +149,11 @@ class _Reading:
         """The evidence; of what a package owns only what might be evidence of others, since all of it is too much."""
         here = {merged(path) for path in self._evidence}
         return {
-            path: Evidence(
-                one.packages,
-                tuple(owned for owned in one.owned if merged(owned) in here or cataloguers.of_path(owned) is not None),
-                one.os,
+            path: msgspec.structs.replace(
+                one,
+                owned=tuple(
+                    owned for owned in one.owned if merged(owned) in here or cataloguers.of_path(owned) is not None
+                ),
             )
-            if one.owned
-            else one
             for path, one in self._evidence.items()
         }

@@ -32,6 +32,8 @@ OS_RELEASES = ("etc/os-release", "usr/lib/os-release")
 _ENTRY = re.compile(rb"[^\0]+")
 _FILE_LIST = re.compile(r"var/lib/dpkg/(?:info/([^/:]+)(?::[^/]+)?\.list|status\.d/([^/]+)\.md5sums)")
 _MERGED = re.compile(r"^(?:usr/)?(bin|sbin|lib|lib32|lib64|libx32)/")
+# Some maintain Debian's packages under addresses of their own, and nobody else's packages have their files there.
+SHARED = "usr/lib/python3/dist-packages/"
 FOLDER = -1  # instead of a size
 LIMIT = "limit: "  # begins the reason why what is too large was not read
 
@@ -43,6 +45,7 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
     owned: tuple[str, ...] = ()  # those paths that might be evidence of other packages
     os: OperatingSystem | None = None
     notes: tuple[str, ...] = ()  # what was left out; kept with the layer
+    strangers: tuple[str, ...] = ()  # packages that are not the distribution's, in whose files others may be
 
 
 class Files(msgspec.Struct, frozen=True, array_like=True):
@@ -182,7 +185,7 @@ def merge(layers: Sequence[LayerRecord]) -> Inventory:
             origins = {package: before.get(package, number) for package in evidence.packages}
             visible[path] = (evidence, origins)
         notes += record.notes
-    owned = {merged(path) for evidence in _told_of(visible) for path in evidence.owned}
+    owned = {merged(path) for path in _owned(visible)}
     packages = [
         Installed(package, path, layer)
         for path, (_, origins) in visible.items()
@@ -195,13 +198,20 @@ def merge(layers: Sequence[LayerRecord]) -> Inventory:
     return Inventory(os, tuple(packages), tuple(notes))
 
 
-def _told_of(visible: Mapping[str, tuple[Evidence, object]]) -> Iterator[Evidence]:
-    """All evidence but lists of files of packages that dpkg does not know: they would hide what is there."""
+def _owned(visible: Mapping[str, tuple[Evidence, object]]) -> Iterator[str]:
+    """Files that are of the distribution's packages, which mends them.
+
+    Lists of files of packages that dpkg does not know would hide what is there, and so would those of strangers.
+    """
     known = {package.name for evidence, _ in visible.values() for package in evidence.packages if package.type == "deb"}
+    strangers = {name for evidence, _ in visible.values() for name in evidence.strangers}
     for path, (evidence, _) in visible.items():
         found = _FILE_LIST.fullmatch(path)
-        if found is None or found[1] in known or f"var/lib/dpkg/status.d/{found[2]}" in visible:
-            yield evidence
+        if found is None:
+            yield from evidence.owned
+        elif found[1] in known or f"var/lib/dpkg/status.d/{found[2]}" in visible:
+            is_strange = (found[1] or found[2]) in strangers
+            yield from (one for one in evidence.owned if not is_strange or one.startswith(SHARED))
 
 
 def covered(paths: Collection[str], record: LayerRecord) -> set[str]:

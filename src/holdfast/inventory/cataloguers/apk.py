@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.inventory.cataloguers import makers
 from holdfast.inventory.limits import Malformed
 from holdfast.model.inventory import Evidence
 from holdfast.model.packages import Package
@@ -17,7 +18,9 @@ def installed(data: bytes) -> Evidence:
             if key == "F":
                 folder = value
             elif key == "R":
-                owned.append(f"{folder}/{value}" if folder else value)
+                path = f"{folder}/{value}" if folder else value
+                if not makers.is_local(path):
+                    owned.append(path)
             else:
                 fields.setdefault(key, value)
         if not fields and not paragraph.strip():

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import struct
 
-from holdfast.inventory.cataloguers import rpm_databases
+from holdfast.inventory.cataloguers import makers, rpm_databases
 from holdfast.inventory.limits import Malformed
 from holdfast.model.inventory import Evidence
 from holdfast.model.packages import Package
 
-NAME, VERSION, RELEASE, EPOCH, ARCH, SOURCE = 1000, 1001, 1002, 1003, 1022, 1044
+NAME, VERSION, RELEASE, EPOCH, VENDOR, ARCH, SOURCE = 1000, 1001, 1002, 1003, 1011, 1022, 1044
 FOLDER_OF, BASENAMES, FOLDERS = 1116, 1117, 1118
 INT32, STRING, STRINGS, TRANSLATED = 4, 6, 8, 9
-_WANTED = {NAME, VERSION, RELEASE, EPOCH, ARCH, SOURCE, FOLDER_OF, BASENAMES, FOLDERS}
+_WANTED = {NAME, VERSION, RELEASE, EPOCH, VENDOR, ARCH, SOURCE, FOLDER_OF, BASENAMES, FOLDERS}
 _ENTRY = struct.Struct(">4L")
 
 
@@ -38,7 +38,8 @@ def _packages(headers: list[bytes]) -> Evidence:
             tags = _tags(header)
             folders, of = tags.get(FOLDERS, ()), tags.get(FOLDER_OF, ())
             names = tags.get(BASENAMES, ())
-            owned += [f"{folders[int(number)]}{name}".strip("/") for number, name in zip(of, names, strict=True)]
+            if makers.is_rpms(_first(tags, VENDOR), _first(tags, RELEASE)):
+                owned += [f"{folders[int(number)]}{name}".strip("/") for number, name in zip(of, names, strict=True)]
         except (struct.error, IndexError, ValueError, OverflowError) as fault:
             raise Malformed(f"a header of a package cannot be read: {fault}") from None
         name, version, release = (_first(tags, tag) for tag in (NAME, VERSION, RELEASE))
