@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, update
 from holdfast import store
 from holdfast.model.errors import ImageTagAlreadyExists
 from holdfast.model.images import ImageId
-from holdfast.registry import access, images, objects
+from holdfast.registry import access, images, leases, objects
 from holdfast.store.statements import Statement
 from holdfast.store.tables import EPOCH
 from holdfast.store.tables import objects as objects_table
@@ -69,6 +69,13 @@ def a_manifest_whose_parts_nobody_looks_for():
 def a_blob_that_goes_although_an_image_needs_it():
     """A blob is deleted whoever refers to it."""
     with mock.patch.object(store.blobs, "is_referenced", return_value=False):
+        yield
+
+
+@contextmanager
+def a_deletion_that_asks_for_no_lease():
+    """Images go although somebody says that they run."""
+    with mock.patch.object(leases, "require_unused"):
         yield
 
 
@@ -157,6 +164,7 @@ FAULTS = [
     a_manifest_whose_parts_nobody_looks_for,
     a_blob_that_goes_although_an_image_needs_it,
     a_collector_that_ignores_references,
+    a_deletion_that_asks_for_no_lease,
     a_collector_that_does_not_wait,
     a_push_that_no_collector_hears_of,
     a_quarantine_that_nobody_waits_for,

@@ -56,6 +56,7 @@ class Person:
             (self._restore, 6),
             (self._set_access, 4),
             (self._come_in, 6),
+            (self._hold, 5),
         ]
         self._habits = [habit for habit, _ in habits]
         self._weights = [weight * self._chance.choice([0, 1, 1, 3]) + 0.1 for _, weight in habits]
@@ -170,6 +171,12 @@ class Person:
 
     def _come_in(self) -> None:
         errands.access.come_in(self._step(), self._repository())
+
+    def _hold(self) -> None:
+        if self._often(0.7):
+            errands.leases.put(self._step(), self._repository(), self._thing().digest, self._chance.randint(1, 60))
+        else:
+            errands.leases.release(self._step(), self._repository())
 
     def _mount(self) -> None:
         repository, source = self._chance.sample(list(REPOSITORIES), 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, case, delete, func, select
 
 from holdfast.model.leases import Lease
 from holdfast.store.statements import Statement, batches, upsert
@@ -25,7 +25,14 @@ _put = upsert(_table)
 _PUT = Statement(
     _put.on_conflict_do_update(
         index_elements=["repository_id", "digest", "holder"],
-        set_={name: _put.excluded[name] for name in ("kind", "detail", "owner", "renewed_at", "expires_at")},
+        set_={
+            **{name: _put.excluded[name] for name in ("kind", "detail", "owner", "renewed_at", "expires_at")},
+            # One that was over begins anew.
+            "created_at": case(
+                (_table.c.expires_at > _put.excluded.renewed_at, _table.c.created_at),
+                else_=_put.excluded.created_at,
+            ),
+        },
     ),
     [column.name for column in _table.c if column.name != "id"],
 )

@@ -18,6 +18,7 @@ from holdfast.store.tables import (
     deleted_images,
     deleted_references,
     gc_candidates,
+    image_leases,
     manifest_references,
     manifests,
     objects,
@@ -32,6 +33,8 @@ from holdfast.store.tables import (
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sqlalchemy import Column, ColumnElement
 
     from holdfast.store.database import Transaction
 
@@ -64,6 +67,11 @@ _suspected = exists().where(
 )
 _images = select(func.count()).where(manifests.c.repository_id == repositories.c.id).scalar_subquery()
 _tagged = exists().where(tags.c.manifest_id == manifests.c.id)
+
+
+def _while_held(at: Column[datetime]) -> tuple[ColumnElement[bool], ...]:
+    return at > image_leases.c.created_at, at < image_leases.c.expires_at
+
 
 # A statement for each rule finds what breaks it.
 _RULES = {
@@ -105,6 +113,16 @@ _RULES = {
         select(repository_blobs.c.digest)
         .join(repositories, repositories.c.id == repository_blobs.c.repository_id)
         .where(_unneeded, ~_suspected)
+    ),
+    "an image was deleted while a lease held it": Statement(
+        select(image_leases.c.digest)
+        .join(deleted_images, deleted_images.c.repository_id == image_leases.c.repository_id)
+        .where(deleted_images.c.digest == image_leases.c.digest, *_while_held(deleted_images.c.deleted_at))
+    ),
+    "a repository was deleted while a lease held an image of it": Statement(
+        select(image_leases.c.digest)
+        .join(repositories, repositories.c.id == image_leases.c.repository_id)
+        .where(*_while_held(repositories.c.deleted_at))
     ),
     "a repository counts its images wrongly": Statement(
         select(repositories.c.name).where(repositories.c.deleted_at.is_(None), repositories.c.image_count != _images)

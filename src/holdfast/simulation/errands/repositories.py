@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.model.errors import (
+    ImageInUse,
     LifecyclePolicyNotFound,
     Refusal,
     RepositoryAlreadyExists,
@@ -45,8 +46,8 @@ def delete(client: Client, repository: str, *, force: bool) -> None:
         f"delete {repository}{' by force' if force else ''}",
         lambda on: registry.repositories.delete(on, REPOSITORIES[repository], force=force),
     )
-    if isinstance(result, RepositoryNotFound | RepositoryNotEmpty):
-        deed.mark(("repository", repository), sees(isinstance(result, RepositoryNotEmpty)))
+    if isinstance(result, RepositoryNotFound | RepositoryNotEmpty | ImageInUse):
+        deed.mark(("repository", repository), sees(not isinstance(result, RepositoryNotFound)))
         return
     deed.is_kept = deed.is_known
     deed.mark(("repository", repository), lambda value: is_buried(False)(value) if value[0] else ())
