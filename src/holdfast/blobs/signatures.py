@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,13 +25,40 @@ class BadKey(Exception):
 
 def sign(document: bytes, key_file: Path) -> bytes:
     """The signature of a document."""
+    return sign_with(document, read_key(key_file))
+
+
+def read_key(key_file: Path) -> bytes:
+    """The private key in a file, in PEM, or `BadKey`."""
     try:
-        key = load_pem_private_key(key_file.read_bytes(), password=None)
+        pem = key_file.read_bytes()
+        key = load_pem_private_key(pem, password=None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as fault:
         raise BadKey(f"{key_file} has no private key in PEM without a password: {fault}") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise BadKey(f"{key_file} has a private key that is not of Ed25519")
-    return key.sign(document)
+    return pem
+
+
+def sign_with(document: bytes, pem: bytes) -> bytes:
+    """The signature of a document by a private key in PEM, which is one of Ed25519."""
+    return _private(pem).sign(document)
+
+
+def new_key() -> bytes:
+    """A private key that nobody has yet, in PEM."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def public_half(pem: bytes) -> bytes:
+    """The public key to a private one, both in PEM."""
+    return _private(pem).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _private(pem: bytes) -> Ed25519PrivateKey:
+    key = load_pem_private_key(pem, password=None)
+    assert isinstance(key, Ed25519PrivateKey)
+    return key
 
 
 def is_signed(document: bytes, signature: bytes, key_file: Path) -> bool:

@@ -8,10 +8,11 @@ So nobody ever sees a manifest whose parts are not there, and what is here alrea
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from holdfast.model import digests, manifests
 from holdfast.model.errors import BlobNotFound, ImageNotFound, ImageTagAlreadyExists, Invalid, LayerDamaged
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from holdfast.model.manifests import Manifest
     from holdfast.model.names import RepositoryRef
-    from holdfast.outbound.distribution import Puller
+    from holdfast.outbound.distribution import Manifest as Fetched
     from holdfast.registry.backends import Backends
 
 REMEMBERED = 50_000  # blobs of which it is known which repository has them
@@ -38,10 +39,28 @@ class Brought:
     size_bytes: int = 0
 
 
+class Source(Protocol):
+    """Where images are brought from, by several threads: a `Puller`, or what can be read like one."""
+
+    def manifest(self, name: str, reference: str) -> Fetched:
+        """A manifest by its digest, which was proved."""
+
+    def read_blob(
+        self,
+        name: str,
+        digest: str,
+        start: int = 0,
+        size_bytes: int | None = None,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> Iterator[bytes]:
+        """The pieces of a blob."""
+
+
 class Importer:
     """Brings images of one remote registry; threads may share it, and no two bring the same thing at a time."""
 
-    def __init__(self, on: Backends, puller: Puller, moved: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, on: Backends, puller: Source, moved: Callable[[int], None] = lambda _: None) -> None:
         self._on = on
         self._puller = puller
         self._moved = moved

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast import store
 from holdfast.model.errors import ImageInUse, ImageNotFound, InvalidParameter, LimitExceeded
 from holdfast.model.leases import LONGEST, SHORTEST, Lease, spoken_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from holdfast.model.images import Image, ImageId
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
-MOST_LEASES = 10_000  # of a repository
+T = TypeVar("T")
+
+MOST_LEASES = 100_000  # of a repository
 MOST_STEPS = 8  # from an image to what it refers to, and from an index to what its indexes list
 DELETED = "DELETED"
 
@@ -51,10 +53,10 @@ def put(
     if not SHORTEST <= lifetime <= LONGEST:
         bounds = f"{SHORTEST.total_seconds():.0f} and {LONGEST.total_seconds():.0f}"
         raise InvalidParameter("leaseSeconds", f"Member must be between {bounds}")
-    now = on.clock()
     taken: dict[str, Taken] = {}
     missing: list[tuple[ImageId, ImageNotFound]] = []
     with on.database.transaction(within=[at]) as tx:
+        now = on.clock()  # after whoever deleted something before
         repository = store.repositories.get(tx, at)
         for wish in wishes:
             found = _find(on, tx, repository, wish.id)
@@ -111,55 +113,48 @@ def require_unused(on: Backends, tx: Transaction, repository: Repository, image:
 
 def holder(on: Backends, tx: Transaction, repository: Repository, image: Image) -> Lease | None:
     """The lease by which an image with its tags is held, if there is one."""
-    leased = held(on, tx, repository.id)
-    if not leased:
+    now = on.clock()
+    if not store.image_leases.any_in(tx, repository.id, now):
         return None
     for _ in range(MOST_STEPS):
-        found = _first(leased, (image.digest, *spoken_of(image.tags), image.subject or ""))
-        if found is not None or image.subject is None:
-            return found
-        subject = store.images.find(tx, repository, digest=image.subject)
-        if subject is None:
-            return None
+        names = (image.digest, *spoken_of(image.tags), *([image.subject] if image.subject else ()))
+        related = _related(tx, repository.id, dict.fromkeys(names))
+        lease = store.image_leases.first_of(tx, repository.id, related, now)
+        subject = store.images.find(tx, repository, digest=image.subject) if image.subject else None
+        if lease is not None or subject is None:
+            return lease
         image = subject
     return None
 
 
-def holder_of(leased: Mapping[str, Lease], candidate: Candidate) -> Lease | None:
-    """The same for an image that no other one is the subject of, of what is known to be held."""
-    return _first(leased, (candidate.digest, *spoken_of(candidate.tags)))
-
-
-def _first(leased: Mapping[str, Lease], digests: Iterable[str]) -> Lease | None:
-    return next((leased[digest] for digest in digests if digest in leased), None)
-
-
 def held(on: Backends, tx: Transaction, repository_id: int) -> Mapping[str, Lease]:
-    """By digest, what leases hold in a repository: what is leased, what that lists, and what lists that."""
-    now = on.clock()
-    if not store.image_leases.any_in(tx, repository_id, now):
-        return {}
-    found: dict[str, Lease] = {}
-    for lease in store.image_leases.active(tx, repository_id, now):
-        found.setdefault(lease.digest, lease)
-    _follow(tx, repository_id, found, store.image_leases.listing)
-    _follow(tx, repository_id, found, store.image_leases.listed)
+    """By digest, what leases hold in a repository, for whoever asks for many images."""
+    leased: dict[str, Lease] = {}
+    for lease in store.image_leases.active(tx, repository_id, on.clock()):
+        leased.setdefault(lease.digest, lease)
+    return _related(tx, repository_id, leased) if leased else {}
+
+
+def holder_of(leased: Mapping[str, Lease], candidate: Candidate) -> Lease | None:
+    """The lease that holds an image which has no subject, of all that is held."""
+    return next((leased[digest] for digest in (candidate.digest, *spoken_of(candidate.tags)) if digest in leased), None)
+
+
+def _related(tx: Transaction, repository_id: int, start: Mapping[str, T]) -> dict[str, T]:
+    """Images, the indexes that list them, and all that these list; each with what it was reached from.
+
+    Whoever is related to an image is one that the image is related to, so it can be asked from either end.
+    """
+    found = dict(start)
+    for links in (store.image_leases.listing, store.image_leases.listed):
+        new = dict(found)
+        for _ in range(MOST_STEPS):
+            reached = links(tx, repository_id, new).items()
+            new = {digest: found[by] for digest, by in reached if digest not in found}
+            if not new:
+                break
+            found.update(new)
     return found
-
-
-def _follow(
-    tx: Transaction,
-    repository_id: int,
-    found: dict[str, Lease],
-    links: Callable[[Transaction, int, Collection[str]], dict[str, str]],
-) -> None:
-    digests: Collection[str] = list(found)
-    for _ in range(MOST_STEPS):
-        new = {digest: by for digest, by in links(tx, repository_id, digests).items() if digest not in found}
-        if not new:
-            return
-        found.update({digest: found[by] for digest, by in new.items()})
-        digests = new
 
 
 def require_unused_repository(on: Backends, tx: Transaction, repository: Repository) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from holdfast.model.errors import (
+    AlreadyExists,
     LifecyclePolicyNotFound,
     Refusal,
     RepositoryNotFound,
@@ -90,7 +91,7 @@ def follow(
     names = sorted(name for name in source.names() if wanted.selects(name))
     for name in names:
         before = replace(importer.brought)
-        with _told(done, name):
+        with told(done, name):
             _one(on, source, importer, wanted, mark, RepositoryRef(wanted.into, name), done)
         done.repositories += 1
         if (came := importer.brought.images - before.images) > 0:
@@ -124,15 +125,15 @@ def _one(
     there = source.repository(at.name)
     if there is None:
         return  # it went while we looked
-    _settle(on, at, there, mark, done)
+    settle(on, at, there, mark, done)
     found = [image for image in source.images(at.name) if not image.is_archived]
-    here = _here(on, at)
-    _bring(importer, wanted, at, found, here, done)
+    here = images_of(on, at)
+    bring(importer, wanted, at, found, here, done)
     if wanted.follows_deletions:
         _forget_images(on, wanted, at, found, done)
 
 
-def _settle(on: Backends, at: RepositoryRef, there: FoundRepository, mark: str, done: Pass) -> None:
+def settle(on: Backends, at: RepositoryRef, there: FoundRepository, mark: str, done: Pass) -> None:
     """Let a repository be here, and be set as it is there; a key of AWS is none of ours, so ours are used."""
     mutability = TagMutability(Mutability(there.mutability), there.filters)
     tags = {key: value for key, value in there.tags.items() if not key.startswith(OWN_TAGS)}
@@ -160,13 +161,13 @@ def _settle(on: Backends, at: RepositoryRef, there: FoundRepository, mark: str, 
         repositories.untag(on, at, gone)
     if new := {key: value for key, value in tags.items() if known.get(key) != value}:
         repositories.tag(on, at, new)
-    with _told(done, f"{at.name}: its policy"):
+    with told(done, f"{at.name}: its policy"):
         _settle_policy(on, at, there.policy)
-    with _told(done, f"{at.name}: its lifecycle policy"):
+    with told(done, f"{at.name}: its lifecycle policy"):
         _settle_lifecycle(on, at, there.lifecycle)
 
 
-class NotOurs(Refusal):
+class NotOurs(AlreadyExists):
     """A repository here that does not follow the one of the same name there."""
 
     def __init__(self, name: str, why: str) -> None:
@@ -206,7 +207,7 @@ def _is_same(here: str | None, there: str) -> bool:
 # ---- Its images
 
 
-def _here(on: Backends, at: RepositoryRef) -> dict[str, set[str]]:
+def images_of(on: Backends, at: RepositoryRef) -> dict[str, set[str]]:
     """The images that are here, and the tags of each."""
     found: dict[str, set[str]] = defaultdict(set)
     after = (0, "")
@@ -219,7 +220,7 @@ def _here(on: Backends, at: RepositoryRef) -> dict[str, set[str]]:
         after = (page[-1][0], page[-1][2] or "")
 
 
-def _bring(
+def bring(
     importer: Importer,
     wanted: Wanted,
     at: RepositoryRef,
@@ -230,7 +231,7 @@ def _bring(
     """Bring what is not here, the oldest first, and let tags name what they name there."""
     subjects = {image.digest for image in found}
 
-    def bring(image: FoundImage) -> int:
+    def bring_one(image: FoundImage) -> int:
         new = [tag for tag in image.tags if tag not in here.get(image.digest, ())]
         if image.digest in here and not new:
             return 0
@@ -238,9 +239,9 @@ def _bring(
         return len(new)
 
     with ThreadPoolExecutor(wanted.at_once, "shadow") as pool:
-        coming = [(image, pool.submit(bring, image)) for image in sorted(found, key=lambda image: image.pushed_at)]
+        coming = [(image, pool.submit(bring_one, image)) for image in sorted(found, key=lambda image: image.pushed_at)]
         for image, one in coming:
-            with _told(done, f"{at.name}@{image.digest}"):
+            with told(done, f"{at.name}@{image.digest}"):
                 done.tags += one.result()
 
 
@@ -250,7 +251,7 @@ def _bring(
 def _forget_images(on: Backends, wanted: Wanted, at: RepositoryRef, found: Sequence[FoundImage], done: Pass) -> None:
     """Remove tags and images that are not there; they can be restored for a while, as whatever is deleted."""
     there = {image.digest: image.tags for image in found}
-    here = _here(on, at)
+    here = images_of(on, at)
     gone = [digest for digest in here if digest not in there]
     _require_no_surprise(wanted, at.name, len(gone), len(here), "images")
     for digest, tags in here.items():
@@ -269,10 +270,10 @@ def _forget_repositories(
 ) -> None:
     here = [at for at, of in followers(on, wanted.into) if of == mark and wanted.selects(at.name)]
     gone = [at for at in here if at.name not in there]
-    with _told(done, "repositories that are gone"):
+    with told(done, "repositories that are gone"):
         _require_no_surprise(wanted, "the source", len(gone), len(here), "repositories")
         for at in gone:
-            with _told(done, at.name):
+            with told(done, at.name):
                 repositories.delete(on, at, force=True)
                 done.removed += 1
                 tell(f"{at.name}: removed, since the source has it no more")
@@ -284,7 +285,7 @@ def _require_no_surprise(wanted: Wanted, name: str, going: int, of: int, what: s
 
 
 @contextmanager
-def _told(done: Pass, what: str) -> Iterator[None]:
+def told(done: Pass, what: str) -> Iterator[None]:
     """Let one thing fail without the others."""
     try:
         yield

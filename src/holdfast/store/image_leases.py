@@ -47,6 +47,12 @@ _OF_DIGESTS = Statement(
         _table.c.digest.in_(bindparam("digests", expanding=True)),
     )
 )
+_FIRST_OF = Statement(
+    select(*_columns)
+    .where(_here, _active, _table.c.digest.in_(bindparam("digests", expanding=True)))
+    .order_by(_table.c.id)
+    .limit(1)
+)
 _page = select(*_columns).where(_here, _active, _table.c.id > bindparam("after"))
 _PAGES: dict[tuple[str, ...], Statement] = {
     names: Statement(
@@ -107,6 +113,15 @@ def of(tx: Transaction, repository: Repository, holder: str, digests: Collection
         for some in batches(list(digests))
         for row in tx.all(_OF_DIGESTS, repository_id=repository.id, held_by=holder, digests=some, now=now)
     ]
+
+
+def first_of(tx: Transaction, repository_id: int, digests: Collection[str], now: datetime) -> Lease | None:
+    """A lease on any of some images."""
+    for some in batches(list(digests)):
+        row = tx.first(_FIRST_OF, repository_id=repository_id, digests=some, now=now)
+        if row is not None:
+            return Lease(**row)
+    return None
 
 
 def page(
