@@ -184,7 +184,22 @@ def test_what_is_known_of_cves_is_read():
         ("AV:N/AC:L/Au:N/C:C/I:C/A:C", 10.0),
         ("(AV:L/AC:H/Au:N/C:P/I:N/A:N)", 1.2),
         ("AV:N/AC:M/Au:N/C:N/I:P/A:N", 4.3),
-        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", None),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", 9.3),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:S/SA:N", None),
+        ("CVSS:4.0/AV:N/AC:L", None),
+        # As the calculator of Red Hat's product security scores them (PyPI: cvss 3.6).
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:N/VA:N/SC:N/SI:N/SA:N/U:Amber", 0.0),
+        ("CVSS:4.0/AV:L/AC:H/AT:P/PR:H/UI:N/VC:H/VI:N/VA:N/SC:N/SI:H/SA:H/E:U/MAC:H/MPR:X/MUI:P/MSC:X/MSA:N", 1.3),
+        ("CVSS:4.0/AV:L/AC:L/AT:P/PR:N/UI:A/VC:N/VI:N/VA:N/SC:N/SI:L/SA:L/MPR:L/MUI:A/MSC:H", 2.1),
+        ("CVSS:4.0/AV:N/AC:L/AT:P/PR:H/UI:N/VC:L/VI:H/VA:N/SC:H/SI:H/SA:H/E:X/IR:M/AR:L/MAV:P/MAC:H/MVI:N", 2.4),
+        ("CVSS:4.0/AV:A/AC:H/AT:P/PR:N/UI:A/VC:L/VI:H/VA:L/SC:H/SI:L/SA:N/E:U/IR:X/AR:X/MSC:X/MSI:X", 3.7),
+        ("CVSS:4.0/AV:P/AC:L/AT:P/PR:H/UI:N/VC:N/VI:H/VA:N/SC:L/SI:H/SA:N/MPR:H/MVA:N/MSI:L", 4.1),
+        ("CVSS:4.0/AV:A/AC:L/AT:N/PR:H/UI:P/VC:L/VI:N/VA:L/SC:H/SI:N/SA:L", 4.2),
+        ("CVSS:4.0/AV:A/AC:H/AT:P/PR:N/UI:A/VC:L/VI:L/VA:L/SC:H/SI:H/SA:H", 5.2),
+        ("CVSS:4.0/AV:P/AC:H/AT:P/PR:H/UI:A/VC:H/VI:H/VA:N/SC:L/SI:N/SA:N", 5.3),
+        ("CVSS:4.0/AV:N/AC:H/AT:P/PR:L/UI:A/VC:H/VI:N/VA:H/SC:N/SI:L/SA:L", 5.8),
+        ("CVSS:4.0/AV:A/AC:H/AT:P/PR:L/UI:A/VC:L/VI:L/VA:H/SC:N/SI:H/SA:H/CR:X/MVA:X", 5.9),
+        ("CVSS:4.0/AV:A/AC:L/AT:P/PR:L/UI:A/VC:H/VI:L/VA:H/SC:H/SI:H/SA:H/CR:L/IR:L/AR:H/MAT:N/MVI:H/MSC:N/MSA:S", 9.1),
     ],
 )
 def test_vectors_have_the_scores_of_the_specification(vector, score):

@@ -1,7 +1,4 @@
-"""Base scores of CVSS vectors, by the equations of FIRST's specifications of versions 2.0, 3.0 and 3.1.
-
-Version 4 has no equation but a table of judgements: its vectors are kept, and scored only by who sends a score along.
-"""
+"""Scores of CVSS vectors by FIRST's specifications: of the base, and for version 4.0 of all that is told."""
 
 from __future__ import annotations
 
@@ -9,9 +6,11 @@ import re
 from dataclasses import dataclass
 from math import ceil
 
+from holdfast.model import cvss4
+
 VECTOR_CHARACTERS = 300
 _VECTOR = re.compile(
-    r"(?:CVSS:(?P<version>3\.0|3\.1|4\.0)/)?(?P<metrics>[A-Za-z]{1,3}:[A-Za-z]{1,4}(?:/[A-Za-z]{1,3}:[A-Za-z]{1,4})*)"
+    r"(?:CVSS:(?P<version>3\.0|3\.1|4\.0)/)?(?P<metrics>[A-Za-z]{1,3}:[A-Za-z]{1,5}(?:/[A-Za-z]{1,3}:[A-Za-z]{1,5})*)"
 )
 _IMPACT_2 = {"N": 0.0, "P": 0.275, "C": 0.660}
 _IMPACT_3 = {"N": 0.0, "L": 0.22, "H": 0.56}
@@ -50,8 +49,8 @@ def parse(vector: str, score: float | None = None) -> Cvss | None:
     metrics = dict(part.split(":") for part in found["metrics"].split("/"))
     version = found["version"] or "2.0"
     try:
-        told: float | None = {"2.0": _score_2, "3.0": _score_3, "3.1": _score_3}[version](metrics)
-    except KeyError:
+        told: float | None = {"2.0": _score_2, "3.0": _score_3, "3.1": _score_3, "4.0": cvss4.score}[version](metrics)
+    except (KeyError, ValueError):
         if version != "4.0":
             return None
         told = score if score is not None and 0 <= score <= 10 else None
