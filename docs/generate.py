@@ -232,6 +232,7 @@ def endpoints() -> list[str]:
         ("`POST`", "`/`", "a signature", "The IAM and STS APIs; `Action` in a form names the operation."),
         ("`GET`", "`/?Action=`", "a signature", "The IAM and STS APIs, presigned or not."),
         ("`GET`, `HEAD`", "`/layers/{token}`", "none", "A layer, by an address that an authorized caller was given."),
+        ("`GET`", "`/events`", "`ecr:StreamEvents`", "What happens in a registry, as server-sent events."),
         ("`GET`, `HEAD`", "`/healthz`", "none", "Whether the process lives."),
         ("`GET`, `HEAD`", "`/readyz`", "none", "Whether requests are served: the database is asked."),
         ("`GET`, `HEAD`", "`/metrics`", "none", "Numbers in Prometheus' text format, over all workers."),

@@ -46,6 +46,7 @@ class Receiver:
         self.posts: list[Post] = []
         self.answers: list[tuple[int, dict[str, str]]] = []  # to the next posts; then 204
         self.status = 204
+        self._came = threading.Condition()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,7 +55,9 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.posts.append(Post(self.path, headers, body))
+                with receiver._came:
+                    receiver.posts.append(Post(self.path, headers, body))
+                    receiver._came.notify_all()
                 status, more = receiver.answers.pop(0) if receiver.answers else (receiver.status, {})
                 self.send_response(status)
                 for name, value in more.items():
@@ -70,6 +73,12 @@ class Receiver:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+
+    def wait_for(self, count: int) -> list[Post]:
+        """What was posted, as soon as there is so much of it."""
+        with self._came:
+            assert self._came.wait_for(lambda: len(self.posts) >= count, timeout=60), self.posts
+        return self.posts
 
     def close(self) -> None:
         self._server.shutdown()

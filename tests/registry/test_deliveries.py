@@ -14,11 +14,12 @@ from holdfast.model.errors import InvalidParameter
 from holdfast.model.event_targets import Envelope, Kind, Scope, Wishes
 from holdfast.model.events import Event
 from holdfast.model.work import Lane
+from holdfast.outbound.aws_events import Said
 from holdfast.registry.event_senders import Secrets
 from holdfast.registry.work import LeaseLost
 from holdfast.worker import Deliverers, Runner
 from tests import databases
-from tests.hooks import Receiver, calling_out
+from tests.hooks import KEYS, Receiver, calling_out, moto
 from tests.registry.ground import AT, HOME, open_ground, push, work_off
 
 HERE = Scope(HOME.account_id, HOME.region)
@@ -335,6 +336,169 @@ def test_pulls_are_told_to_whom_they_are_wanted_by_and_counted(on, receiver):
         "result": "SUCCESS", "repository-name": AT.name, "image-digest": pushed.digest, "action-type": "PULL",
         "image-tag": "v1", "principal-arn": "arn:aws:iam::000000000000:user/ann", "pull-count": 3,
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    with moto() as (url, client):
+        yield url, client
+
+
+def an_aws_target(on, url, kind, address, name="ci", **wishes):
+    keys = Secrets(key_id=KEYS["aws_access_key_id"], secret=KEYS["aws_secret_access_key"])
+    wanted = Wishes(name, kind, address, endpoint=url, **wishes)
+    registry.event_targets.put(on, HERE, wanted, keys)
+
+
+def received(sqs, queue):
+    """What is in a queue of moto's."""
+    found = []
+    while got := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
+        "Messages"
+    ):
+        found += got
+    return found
+
+
+def a_queue(sqs, name):
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
+def test_a_queue_gets_events_ten_at_a_time(on, cloud):
+    _, client = cloud
+    queue, _ = a_queue(client("sqs"), "events")
+    an_aws_target(on, None, Kind.SQS, queue)
+    push(on, AT, "an image", *(f"v{number}" for number in range(12)))
+    before = len(calls(on))
+
+    deliver(on)
+
+    found = received(client("sqs"), queue)
+    assert [json.loads(one["Body"])["detail"]["image-tag"] for one in found] == [f"v{n}" for n in range(12)]
+    assert found[0]["MessageAttributes"]["detail-type"]["StringValue"] == "ECR Image Action"
+    assert len(calls(on)) - before == 2
+
+
+def calls(on):
+    """The AWS calls that were posted; none are counted before the first time this is asked."""
+    poster = on.poster
+    if not hasattr(poster, "told"):
+        poster.told, plain = [], poster.line
+
+        def line():
+            poster.told.append(1)
+            return plain()
+
+        poster.line = line
+    return poster.told
+
+
+def test_a_topic_gets_events_and_hands_them_on(on, cloud):
+    url, client = cloud
+    queue, arn = a_queue(client("sqs"), "of-topic")
+    topic = client("sns").create_topic(Name="events")["TopicArn"]
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    an_aws_target(on, url, Kind.SNS, topic, envelope=Envelope.CLOUDEVENTS)
+    push(on, AT, "an image", "v1")
+
+    deliver(on)
+
+    [found] = received(client("sqs"), queue)
+    assert json.loads(found["Body"])["data"]["image-tag"] == "v1"
+
+
+def test_a_bus_gets_events_and_its_rules_match_them(on, cloud):
+    url, client = cloud
+    queue, arn = a_queue(client("sqs"), "of-bus")
+    bus = client("events").create_event_bus(Name="images")["EventBusArn"]
+    rule = {"source": ["holdfast.ecr"], "detail": {"image-tag": ["v1"]}}
+    client("events").put_rule(Name="v1", EventBusName="images", EventPattern=json.dumps(rule))
+    client("events").put_targets(Rule="v1", EventBusName="images", Targets=[{"Id": "1", "Arn": arn}])
+    an_aws_target(on, url, Kind.EVENTBRIDGE, bus, source="holdfast.ecr")
+    push(on, AT, "an image", "v1", "v2")
+
+    deliver(on)
+
+    [found] = received(client("sqs"), queue)
+    event = json.loads(found["Body"])
+    assert (event["detail-type"], event["detail"]["image-tag"]) == ("ECR Image Action", "v1")
+
+
+def test_a_queue_that_is_not_there_is_trouble_and_no_event_is_lost(on, cloud, clock):
+    url, client = cloud
+    an_aws_target(on, None, Kind.SQS, f"{url}/123456789012/later")
+    push(on, AT, "an image", "v1")
+    deliver(on)
+    assert "NonExistentQueue" in standing(on).target.fault
+
+    queue, _ = a_queue(client("sqs"), "later")
+    clock.pass_(seconds=5)
+    deliver(on)
+
+    assert len(received(client("sqs"), queue)) == 1
+    assert standing(on).target.failing_since is None
+
+
+class Partly:
+    """An SQS that takes some entries of each call only."""
+
+    def __init__(self, refusing, *, is_sender_fault):
+        self.refusing = refusing
+        self.is_sender_fault = is_sender_fault
+        self.took = []
+
+    def send(self, _api, _queue, entries):
+        said = []
+        for entry in entries:
+            tag = json.loads(entry["MessageBody"])["detail"]["image-tag"]
+            is_bad = tag in self.refusing
+            said.append(Said("Bad", "no", self.is_sender_fault) if is_bad else Said())
+            if not is_bad:
+                self.took.append(tag)
+        return said
+
+
+@pytest.mark.parametrize("is_sender_fault", [False, True])
+def test_what_a_queue_took_of_a_batch_is_not_sent_again(on, clock, is_sender_fault):
+    sqs = Partly({"v3"}, is_sender_fault=is_sender_fault)
+    on = replace(on, aws_events=sqs)
+    an_aws_target(on, None, Kind.SQS, "https://sqs.example/1/q")
+    push(on, AT, "an image", *(f"v{number}" for number in range(15)))
+    deliver(on)
+    assert sqs.took == [f"v{number}" for number in range(10) if number != 3]
+
+    if not is_sender_fault:
+        sqs.refusing = set()
+    for _ in range(4):
+        clock.pass_(minutes=1)
+        deliver(on)
+
+    assert sorted(sqs.took) == sorted(f"v{n}" for n in range(15) if not is_sender_fault or n != 3)
+    assert len(dead(on)) == int(is_sender_fault)
+
+
+def test_one_event_that_is_too_large_becomes_a_dead_letter_and_a_batch_keeps_the_limit(on, clock):
+    sqs = Partly(set(), is_sender_fault=False)
+    sizes = []
+    plain = sqs.send
+    sqs.send = lambda api, queue, entries: (
+        sizes.append(sum(len(one["MessageBody"]) for one in entries)) or plain(api, queue, entries)
+    )
+    on = replace(on, aws_events=sqs)
+    an_aws_target(on, None, Kind.SQS, "https://sqs.example/1/q")
+    with on.database.transaction() as tx:
+        for number, size in enumerate((100_000, 100_000, 100_000, 300_000, 10)):
+            event = Event("ECR Image Action", {"image-tag": str(number), "more": "x" * size})
+            registry.events.tell(on, tx, HOME, event)
+
+    for _ in range(4):
+        deliver(on)
+        clock.pass_(minutes=1)
+
+    assert sqs.took == ["0", "1", "2", "4"]
+    assert max(sizes) <= 256 * 1024
+    assert [letter.reason for letter in dead(on)] == ["It has more than 262144 bytes"]
 
 
 @pytest.mark.parametrize(

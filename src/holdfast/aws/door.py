@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast import registry
-from holdfast.aws import ecr, iam, json_protocol, own, query_protocol, secretsmanager, signature, sts
+from holdfast.aws import ecr, event_stream, iam, json_protocol, own, query_protocol, secretsmanager, signature, sts
 from holdfast.aws.audited import Trail
 from holdfast.aws.operations import GLOBAL_REGION, Call, ask_leave
 from holdfast.aws.service_models import load
@@ -15,6 +15,7 @@ from holdfast.http import ReadBody, Response
 from holdfast.model import errors
 from holdfast.model.callers import ANONYMOUS
 from holdfast.model.errors import Refusal
+from holdfast.model.names import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
     from holdfast.aws.operations import Operation
-    from holdfast.http import Answer, Request
+    from holdfast.http import Answer, Follow, Request
     from holdfast.model.callers import Caller
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
@@ -110,6 +111,31 @@ class Door:
         text = b"This is Holdfast. ECR's API is POST /, the registry is /v2/\n"
         status = 200 if request.method in {"GET", "HEAD"} else 405
         return Response(status, [("Content-Type", "text/plain"), ("Allow", "GET, HEAD, POST")], text)
+
+    def follow(self, request: Request) -> Answer | Follow:
+        """Answer a request for what happens; it shows a login token, or is signed."""
+        service = self._ecr.signing_name
+        trail = Trail(self._on, request, service, self._on.home.region)
+        trail.names(service, event_stream.OPERATION)
+        try:
+            if request.method != "GET":
+                return Response(405, [("Allow", "GET"), ("Content-Type", "text/plain")], b"Only GET is allowed here\n")
+            authorization = request.header("authorization") or ""
+            if authorization.lower().startswith("basic "):
+                login = self._tokens.login(authorization)
+                caller, home, until = login.caller, login.registry, login.expires_at
+                trail.is_of(caller)
+            elif authorization:
+                call = self._prove(request, self._read(request, {service}, trail), b"", trail)
+                caller, home = call.caller, Registry(call.caller.account_id, call.region)
+                until = self._on.clock() + self._on.limits.token_lifetime
+            else:
+                raise errors.Unauthenticated
+            answer = event_stream.follow(self._on, request, caller, home, until)
+        except Refusal as refusal:
+            return event_stream.refuse(request, refusal, self._refuse(request, refusal, trail))
+        trail.answered({})
+        return answer
 
     def _hear_json(self, request: Request) -> Answer:
         """Hear a call that names its operation in its head."""

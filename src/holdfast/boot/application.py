@@ -10,7 +10,7 @@ from holdfast.http import Response
 from holdfast.store import WouldWait
 
 if TYPE_CHECKING:
-    from holdfast.http import Answer, Request, metrics
+    from holdfast.http import Answer, Follow, Request, metrics
     from holdfast.settings import Settings
 
 
@@ -30,7 +30,7 @@ class Application:
             request.path.startswith("/v2/") and self._oci.is_hot(request)
         )
 
-    def at_once(self, request: Request) -> Answer | None:
+    def at_once(self, request: Request) -> Answer | Follow | None:
         """The answer to a hot request, unless it would take a wait."""
         try:
             with self._on.database.without_waiting():
@@ -38,13 +38,15 @@ class Application:
         except WouldWait:
             return None
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Answer | Follow:
         """Hand a request to its door."""
         path = request.path
         if path.startswith(("/v2/", "/layers/")) or path == "/v2":
             return self._oci(request)
         if path == "/":
             return self._aws(request)
+        if path == "/events":
+            return self._aws.follow(request)
         return self._machines(request)
 
     def failed(self, request: Request, fault: Exception) -> Response:

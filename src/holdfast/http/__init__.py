@@ -1,15 +1,29 @@
 """What the doors share: the server, its requests and answers, streamed bodies, certificates and metrics."""
 
-from holdfast.http.messages import Answer, Application, Body, ReadBody, Receive, Request, Response, Sink, Stream
+from holdfast.http.messages import (
+    Answer,
+    Application,
+    Body,
+    Follow,
+    ReadBody,
+    Receive,
+    Request,
+    Response,
+    Sink,
+    Source,
+    Stream,
+)
 
 __all__ = [
     "Answer",
     "Application",
     "Body",
+    "Follow",
     "ReadBody",
     "Receive",
     "Request",
     "Response",
     "Sink",
+    "Source",
     "Stream",
 ]

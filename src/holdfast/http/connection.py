@@ -2,7 +2,8 @@
 
     bytes ─► Parser ─► Exchange ─► application ─┬─ Response ──────────────────► head and body
                           │   (loop or thread)  ├─ ReadBody ─► whole body ─► Response
-                          └── Feed ◄─ body      └─ Receive ──► sink ───────► Response
+                          └── Feed ◄─ body      ├─ Receive ──► sink ───────► Response
+                                                └─ Follow ───► source ─────► head, and more once a second
 
 Requests that a client pipelines wait in a queue, and reading pauses until it is short again.
 """
@@ -19,7 +20,8 @@ from holdfast.http import proxies, wire
 from holdfast.http.collecting import collect
 from holdfast.http.delivery import STALL_SECONDS, Delivery
 from holdfast.http.exchange import Exchange
-from holdfast.http.messages import ReadBody, Request, Response, Stream
+from holdfast.http.following import TOO_MANY, Following
+from holdfast.http.messages import Follow, ReadBody, Request, Response, Stream
 from holdfast.http.parsing import HEAD_BYTES, TOO_LARGE, BadBytes, Parser
 from holdfast.http.transfer import Feed
 
@@ -50,7 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting: deque[Exchange] = deque()
         self._arriving: Exchange | None = None  # its body is still on the way
         self._current: Exchange | None = None  # it is being answered
-        self._delivery: Delivery | None = None
+        self._delivery: Delivery | Following | None = None
         self._lingering = 0
         self._is_closing = False
         self._is_deaf = False  # what the client sends makes no sense any more
@@ -206,11 +208,14 @@ class Connection(asyncio.BufferedProtocol):
     def _ask_application(self, exchange: Exchange) -> None:
         application = self._server.application
         try:
-            answer: Answer = application(exchange.request)
+            answer: Answer | Follow = application(exchange.request)
         except Exception as fault:  # noqa: BLE001 - the application words it
             answer = application.failed(exchange.request, fault)
         if isinstance(answer, Response):
             self._answer_soon(exchange, answer)
+            return
+        if isinstance(answer, Follow):
+            self._server.soon(self._follow, exchange, answer)
             return
         feed = exchange.feed
         if feed is None:
@@ -273,6 +278,23 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._delivery.begin(head, lambda: self._finish(exchange))
 
+    def _follow(self, exchange: Exchange, answer: Follow) -> None:
+        """Begin an answer that has no end of its own."""
+        if self._is_closing:
+            return
+        if self._server.is_draining or self._server.followers.is_full or exchange.head_only:
+            self._answer_or_cut(exchange, answer.response if exchange.head_only else TOO_MANY)
+            return
+        self._server.count(exchange.request, answer.response)
+        exchange.keep_alive = False
+        if self._arriving is exchange and exchange.feed is not None:
+            exchange.feed.close()
+        self._transport.write(wire.head(answer.response.status, answer.response.headers, length=None, close=True))
+        self._delivery = Following(
+            self._server, self._transport, answer.source, exchange.request,
+            done=lambda: self._finish(exchange), is_full=lambda: self._is_full,
+        )  # fmt: skip
+
     def _finish(self, exchange: Exchange) -> None:
         self._current = self._delivery = None
         self._collect_until = math.inf
@@ -309,6 +331,8 @@ class Connection(asyncio.BufferedProtocol):
         """Hang up if idle; else after the answers under way."""
         if self._lingering:
             self._transport.abort()
+        elif isinstance(self._delivery, Following):
+            self._delivery.end()
         elif self._current is None and self._arriving is None and not self._waiting:
             self._hang_up(linger=False)
 

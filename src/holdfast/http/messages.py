@@ -1,10 +1,11 @@
-"""A request, and the four things a door may answer it with.
+"""A request, and the five things a door may answer it with.
 
 A door is called when the head of a request has arrived, and says at once what it wants:
 
     Response           it needs no body; this is the answer
     ReadBody(…)        collect a small body, then ask again with all of it
     Receive(sink)      feed the body to a sink as it arrives; the sink answers at the end
+    Follow(source)     the answer goes on for as long as the source has something to tell
 
 and a Response may carry a Stream, which is sent from where the bytes are kept. So nothing in the doors or below them
 waits for a client, and a slow one holds no thread and no buffer.
@@ -122,6 +123,21 @@ class Receive:
     sink: Sink
 
 
+class Source(Protocol):
+    """Has something to tell now and then. Called by one thread at a time, about once a second."""
+
+    def more(self) -> bytes | None:
+        """What there is to tell by now, perhaps nothing; None at the end. It takes no longer than a read."""
+
+
+@dataclass(slots=True)
+class Follow:
+    """An answer without a known end: it begins with a head, and a source is asked for more."""
+
+    response: Response
+    source: Source
+
+
 Answer = Response | ReadBody | Receive
 
 
@@ -131,10 +147,10 @@ class Application(Protocol):
     def is_hot(self, request: Request) -> bool:
         """Whether a request is answered in microseconds without blocking, so that a thread would cost more."""
 
-    def at_once(self, request: Request) -> Answer | None:
+    def at_once(self, request: Request) -> Answer | Follow | None:
         """Answer a hot request on the event loop; None if that would take a wait after all."""
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Answer | Follow:
         """Answer a request, or say what is needed to."""
 
     def failed(self, request: Request, fault: Exception) -> Response:

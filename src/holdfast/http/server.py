@@ -13,6 +13,7 @@ import uvloop
 
 from holdfast.http.collecting import Room
 from holdfast.http.connection import Connection
+from holdfast.http.following import Followers
 
 if TYPE_CHECKING:
     import socket
@@ -53,6 +54,7 @@ class Server:
         self.connections: set[Connection] = set()
         self.is_draining = False
         self.collected = Room(COLLECTED_BYTES)
+        self.followers = Followers(self)
         self.buffer = memoryview(bytearray(READ_BYTES))
         self._notes = notes  # what requests left to be written down; it takes milliseconds
         self._background = background  # each takes what time it needs, in a thread of its own
@@ -116,6 +118,7 @@ class Server:
             now = self.loop.time()
             for connection in tuple(self.connections):
                 connection.check_deadline(now)
+            self.followers.tick()
             self.metrics.connections.set(len(self.connections))
             self.metrics.publish()
             if notes.done():

@@ -79,7 +79,6 @@ class Limits:
     event_wait: timedelta = timedelta(days=14)  # until an event is forgotten that a target still has to be told
     dead_letter_lifetime: timedelta = timedelta(days=30)
     event_targets: int = 100  # of an account
-    event_followers: int = 100  # of a process
     deleted_lifetime: timedelta = timedelta(days=7)  # in which what was deleted can be restored
     push_time: timedelta = timedelta(hours=24)  # in which an image must need a layer that was pushed
     quarantine: timedelta = timedelta(days=7)  # of what no image needs, before its bytes are deleted

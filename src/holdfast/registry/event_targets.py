@@ -61,8 +61,8 @@ def put(on: Backends, scope: Scope, wishes: Wishes, secrets: Secrets | None) -> 
         made = None
         if known is None and store.event_targets.count(tx, scope.account_id) >= on.limits.event_targets:
             raise LimitExceeded(f"The account cannot have more than {on.limits.event_targets} event targets")
-        if known is not None and (secrets is None or known.wishes.kind != wishes.kind):
-            _require_same_place(known.wishes, wishes, secrets)
+        if known is not None and secrets is None:
+            _require_same_place(known.wishes, wishes)
         if secrets is None and known is not None:
             sealed = known.sealed
         else:
@@ -262,10 +262,10 @@ def _require_credentials(wishes: Wishes, secrets: Secrets) -> None:
         raise InvalidParameter("accessKeyId", "An access key and its secret are needed to call this API")
 
 
-def _require_same_place(known: Wishes, wishes: Wishes, secrets: Secrets | None) -> None:
+def _require_same_place(known: Wishes, wishes: Wishes) -> None:
     """Refuse to send secrets that somebody cannot see to where he wishes."""
     is_same = (known.kind, known.address, known.endpoint, known.is_of_the_machine) == (
         wishes.kind, wishes.address, wishes.endpoint, wishes.is_of_the_machine
     )  # fmt: skip
-    if secrets is None and not is_same:
+    if not is_same:
         raise InvalidParameter("address", "A target that is to be elsewhere needs its secrets again")
