@@ -121,6 +121,7 @@ class Settings:
     scanner: str
     scanner_registry: str
     scanner_ca_file: Path | None
+    adapter_ca_file: Path | None
     background: bool
     advisory_feeds: tuple[tuple[Source, str], ...]
     advisory_malware: bool
@@ -141,6 +142,7 @@ class Settings:
     root_access_key_id: str
     root_secret_access_key: Secret | None
     scanner_token: Secret | None
+    adapter_token: Secret | None
 
     def __post_init__(self) -> None:
         for address in self.listen:
@@ -389,6 +391,8 @@ CHOICES = (
            "own engine; a private address is allowed by this", "URL"),
     Choice("scanner_registry", "", _web_url, "address of this registry as that scanner reaches it", "URL"),
     Choice("scanner_ca_file", "", _ca_file, "certificates of private CAs that vouch for that scanner", "FILE"),
+    Choice("adapter_ca_file", "", _ca_file, "certificates of private CAs that vouch for a Harbor whose images we scan",
+           "FILE"),
     Choice("background", "on", lambda text: _one_of("on", "off")(text) == "on",
            "do background work while serving; off leaves it to `holdfast worker`", "on|off"),
     Choice("public_repositories", "off", lambda text: _one_of("on", "off")(text) == "on",
@@ -424,6 +428,8 @@ CHOICES = (
     Choice("root_secret_access_key", "", lambda text: Secret(text) if text else None,
            "its secret", "SECRET", flag=False),
     Choice("scanner_token", "", _bearer, "bearer token for --scanner", "SECRET", flag=False),
+    Choice("adapter_token", "", _bearer, "lets a Harbor that sends it, as a token or as a password, ask us to scan its "
+           "images; without it nobody may", "SECRET", flag=False),
 )  # fmt: skip
 
 

@@ -253,7 +253,7 @@ def test_an_image_with_more_versions_of_a_package_than_any_has_is_refused(on):
 
 
 def test_a_configuration_is_as_large_as_it_is_and_not_as_it_says(on, monkeypatch):
-    monkeypatch.setattr(registry.inventories, "CONFIG_BYTES", 10)
+    monkeypatch.setattr(registry.layering, "CONFIG_BYTES", 10)
 
     taken = take(on, push(on, BASE))
 
@@ -261,7 +261,7 @@ def test_a_configuration_is_as_large_as_it_is_and_not_as_it_says(on, monkeypatch
 
 
 def test_layers_together_are_bounded(on, monkeypatch):
-    monkeypatch.setattr(registry.inventories, "ENTRIES", 3)
+    monkeypatch.setattr(registry.layering, "ENTRIES", 3)
 
     assert take(on, push(on, BASE)).state is State.COMPLETE
     assert "limit: the layers have more than 3 entries" in take(on, push(on, BASE, MODULE, {"x": "1"})).reason

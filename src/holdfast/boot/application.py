@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from holdfast import aws, oci, registry
+from holdfast import aws, harbor, oci, registry
 from holdfast.http import Response
 from holdfast.store import WouldWait
 
@@ -22,6 +22,7 @@ class Application:
         self._on = on
         self._numbers = numbers
         self._oci = oci.Door(on, tokens)
+        self._harbor = harbor.Door(on) if on.harbors is not None else None
         self._aws = aws.Door(on, tokens, window=timedelta(seconds=settings.signature_window))
 
     def is_hot(self, request: Request) -> bool:
@@ -47,12 +48,16 @@ class Application:
             return self._aws(request)
         if path == "/events":
             return self._aws.follow(request)
+        if self._harbor is not None and path.startswith(harbor.PREFIX):
+            return self._harbor(request)
         return self._machines(request)
 
     def failed(self, request: Request, fault: Exception) -> Response:
         """The answer to a fault that no door expected."""
         if request.path.startswith(("/v2", "/layers/")):
             return self._oci.failed(request, fault)
+        if self._harbor is not None and request.path.startswith(harbor.PREFIX):
+            return self._harbor.failed(request, fault)
         return self._aws.failed(request, fault)
 
     def _machines(self, request: Request) -> Response:

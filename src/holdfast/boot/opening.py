@@ -17,7 +17,7 @@ from holdfast.model import object_stores
 from holdfast.model.names import Registry
 from holdfast.model.quotas import ANY
 from holdfast.model.remotes import Password, Remote
-from holdfast.outbound import AwsEcr, AwsEvents, Downloader, Fetcher, Poster, Scanner
+from holdfast.outbound import AwsEcr, AwsEvents, Downloader, Fetcher, Harbors, Poster, Scanner
 from holdfast.outbound.distribution import Puller, Wire
 from holdfast.settings import BadSetting
 from holdfast.store import open_database
@@ -107,6 +107,7 @@ def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry
         poster=poster,
         aws_events=AwsEvents(poster),
         scanner=_scanner(settings),
+        harbors=_harbors(settings),
         audit=registry.audit.Audit(
             data / "audit",
             is_on=settings.audit,
@@ -165,6 +166,15 @@ def open_shadowed(
 def advisory_folder(settings: Settings) -> Path:
     """Where the files of feeds are kept."""
     return settings.data.absolute() / "advisories"
+
+
+def _harbors(settings: Settings) -> Harbors | None:
+    if settings.adapter_token is None:
+        return None
+    try:
+        return Harbors(settings.adapter_token.reveal(), settings.upstream_allow, settings.adapter_ca_file)
+    except (OSError, ValueError) as fault:
+        raise BadSetting(f"--adapter-ca-file {settings.adapter_ca_file}: {fault}") from None
 
 
 def _scanner(settings: Settings) -> Scanner | None:

@@ -155,6 +155,15 @@ class ScanRepository(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class ScanForHarbor(Work):
+    """Look for vulnerabilities in an image of another registry."""
+
+    is_patient = True
+
+    scan_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakeInventory(Work):
     """Find out which packages an image holds."""
 

@@ -4,6 +4,7 @@ from holdfast.outbound.aws_ecr import AwsEcr, EcrLogin, EcrRefused, FoundImage, 
 from holdfast.outbound.aws_events import AwsEvents
 from holdfast.outbound.downloads import Downloaded, Downloader, Version
 from holdfast.outbound.fetch import Fetched, Fetcher, Network, Unreachable
+from holdfast.outbound.harbors import Harbors
 from holdfast.outbound.key_service import KeyRefused, KeyService, KeyServiceDown
 from holdfast.outbound.key_services import open_service
 from holdfast.outbound.posting import Poster
@@ -20,6 +21,7 @@ __all__ = [
     "Fetcher",
     "FoundImage",
     "FoundRepository",
+    "Harbors",
     "KeyRefused",
     "KeyService",
     "KeyServiceDown",

@@ -14,7 +14,7 @@ from holdfast.inventory import Limits as Bounds
 from holdfast.model.names import Registry
 from holdfast.model.profiles import Profile
 from holdfast.model.uploads import MAXIMUM_LAYER_BYTES
-from holdfast.outbound import AwsEvents, Fetcher, Poster, Scanner
+from holdfast.outbound import AwsEvents, Fetcher, Harbors, Poster, Scanner
 from holdfast.registry.access import Access
 from holdfast.registry.audit import Audit
 from holdfast.registry.damage import ReadFaults
@@ -70,6 +70,8 @@ class Limits:
     suppressions: int = 1000  # of a repository, and of a registry by itself
     vex_documents: int = 1000  # of a registry, but for those of referrers
     vex_referrers: int = 100  # of an image
+    harbor_scans: int = 50  # that wait or are being done
+    harbor_scan_lifetime: timedelta = timedelta(hours=1)  # in which its report can be fetched
     lifecycle_deeds: int = 10_000  # of one evaluation; the rest waits for the next one
     lifecycle_interval: timedelta = timedelta(hours=1)  # between two evaluations of a policy; ECR promises a day
     referrer_delay: timedelta = timedelta(hours=1)  # until referrers go after their subject; ECR promises a day
@@ -124,6 +126,7 @@ class Backends:
     poster: Poster = field(default_factory=Poster)
     aws_events: AwsEvents = field(default_factory=lambda: AwsEvents(Poster()))
     layer_reader: LayerReader = field(default_factory=LayerReader)
+    harbors: Harbors | None = None  # that may ask us to scan their images
     scanner: Scanner | None = None  # that looks at images in place of our own engine
     throttle: Throttle | None = None
     web_identity_throttle: Throttle | None = None

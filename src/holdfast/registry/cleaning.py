@@ -55,6 +55,7 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
         gone = store.iam_sessions.forget(tx, now - on.limits.token_lifetime, ROWS_AT_ONCE)
         gone = max(gone, refusals)
         gone = max(gone, store.damage.let_go(tx, now - on.limits.damaged_object_lifetime, now, AT_ONCE))
+        gone = max(gone, store.harbor_scans.forget(tx, now - on.limits.harbor_scan_lifetime, AT_ONCE))
         gone = max(gone, store.image_leases.forget(tx, now, ROWS_AT_ONCE))
         gone = max(gone, store.account_secrets.forget(tx, now, AT_ONCE))
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))

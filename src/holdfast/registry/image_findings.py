@@ -72,9 +72,14 @@ def _grouped(type_: ScanType) -> Callable[[list[Finding], Mapping[int, PackageVe
 
 def whole(tx: Transaction, image_id: int, bare: Sequence[Bare]) -> list[ImageFinding]:
     """Findings of an image with all that is shown of them."""
+    rows = (part.package_version_id for one in bare for part in one.parts)
+    return whole_at(tx, bare, store.image_findings.places(tx, image_id, rows))
+
+
+def whole_at(tx: Transaction, bare: Sequence[Bare], places: Mapping[int, Sequence[Vulnerable]]) -> list[ImageFinding]:
+    """Findings with all that is shown of them, where their package versions are known to be."""
     parts = [part for one in bare for part in one.parts]
     bodies, facts = advisories.bodies_of(tx, parts), advisories.facts_of(tx, parts)
-    places = store.image_findings.places(tx, image_id, (part.package_version_id for part in parts))
     return [_whole(one, bodies, facts, places) for one in bare]
 
 

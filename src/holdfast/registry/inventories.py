@@ -10,26 +10,24 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from holdfast import store
 from holdfast.inventory import READER, ChildDied, LayerRefused
 from holdfast.model import digests, efficiency, inventory, manifests, scanning
 from holdfast.model.errors import BlobNotFound, LayerDamaged, StorageUnavailable
 from holdfast.model.inventory import LIMIT, Inventory, State, Taken
-from holdfast.model.packages import OS_TYPES
 from holdfast.model.supplied_sboms import Mode
 from holdfast.model.work import TakeInventory
-from holdfast.registry import damage, layers
+from holdfast.registry import damage, layering, layers
+from holdfast.registry.layering import PACKAGES, NotTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from holdfast.model.images import Image, ImageId
-    from holdfast.model.inventory import LayerRecord
     from holdfast.model.manifests import Descriptor
     from holdfast.model.names import RepositoryRef
     from holdfast.model.repositories import Repository
@@ -43,56 +41,6 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3  # at a layer; then it is left alone until somebody asks for another try
 STEP_SECONDS = 30.0  # between two looks whether the work is still wanted
-CONFIG_BYTES = 8 * 1024 * 1024
-LAYERS = 512
-RECORD_BYTES = 256 * 1024**2  # of all layers together
-ENTRIES = 2_000_000  # likewise
-PACKAGES = 100_000
-# No image has more versions of one package, and each is held against all that is known of the package.
-VERSIONS_OF_SYSTEM, VERSIONS = 50, 1000
-LAYER_TYPES = frozenset({
-    "application/vnd.oci.image.layer.v1.tar",
-    "application/vnd.oci.image.layer.v1.tar+gzip",
-    "application/vnd.oci.image.layer.v1.tar+zstd",
-    "application/vnd.docker.image.rootfs.diff.tar",
-    "application/vnd.docker.image.rootfs.diff.tar.gzip",
-    "application/vnd.docker.image.rootfs.diff.tar.zstd",
-})  # fmt: skip
-
-
-class _RootFs(msgspec.Struct):
-    diff_ids: list[str] = []
-
-
-class _Step(msgspec.Struct):
-    created_by: str = ""
-    empty_layer: bool = False
-
-
-class _Config(msgspec.Struct):
-    os: str = ""
-    rootfs: _RootFs = msgspec.field(default_factory=_RootFs)
-    history: list[_Step] | None = None
-
-    @property
-    def instructions(self) -> tuple[str, ...]:
-        """What made each layer, as far as it tells."""
-        return tuple(step.created_by for step in self.history or () if not step.empty_layer)
-
-
-class _NotTaken(Exception):
-    """There is no inventory; with the state and the reason."""
-
-    def __init__(self, state: State, reason: str) -> None:
-        super().__init__(reason)
-        self.taken = Taken(state, reason)
-
-
-class _TooLarge(_NotTaken):
-    """An image that would cost more than its worth."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(State.TOO_LARGE, f"{LIMIT}{reason}")
 
 
 def ask(on: Backends, at: RepositoryRef, id_: ImageId, *, again: bool = False) -> Image:
@@ -203,9 +151,10 @@ def _layers(tx: store.Transaction, image: Image) -> Sequence[Descriptor]:
 def _taken(on: Backends, repository: Repository, image: Image, watch: Callable[[], None]) -> Taken:
     try:
         descriptors, config = _parts(on, repository, image)
-        records = tuple(_records(on, repository, descriptors, config, watch))
-        return Taken(State.COMPLETE, "", _merged(records), records, config.instructions)
-    except _NotTaken as fault:
+        read = partial(_record, on, repository, watch=watch)
+        records = tuple(layering.records(descriptors, config, read, watch, on.limits.scan_image_bytes))
+        return Taken(State.COMPLETE, "", layering.merged(records), records, config.instructions)
+    except NotTaken as fault:
         log.warning("no inventory of %s in %s: %s", image.digest, repository.name, fault.taken.reason)
         return fault.taken
 
@@ -233,81 +182,13 @@ def _forget(tx: store.Transaction, repository: Repository, image: Image) -> None
 # ---- The image
 
 
-def _parts(on: Backends, repository: Repository, image: Image) -> tuple[list[Descriptor], _Config]:
+def _parts(on: Backends, repository: Repository, image: Image) -> tuple[list[Descriptor], layering.Config]:
     """The layers of an image, and its configuration, which tells what each unpacks to."""
     if not scanning.is_scannable(image):
-        raise _NotTaken(State.UNSUPPORTED, "It is a list of images or another artifact, which has no files.")
+        raise NotTaken(State.UNSUPPORTED, layering.NO_FILES)
     with on.database.snapshot() as tx:
         body = store.images.body(tx, image)
-    config, *descriptors = manifests.parse(body, image.media_type).layers
-    strange = next((one for one in descriptors if one.media_type not in LAYER_TYPES), None)
-    if strange is not None:
-        raise _NotTaken(
-            State.UNSUPPORTED, f"It has a layer of the type {strange.media_type!r:.200}, which is not read."
-        )
-    if len(descriptors) > LAYERS:
-        raise _TooLarge(f"the image has more than {LAYERS} layers")
-    try:
-        document = msgspec.json.decode(_whole(on, repository, config.digest), type=_Config)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise _NotTaken(State.FAILED, f"The configuration is not one of an image: {fault}") from None
-    if document.os == "windows":
-        raise _NotTaken(State.UNSUPPORTED, "It is an image of Windows.")
-    told = len(document.rootfs.diff_ids)
-    if told != len(descriptors):
-        raise _NotTaken(
-            State.FAILED, f"The configuration tells of {told} layers, and the manifest of {len(descriptors)}."
-        )
-    return descriptors, document
-
-
-def _whole(on: Backends, repository: Repository, digest: str) -> bytes:
-    """The bytes of a configuration, whatever size a manifest claims for it."""
-    found = bytearray()
-    for piece in _pieces(on, repository, digest):
-        found += piece
-        if len(found) > CONFIG_BYTES:
-            raise _TooLarge(f"the configuration has more than {CONFIG_BYTES} bytes")
-    return bytes(found)
-
-
-def _records(
-    on: Backends, repository: Repository, descriptors: Sequence[Descriptor], config: _Config, watch: Callable[[], None]
-) -> Iterator[LayerRecord]:
-    """What each layer holds, the lowest first."""
-    size_bytes = record_bytes = entries = packages = 0
-    for number, (descriptor, diff_id) in enumerate(zip(descriptors, config.rootfs.diff_ids, strict=True), 1):
-        watch()
-        packed = _record(on, repository, descriptor, watch)
-        record_bytes += len(packed)
-        record = inventory.unpack(packed)
-        size_bytes += record.size_bytes
-        entries += record.files.count
-        packages += sum(len(evidence.packages) for evidence in record.evidence.values())
-        if record.diff_id != diff_id:
-            raise _NotTaken(
-                State.FAILED,
-                f"Layer {number} unpacks to {record.diff_id}, and the configuration says {diff_id[:100]}.",
-            )
-        if size_bytes > on.limits.scan_image_bytes:
-            raise _TooLarge(f"the image unpacks to more than {on.limits.scan_image_bytes} bytes")
-        if record_bytes > RECORD_BYTES or entries > ENTRIES or packages > 10 * PACKAGES:
-            raise _TooLarge(f"the layers have more than {ENTRIES} entries, or too many packages")
-        yield record
-
-
-def _merged(records: Sequence[LayerRecord]) -> Inventory:
-    found = inventory.merge(records)
-    if len(found.packages) > PACKAGES:
-        raise _TooLarge(f"the image has more than {PACKAGES} packages")
-    versions: dict[tuple[str, str], set[str]] = {}
-    for package in (one.package for one in found.packages):
-        versions.setdefault((package.type, package.source_name or package.name), set()).add(package.version)
-    for (type_, name), some in versions.items():
-        most = VERSIONS_OF_SYSTEM if type_ in OS_TYPES else VERSIONS
-        if len(some) > most:
-            raise _TooLarge(f"the image has more than {most} versions of {name!r:.100}")
-    return found
+    return layering.parts(body, image.media_type, lambda one: _pieces(on, repository, one.digest))
 
 
 def _keep(on: Backends, image: Image, taken: Taken, layer_digests: Sequence[str], told: Supplied | None) -> bool:
@@ -341,7 +222,7 @@ def _record(on: Backends, repository: Repository, descriptor: Descriptor, watch:
         with on.database.transaction(durable=False) as tx:
             found = store.inventories.layer(tx, repository, digest, READER)
             if found is None:
-                raise _NotTaken(State.FAILED, f"The layer {digest} is not there.")
+                raise NotTaken(State.FAILED, f"The layer {digest} is not there.")
             if found.record is not None:
                 return found.record
             if found.attempts >= ATTEMPTS:
@@ -349,7 +230,7 @@ def _record(on: Backends, repository: Repository, descriptor: Descriptor, watch:
                     raise StorageUnavailable  # others may be reading it at this moment
                 reason = found.refusal or f"its reading was begun {ATTEMPTS} times and never ended"
                 state = State.TOO_LARGE if reason.startswith(LIMIT) else State.FAILED
-                raise _NotTaken(state, f"The layer {digest} cannot be read: {reason}")
+                raise NotTaken(state, f"The layer {digest} cannot be read: {reason}")
             found = replace(found, attempts=found.attempts + 1)  # known even if this process dies of it
             store.inventories.put_layer(tx, found, on.clock())
         try:
@@ -382,7 +263,7 @@ def _pieces(on: Backends, repository: Repository, digest: str) -> Iterator[memor
     try:
         blob: Guarded = layers.open_blob(on, repository.ref, digest)
     except (BlobNotFound, LayerDamaged) as refusal:
-        raise _NotTaken(State.FAILED, refusal.message) from None
+        raise NotTaken(State.FAILED, refusal.message) from None
     proof, position = digests.hasher(digests.algorithm(digest)), 0
     try:
         while position < blob.size_bytes:
@@ -391,10 +272,10 @@ def _pieces(on: Backends, repository: Repository, digest: str) -> Iterator[memor
             position += len(piece)
             yield piece
     except damage.Damaged as fault:
-        raise _NotTaken(State.FAILED, f"The blob {digest} is damaged: {fault}") from None
+        raise NotTaken(State.FAILED, f"The blob {digest} is damaged: {fault}") from None
     except damage.Unreadable:
         raise StorageUnavailable from None
     finally:
         blob.close()
     if not digests.same(f"{digests.algorithm(digest)}:{proof.hexdigest()}", digest):
-        raise _NotTaken(State.FAILED, f"The bytes of the blob {digest} are not what its digest says.")
+        raise NotTaken(State.FAILED, f"The bytes of the blob {digest} are not what its digest says.")

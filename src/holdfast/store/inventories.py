@@ -63,6 +63,9 @@ _PAGE = Statement(
     .limit(bindparam("limit"))
 )
 _some: Any = bindparam("some", expanding=True)
+_VERSIONS_OF_SET = Statement(
+    select(_members.c.package_version_id).where(_members.c.set_id == bindparam("which")).order_by(_members.c.position)
+)
 _UNUSED = Statement(
     select(package_sets.c.id)
     .where(package_sets.c.created_at < bindparam("before"), ~exists().where(_links.c.set_id == package_sets.c.id))
@@ -178,6 +181,12 @@ def ensure_set(
             for position, (member, version) in enumerate(zip(members, versions, strict=True))
         ],
     )  # fmt: skip
+
+
+def versions_of_set(tx: Transaction, digest: str) -> list[int] | None:
+    """The rows of the package versions of a set, in the order of its members; None if it is not there."""
+    set_id = tx.value(_SET, digest=digest)
+    return None if set_id is None else tx.column(_VERSIONS_OF_SET, which=set_id)
 
 
 def put(

@@ -52,7 +52,7 @@ from holdfast.store.tables.blobs import (
     upload_parts,
     uploads,
 )
-from holdfast.store.tables.decisions import finding_suppressions, vex_documents, vex_statements
+from holdfast.store.tables.decisions import finding_suppressions, harbor_scans, vex_documents, vex_statements
 from holdfast.store.tables.deleted import (
     deleted_images,
     deleted_references,
@@ -171,6 +171,7 @@ __all__ = [
     "gc_halts",
     "gc_runs",
     "guardrails",
+    "harbor_scans",
     "iam_aliases",
     "iam_attachments",
     "iam_credential_reports",

@@ -63,3 +63,17 @@ vex_statements = Table(
     Column("statement", LargeBinary, nullable=False),  # as compressed MessagePack
     Index("ix_vex_statements_name_document_id", "name", "document_id"),
 )
+
+harbor_scans = Table(  # of images of other registries
+    "harbor_scans",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("repository", String(255), nullable=False),
+    Column("digest", String(140), nullable=False),
+    Column("media_type", String(255), nullable=False),
+    Column("sealed", LargeBinary),  # what was asked for, with the password, until it ended
+    Column("created_at", Instant, nullable=False, index=True),
+    Column("ended_at", Instant),
+    Column("reason", Text),
+    Column("findings", LargeBinary),
+)
