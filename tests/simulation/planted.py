@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from unittest import mock
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, false, select, update
 
 from holdfast import store
 from holdfast.model.errors import ImageTagAlreadyExists
@@ -16,6 +16,7 @@ from holdfast.model.images import ImageId
 from holdfast.registry import access, images, leases, objects
 from holdfast.store.statements import Statement
 from holdfast.store.tables import EPOCH
+from holdfast.store.tables import blobs as blobs_table
 from holdfast.store.tables import objects as objects_table
 
 
@@ -131,7 +132,18 @@ def a_manifest_that_finds_nothing_in_quarantine():
 @contextmanager
 def a_memory_of_access_that_nobody_empties():
     """What was decided once is decided for ever."""
-    with mock.patch.object(access.Access, "_fresh", lambda self, _on: self._memory):
+
+    def fresh(self, _on, caller, owner):
+        return self._memories.setdefault((caller.account_id, owner), access._Memory((0, 0)))
+
+    with mock.patch.object(access.Access, "_fresh", fresh):
+        yield
+
+
+@contextmanager
+def a_deletion_that_forgets_who_shares():
+    """The bytes of a registry go with its last image, whoever else holds them."""
+    with mock.patch.object(store.garbage, "_HOLDERS", Statement(select(blobs_table.c.id).where(false()))):
         yield
 
 
@@ -170,5 +182,6 @@ FAULTS = [
     a_quarantine_that_nobody_waits_for,
     a_manifest_that_finds_nothing_in_quarantine,
     a_memory_of_access_that_nobody_empties,
+    a_deletion_that_forgets_who_shares,
     bytes_that_nobody_announced,
 ]

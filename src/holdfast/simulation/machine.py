@@ -66,6 +66,7 @@ class Machine:
     """Everything that the processes of a run share."""
 
     def __init__(self, seed: int, ground: Ground, folder: Path) -> None:
+        self.seed = seed
         self.chance = random.Random(seed)  # noqa: S311 - it is to be repeated
         self.weather = Weather.drawn(self.chance)
         self.scheduler = Scheduler(self.chance, self.weather.eagerness)

@@ -10,6 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast import registry
+from holdfast.model import digests
+from holdfast.model.errors import RepositoryNotFound
+from holdfast.model.images import ImageId
+from holdfast.model.names import RepositoryRef
+from holdfast.model.replication import Configuration, Rule
 from holdfast.simulation import errands
 from holdfast.simulation.client import Client
 from holdfast.simulation.ground import folder, ground
@@ -17,12 +22,14 @@ from holdfast.simulation.history import Violation
 from holdfast.simulation.machine import Machine
 from holdfast.simulation.people import Crowd, Person
 from holdfast.simulation.registers import becomes
-from holdfast.simulation.things import BLOBS, MOVING, REPOSITORIES, TAGS, THINGS
+from holdfast.simulation.things import BLOBS, COPIES, HOME, MOVING, REPOSITORIES, TAGS, THINGS, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from holdfast.model.images import Image
+    from holdfast.registry import Backends
     from holdfast.simulation.history import History
     from holdfast.simulation.nodes import Node
 
@@ -30,6 +37,7 @@ PEOPLE = 4
 REST = timedelta(seconds=1)  # between two ticks of a process's background work, at most
 BOOT = timedelta(seconds=2)  # until a process that died begins anew, at most
 UNTIL_ALL_IS_OLD = timedelta(days=8)
+COPIED_EVERY = 3  # seeds: images are copied to another region as well
 GENERATIONS = 5  # in which a policy lets images expire: each one makes garbage of others
 
 
@@ -80,6 +88,12 @@ class _Run:
         self._login = ground().login
         self._people_left = PEOPLE
         self._auditor = Client(machine, "auditor", self._login)
+        self._is_copied = machine.seed % COPIED_EVERY == 0
+
+    @property
+    def _on(self) -> Backends:
+        """The registry as the first process has it, for whoever looks at it from outside."""
+        return self._machine.nodes[0].on
 
     def all(self) -> None:
         """From the first request to the verdict."""
@@ -105,6 +119,7 @@ class _Run:
             self._let_time_pass()
             self._audit()
             machine.history.judge()
+            self._compare_copies()
             self._wait_for_the_collector()
             self._delete_everything()
 
@@ -116,6 +131,9 @@ class _Run:
             first.push(repository, one, ["v1"])
             first.push(repository, two, [])
         first.push(MOVING, index, ["v2"])
+        if self._is_copied:
+            rule = Rule((COPIES,), deletes=True)
+            registry.replication.configure(self._on, HOME, Configuration((rule,)))
 
     def _live(self, person: Person) -> None:
         person.live()
@@ -208,11 +226,46 @@ class _Run:
             self._let_days_pass()
         raise Violation(f"{self._machine.unneeded()} blobs that no image needs are never collected")
 
+    def _compare_copies(self) -> None:
+        """Whatever is said to be copied is there, with its tags and the bytes that it needs."""
+        if not self._is_copied:
+            return
+        for at in REPOSITORIES.values():
+            there = RepositoryRef(COPIES, at.name)
+            for image in self._images(at):
+                _, copies = registry.replication.of_image(self._on, at, ImageId(image.digest))
+                if any(copy.status == "COMPLETE" for copy in copies):
+                    self._require_copy(image, there)
+
+    def _images(self, at: RepositoryRef) -> list[Image]:
+        try:
+            return registry.images.page(self._on, at, 0, 1000)[0]
+        except RepositoryNotFound:
+            return []
+
+    def _require_copy(self, image: Image, there: RepositoryRef) -> None:
+        copy = next((one for one in self._images(there) if one.digest == image.digest), None)
+        if copy is None or not set(image.tags) <= set(copy.tags):
+            found = "nothing" if copy is None else f"the tags {', '.join(copy.tags) or 'none'}"
+            raise Violation(f"{there.name} was copied with {name_of(image.digest)} and {', '.join(image.tags)}, "
+                            f"and has {found} there")  # fmt: skip
+        for digest in THINGS[image.digest].blobs:
+            proof = digests.hasher("sha256")
+            for piece in registry.layers.pieces(self._on, there, digest):
+                proof.update(piece)
+            if f"sha256:{proof.hexdigest()}" != digest:
+                raise Violation(f"the copy of {name_of(image.digest)} has other bytes as {name_of(digest)}")
+
+    def _delete_copies(self) -> None:
+        for name in registry.repositories.names(self._on, COPIES, "", 100)[0]:
+            registry.repositories.delete(self._on, RepositoryRef(COPIES, name), force=True)
+
     def _delete_everything(self) -> None:
         """When all is deleted and time has passed, nothing is left: neither rows nor objects."""
         machine = self._machine
         for repository in REPOSITORIES:
             errands.repositories.delete(self._auditor, repository, force=True)
+        self._delete_copies()
         for _ in range(3):
             self._let_days_pass()
         left = machine.left_over()

@@ -12,6 +12,7 @@ from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.uploads import SMALL_BYTES
 
 HOME = Registry("000000000000", "us-east-1")
+COPIES = Registry("000000000000", "eu-west-1")  # where images are copied to, if they are
 MOVING, FIXED = "team/moving", "team/fixed"  # repositories; tags of the second one never move
 REPOSITORIES = {name: RepositoryRef(HOME, name) for name in (MOVING, FIXED)}
 GUEST = "guest"  # a user
