@@ -15,7 +15,10 @@ import boto3
 import botocore.session
 import pytest
 from botocore import UNSIGNED
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from jsonpath_ng.ext import parse as jsonpath
 
 from holdfast.aws.service_models import OWN_MODELS
@@ -197,6 +200,20 @@ def test_the_stream_tells_what_happens_and_goes_on_after_the_last_that_was_told(
     assert kind == "text/event-stream"
     assert (event["detail"]["repository-name"], event["detail"]["image-tag"]) == (name, "v1")
     assert later["detail"]["image-tag"] == "v2"
+
+
+def test_a_signed_request_is_answered_by_the_stream_as_well(telling):
+    request = AWSRequest("GET", f"{telling.url}/events?after=0")
+    SigV4Auth(Credentials(*telling.credentials()), "ecr", "us-east-1").add_auth(request)
+    connection = http.client.HTTPConnection(telling.address, timeout=60)
+    connection.request("GET", "/events?after=0", headers=dict(request.headers))
+    answer = connection.getresponse()
+
+    first = answer.readline()
+    connection.close()
+    answer.close()
+
+    assert (answer.status, first) == (200, b"retry: 2000\n")
 
 
 def test_the_stream_tells_what_a_pattern_says(telling, name):

@@ -30,6 +30,8 @@ KNOWN = {"after", "pattern", "pulls"}
 
 def follow(on: Backends, request: Request, caller: Caller, home: Registry, until: datetime) -> Follow:
     """Begin to tell a caller what happens in a registry, until his credentials are over."""
+    if on.throttle is not None:
+        on.throttle.take(caller.account_id, home.region, OPERATION)
     asked = parse_qs(request.query, keep_blank_values=True, max_num_fields=10)
     unknown = set(asked) - KNOWN
     if unknown:

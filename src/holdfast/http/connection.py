@@ -108,6 +108,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """The client sends no more; whether it may still read what it asked for."""
+        if isinstance(self._delivery, Following):
+            return False  # who follows and says no more is gone, and another may have his place
         if self._is_secure or self._arriving is not None or self._current is None:
             return False
         (self._waiting[-1] if self._waiting else self._current).keep_alive = False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model import event_patterns
+from holdfast.model.errors import DatabaseUnavailable
 from holdfast.model.events import is_pull
 from holdfast.registry import access
 
@@ -59,10 +60,13 @@ class EventStream:
     def more(self) -> bytes | None:
         """What happened since this was asked last; None when the caller may not know any more."""
         on = self._on
-        if on.clock() >= self._until or not access.may(on, self._caller, ACTION, self._home, self._request):
-            return None
-        with on.database.snapshot() as tx:
-            page = store.events.page(tx, self._after, AT_ONCE)
+        try:
+            if on.clock() >= self._until or not access.may(on, self._caller, ACTION, self._home, self._request):
+                return None
+            with on.database.snapshot() as tx:
+                page = store.events.page(tx, self._after, AT_ONCE)
+        except DatabaseUnavailable:
+            return b""  # which does not end what is followed
         self._after = page[-1].number if page else self._after
         told = b"".join(_framed(one) for one in page if self._wants(one))
         if not self._begun:

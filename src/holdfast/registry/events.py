@@ -60,6 +60,7 @@ def forget(on: Backends, job: Job, limit: int) -> int:
 
     Who was not told for twice as long is not waited for: what he misses becomes dead letters.
     """
+    place(on)
     now = on.clock()
     with on.database.transaction(durable=False) as tx:
         job.step(tx)

@@ -27,6 +27,7 @@ _find = select(work).where(work.c.kind == bindparam("kind"), work.c.key == bindp
 _FIND = Statement(_find)
 _FIND_TO_CHANGE = Statement(_find.with_for_update())  # nobody claims it meanwhile
 _GET = Statement(select(work).where(_it))
+_GET_TO_CHANGE = Statement(select(work).where(_it).with_for_update())  # nobody wants it again meanwhile
 _INSERT = insertion(work)
 # What a newer program wants is left to it.
 _known = work.c.kind.in_(tuple(KINDS))
@@ -139,7 +140,7 @@ def is_cancelled(tx: Transaction, item: Item) -> bool:
 
 def finish(tx: Transaction, item: Item, again_at: datetime | None) -> None:
     """End an item that was done, or let it wait for its next time; nothing if it is somebody else's now."""
-    now = get(tx, item.id)
+    now = _to_change(tx, item.id)
     if now is not None and now.again_at is not None:
         again_at = min(now.again_at, again_at or now.again_at)
     if again_at is None:
@@ -150,7 +151,7 @@ def finish(tx: Transaction, item: Item, again_at: datetime | None) -> None:
 
 def fail(tx: Transaction, item: Item, error: str, retry_at: datetime | None) -> None:
     """Let an item that failed wait for another try, or give it up, unless it was wanted again meanwhile."""
-    now = get(tx, item.id)
+    now = _to_change(tx, item.id)
     tries = item.attempts
     if now is not None and now.again_at is not None:
         retry_at, tries = min(now.again_at, retry_at or now.again_at), 0
@@ -162,6 +163,11 @@ def fail(tx: Transaction, item: Item, error: str, retry_at: datetime | None) -> 
 def get(tx: Transaction, item_id: int) -> Item | None:
     """An item by its number."""
     row = tx.first(_GET, which=item_id)
+    return Item(**row) if row else None
+
+
+def _to_change(tx: Transaction, item_id: int) -> Item | None:
+    row = tx.first(_GET_TO_CHANGE, which=item_id)
     return Item(**row) if row else None
 
 
