@@ -8,11 +8,13 @@ import pytest
 
 from holdfast import registry, store
 from holdfast.model.errors import InvalidParameter
+from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
+from holdfast.registry.leases import Wish
 from holdfast.registry.package_search import Wanted
-from tests import layers
+from tests import builders, layers
 from tests.advisories.given import excerpts, load
-from tests.registry.ground import AT, HOME, create
+from tests.registry.ground import AT, HOME, create, put
 from tests.registry.test_inventories import push, take
 
 DEBIAN = {"etc/os-release": layers.os_release(version="11")}
@@ -156,3 +158,19 @@ def test_what_other_registries_hold_neither_shows_nor_stands_in_the_way(on, imag
 
 def _nested(name, number):
     return {f"app/{number}/node_modules/{name}/package.json": f'{{"name": "{name}", "version": "9.{number}.0"}}'}
+
+
+def test_what_runs_an_image_is_told(on, images):
+    member = push(on, {**DEBIAN, STATUS: layers.dpkg(("curl", "7.1"))})
+    take(on, member)
+    index = builders.an_index(member)
+    put(on, AT, index)
+    for holder, digest in (("prod", index.digest), ("test", member.digest)):
+        wishes = [Wish(ImageId(digest), "default/web")]
+        registry.leases.put(on, AT, holder, "KUBERNETES", "arn", timedelta(hours=1), wishes)
+
+    [found] = find(on, "curl").images
+    others = find(on, "openssl").images
+
+    assert sorted(lease.holder for lease in found.leases) == ["prod", "test"]
+    assert [one.leases for one in others] == [(), ()]

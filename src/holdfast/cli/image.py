@@ -216,11 +216,14 @@ def _print_images(options: argparse.Namespace, page: Callable[[int], Answer]) ->
             versions = [f"{version.ecosystem} {version.name} {version.version}" for version in one.versions]
             if options.json:
                 document = {"repository": one.at.name, "digest": one.image.digest, "tags": one.image.tags,
-                            "packages": versions, "pullers": [puller.principal for puller in one.pullers]}  # fmt: skip
+                            "packages": versions, "pullers": [puller.principal for puller in one.pullers],
+                            "runs": [lease.told for lease in one.leases]}  # fmt: skip
                 print(json.dumps(document))
             else:
                 tags = ", ".join(one.image.tags[:3]) + (", …" if len(one.image.tags) > 3 else "") or "untagged"
                 print(f"{one.at.name:<40}  {tags:<24}  {one.image.digest}  {printable('; '.join(versions))}")
+                for lease in one.leases:
+                    print(f"    runs in {lease.told}")
                 for puller in one.pullers:
                     print(f"    {puller.last_pulled_at:%Y-%m-%d %H:%M}  {puller.principal}")
         if not found.more:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.model.images import Image
+    from holdfast.model.leases import Lease
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
@@ -45,6 +46,7 @@ class Holding:
     image: Image
     versions: tuple[Version, ...]
     pullers: tuple[Puller, ...] = ()
+    leases: tuple[Lease, ...] = ()  # by whoever runs it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def holding(
     A version that has no place in the order of its ecosystem is told with every range: it may be in it.
     """
     with on.database.snapshot() as tx:
-        return _answer(tx, registry, _versions(tx, registry, wanted), after, limit, is_counted=is_counted)
+        versions = _versions(tx, registry, wanted)
+        return _answer(on, tx, registry, versions, after, limit, is_counted=is_counted)
 
 
 def affected(
@@ -90,7 +93,7 @@ def affected(
             after_version = found[-1]
             if len(versions) > VERSIONS:
                 raise InvalidParameter("vulnerabilityId", f"It is in more than {VERSIONS} versions of packages")
-        answer = _answer(tx, registry, versions, after, limit, is_counted=is_counted)
+        answer = _answer(on, tx, registry, versions, after, limit, is_counted=is_counted)
         if not with_pullers:
             return answer
         since = since or store.advisories.published_at(tx, vulnerability) or FIRST
@@ -100,7 +103,14 @@ def affected(
 
 
 def _answer(
-    tx: Transaction, registry: Registry, wanted: Sequence[Version], after: int, limit: int, *, is_counted: bool
+    on: Backends,
+    tx: Transaction,
+    registry: Registry,
+    wanted: Sequence[Version],
+    after: int,
+    limit: int,
+    *,
+    is_counted: bool,
 ) -> Answer:
     by_id = {one.id: one for one in wanted}
     ids = sorted(by_id)
@@ -110,8 +120,14 @@ def _answer(
     held = store.package_search.held(tx, [image.id for _, image in rows], ids)
     refs = {id_: store.repositories.get_by_id(tx, id_).ref for id_ in {repository_id for repository_id, _ in rows}}
     tagged = store.tags.of_images(tx, [image for _, image in rows])
+    leases = store.image_leases.of_images(tx, [image.id for image in tagged], on.clock())
     images = [
-        Holding(refs[repository_id], image, tuple(by_id[one] for one in sorted(held.get(image.id, ()))))
+        Holding(
+            refs[repository_id],
+            image,
+            tuple(by_id[one] for one in sorted(held.get(image.id, ()))),
+            leases=tuple(leases.get(image.id, ())),
+        )
         for image, (repository_id, _) in zip(tagged, rows, strict=True)
     ]
     return Answer(images, more, count)

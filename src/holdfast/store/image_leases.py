@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, case, delete, func, select
+from sqlalchemy import and_, bindparam, case, delete, func, select
 
 from holdfast.model.leases import Lease
 from holdfast.store.statements import Statement, batches, upsert
@@ -65,6 +65,26 @@ _PAGES: dict[tuple[str, ...], Statement] = {
 _of_holder = (_here, _table.c.holder == bindparam("held_by"))
 _RELEASE_ALL = Statement(delete(_table).where(*_of_holder))
 _RELEASE = Statement(delete(_table).where(*_of_holder, _table.c.digest.in_(bindparam("digests", expanding=True))))
+_some_images = manifests.c.id.in_(bindparam("ids", expanding=True))
+_OF_IMAGES = Statement(
+    select(*_columns, manifests.c.id.label("image_id"))
+    .join(manifests, manifests.c.repository_id == _table.c.repository_id)
+    .where(manifests.c.digest == _table.c.digest, _some_images, _active)
+    .order_by(_table.c.id)
+)
+_indexes = manifests.alias()
+_OF_INDEXES = Statement(
+    select(*_columns, manifests.c.id.label("image_id"))
+    .select_from(manifests)
+    .join(
+        _references,
+        and_(_references.c.repository_id == manifests.c.repository_id, _references.c.digest == manifests.c.digest),
+    )
+    .join(_indexes, _indexes.c.id == _references.c.manifest_id)
+    .join(_table, and_(_table.c.repository_id == manifests.c.repository_id, _table.c.digest == _indexes.c.digest))
+    .where(_some_images, _references.c.is_manifest, _active)
+    .order_by(_table.c.id)
+)
 _FORGET = Statement(
     delete(_table).where(
         _table.c.id.in_(select(_table.c.id).where(~_active).order_by(_table.c.expires_at).limit(bindparam("limit")))
@@ -147,6 +167,17 @@ def release(tx: Transaction, repository: Repository, holder: str, digests: Seque
         return tx.run(_RELEASE_ALL, repository_id=repository.id, held_by=holder)
     some = batches(digests)
     return sum(tx.run(_RELEASE, repository_id=repository.id, held_by=holder, digests=list(one)) for one in some)
+
+
+def of_images(tx: Transaction, image_ids: Sequence[int], now: datetime) -> dict[int, list[Lease]]:
+    """The leases on some images, or on an index that lists them: what runtimes say that they run."""
+    found: dict[int, dict[int, Lease]] = {}
+    for some in batches(image_ids):
+        for statement in (_OF_IMAGES, _OF_INDEXES):
+            for row in tx.all(statement, ids=list(some), now=now):
+                image_id = row.pop("image_id")
+                found.setdefault(image_id, {})[row["id"]] = Lease(**row)
+    return {image_id: list(leases.values()) for image_id, leases in found.items()}
 
 
 def forget(tx: Transaction, now: datetime, limit: int) -> int:

@@ -33,7 +33,7 @@ def put_image_lease(call: Call, request: Shape) -> Shape:
     return {
         "registryId": at.registry.account_id,
         "repositoryName": at.name,
-        "leases": [_rendered(one.lease) | {"imageStatus": one.status} for one in taken],
+        "leases": [rendered(one.lease) | {"imageStatus": one.status} for one in taken],
         "failures": [
             {
                 "imageDigest": id_.digest,
@@ -53,7 +53,7 @@ def list_image_leases(call: Call, request: Shape) -> Shape:
     wanted = {"digest": request.get("imageDigest"), "holder": request.get("holder")}
     found, more = registry.leases.page(call.on, at, after, pages.size(request), **wanted)
     return {
-        "leases": [_rendered(one) for one in found],
+        "leases": [rendered(one) for one in found],
         "nextToken": pages.token(found[-1].id) if more else None,
     }
 
@@ -65,7 +65,8 @@ def release_image_lease(call: Call, request: Shape) -> Shape:
     return {"releasedCount": registry.leases.release(call.on, at, request["holder"], request.get("imageDigests"))}
 
 
-def _rendered(lease: Lease) -> Shape:
+def rendered(lease: Lease) -> Shape:
+    """A lease as every answer has it."""
     return {
         "imageDigest": lease.digest,
         "holder": lease.holder,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast import registry
 from holdfast.aws import pages
 from holdfast.aws.operations import Call, Shape, operation, the_registry
+from holdfast.aws.own import leases
 from holdfast.registry.package_search import Wanted
 
 if TYPE_CHECKING:
@@ -69,4 +70,5 @@ def _image(one: Holding) -> Shape:
             for puller in one.pullers
         ]
         or None,
+        "leases": [leases.rendered(lease) for lease in one.leases] or None,
     }
