@@ -101,6 +101,7 @@ SECRET_REQUESTS = {
     "TagResource": A_SECRET | {"Tags": [{"Key": "team", "Value": "red"}]},
     "UntagResource": A_SECRET | {"TagKeys": ["team"]},
     "UpdateSecret": A_SECRET | {"SecretString": "[]"},
+    "UpdateSecretVersionStage": A_SECRET | {"VersionStage": "x", "MoveToVersionId": "a" * 32},
 }
 MEMBERS = {
     "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",

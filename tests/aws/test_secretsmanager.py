@@ -65,6 +65,25 @@ def test_labels_of_ones_own_move(secrets):
     assert sorted(map(sorted, stages.values())) == [["AWSCURRENT", "candidate"], ["AWSPREVIOUS"]]
 
 
+def test_what_was_current_can_be_current_again(secrets):
+    one = secrets.create_secret(Name=HUB, SecretString="one")["VersionId"]
+    two = secrets.put_secret_value(SecretId=HUB, SecretString="two")["VersionId"]
+    move = {"SecretId": HUB, "VersionStage": "AWSCURRENT", "MoveToVersionId": one}
+
+    code, message = refusal(secrets.update_secret_version_stage, **move)
+    assert (code, two in message) == ("InvalidParameterException", True)
+    secrets.update_secret_version_stage(**move, RemoveFromVersionId=two)
+    assert secrets.describe_secret(SecretId=HUB)["VersionIdsToStages"] == {one: ["AWSCURRENT"], two: ["AWSPREVIOUS"]}
+    assert secrets.get_secret_value(SecretId=HUB)["SecretString"] == "one"
+
+    secrets.update_secret_version_stage(SecretId=HUB, VersionStage="AWSPREVIOUS", RemoveFromVersionId=two)
+    assert secrets.describe_secret(SecretId=HUB)["VersionIdsToStages"] == {one: ["AWSCURRENT"]}
+    wrong = {"SecretId": HUB, "VersionStage": "AWSCURRENT", "RemoveFromVersionId": one}
+    assert refusal(secrets.update_secret_version_stage, **wrong)[0] == "InvalidParameterException"
+    wrong |= {"MoveToVersionId": "x" * 32}
+    assert refusal(secrets.update_secret_version_stage, **wrong)[0] == "ResourceNotFoundException"
+
+
 def test_who_asks_twice_is_answered_as_before_and_who_asks_otherwise_is_refused(secrets):
     token = str(uuid.uuid4())
     wish = {"Name": HUB, "SecretString": "one", "ClientRequestToken": token}

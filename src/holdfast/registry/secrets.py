@@ -216,6 +216,33 @@ def put_value(
     return secret, labels
 
 
+def move_label(on: Backends, home: Registry, secret_id: str, label: str, to: str | None, off: str | None) -> Secret:
+    """Let a label name another version, or none; who takes it off a version must say which one has it."""
+    with on.database.transaction() as tx:
+        secret = replace(_get(on, tx, home, secret_id), changed_at=on.clock())
+        stages = {one.id: list(one.stages) for one in store.account_secrets.versions(tx, [secret.id])[secret.id]}
+        holder = next((version for version, names in stages.items() if label in names), None)
+        if not {to, off} <= {None, *stages}:
+            raise ResourceNotFound(f"VersionId: {off if to in {None, *stages} else to}")
+        if holder not in {None, to} and off != holder:
+            raise InvalidParameter(
+                "RemoveFromVersionId",
+                f"Staging label {label} is currently attached to version {holder}, so you must explicitly reference "
+                "that version in RemoveFromVersionId.",
+            )
+        if to is None and (off is None or label == CURRENT):
+            raise InvalidParameter("MoveToVersionId", f"You can only move the staging label {label} to another version")
+        if to is not None:
+            after = model.labelled(stages, to, [label])
+        else:
+            after = {version: [name for name in names if name != label] for version, names in stages.items()}
+        for version, names in after.items():
+            if names != stages[version]:
+                store.account_secrets.label(tx, secret.id, version, names)
+        store.account_secrets.change(tx, secret)
+    return secret
+
+
 def value_of(on: Backends, arn: str) -> UpstreamCredential:
     """The login at an upstream that a rule's secret has; refused in ECR's words if it cannot be had."""
     named = model.read_arn(arn)

@@ -40,6 +40,20 @@ def put_secret_value(call: Call, request: Shape) -> Shape:
 
 
 @operation(on=the_secret, facts=told)
+def update_secret_version_stage(call: Call, request: Shape) -> Shape:
+    """Let a label name another version of a secret, or none."""
+    secret = registry.secrets.move_label(
+        call.on,
+        home(call),
+        request["SecretId"],
+        request["VersionStage"],
+        request.get("MoveToVersionId"),
+        request.get("RemoveFromVersionId"),
+    )
+    return {"ARN": secret.arn, "Name": secret.name}
+
+
+@operation(on=the_secret, facts=told)
 def list_secret_version_ids(call: Call, request: Shape) -> Shape:
     """The versions of a secret; those without a label only if asked for."""
     secret, versions = registry.secrets.describe(call.on, home(call), request["SecretId"])
