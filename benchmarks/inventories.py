@@ -87,6 +87,7 @@ class Inventories:
                 "name": name,
                 "version": version,
                 "sort_key": sort_key(ecosystem, version),
+                "module": "",
             }
             for row, (ecosystem, name, version) in enumerate(named, 1)
         ]
@@ -138,7 +139,7 @@ class Inventories:
                        aliases=[], covers=[], severity="HIGH", body=b"")  # fmt: skip
                 tx.run(_NAME, name=cve, advisory_id=row)
                 tx.run(_RANGE, id=row, advisory_id=row, ecosystem=DEBIAN, name="x", low=b"", high=None, fixed=None,
-                       status="affected", severity="HIGH", is_exact=True)  # fmt: skip
+                       status="affected", severity="HIGH", is_exact=True, module="")  # fmt: skip
                 matches = [
                     {
                         "advisory_id": row,

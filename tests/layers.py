@@ -86,7 +86,7 @@ def os_release(id_: str = "debian", version: str = "12", **more: str) -> str:
 
 
 def rpm_header(name: str, version: str, release: str, *, epoch: int | None = None, source: str = "",
-               vendor: str = "", files: tuple[str, ...] = ()) -> bytes:  # fmt: skip
+               vendor: str = "", module: str = "", files: tuple[str, ...] = ()) -> bytes:  # fmt: skip
     """A package's header as rpm keeps it."""
     folders = sorted({f"{path.rpartition('/')[0]}/" for path in files})
     values: list[tuple[int, int, int, bytes]] = [
@@ -98,6 +98,7 @@ def rpm_header(name: str, version: str, release: str, *, epoch: int | None = Non
             (1011, vendor),
             (1022, "x86_64"),
             (1044, source),
+            (5096, module),
         )
         if value
     ]

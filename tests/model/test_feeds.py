@@ -99,8 +99,13 @@ def vex():
         "new": "pkg:rpm/redhat/p@1.0-2.el9?arch=x86_64&epoch=1",
         "newer": "pkg:rpm/redhat/p@1.0-3.el9_0?arch=x86_64&epoch=1",
         "old": "pkg:rpm/redhat/p",
+        "module": "pkg:rpmmod/redhat/p@2:9020020240101:0123abcd",
+        "in-module": "pkg:rpm/redhat/p@2.0-1.module%2Bel9.2.0%2B1%2B2?arch=x86_64",
+        "in-other": "pkg:rpm/redhat/p@3?arch=src&rpmmod=p:3",
+        "flatpak": "pkg:rpm/redhat/p@9?arch=src&rpmmod=rhel9",
     }
-    pairs = [("nine", "new"), ("eus", "newer"), ("eight", "old"), ("nine", "old")]
+    pairs = [("nine", "new"), ("eus", "newer"), ("eight", "old"), ("nine", "old"), ("nine", "module")]
+    pairs += [("nine:module", "in-module"), ("nine", "in-other"), ("nine", "flatpak")]
     branches = [product(name, cpe=cpe) for name, cpe in products.items()]
     branches += [{"branches": [product(name, purl=purl)]} for name, purl in components.items()]
     relationships = [
@@ -122,7 +127,10 @@ def vex():
             {
                 "cve": "CVE-2020-1111",
                 "notes": [{"category": "description", "text": "d"}],
-                "product_status": {"fixed": ["nine:new", "eus:newer"], "known_affected": ["eight:old"]},
+                "product_status": {
+                    "fixed": ["nine:new", "eus:newer", "nine:module:in-module", "nine:flatpak"],
+                    "known_affected": ["eight:old", "nine:old", "nine:in-other"],
+                },
                 "remediations": [{"category": "no_fix_planned", "product_ids": ["eight:old"]}],
                 "scores": [{"cvss_v3": {"vectorString": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}],
             }
@@ -147,8 +155,11 @@ def test_red_hat_tells_what_is_fixed_and_what_is_not_to_be():
 
     assert ranges(found) == [
         ("Red Hat:9", "p", "1:1.0-2.el9", Status.FIXED, Severity.HIGH),
+        ("Red Hat:9", "p", "0:2.0-1.module+el9.2.0+1+2", Status.FIXED, Severity.HIGH),
         ("Red Hat:8", "p", None, Status.WILL_NOT_FIX, Severity.HIGH),
+        ("Red Hat:9", "p", None, Status.AFFECTED, Severity.HIGH),
     ]
+    assert [one.module for one in found.ranges] == ["", "p:2", "", "p:3"]
     assert found.cvss[0].score == 9.8
     assert problems.count == 1
 

@@ -19,6 +19,7 @@ from holdfast.model.severities import Severity
 from holdfast.model.supplied_sboms import Mode
 from holdfast.model.suppressions import Suppression
 from tests import feeds, layers
+from tests.advisories.given import record
 from tests.registry.ground import AT, HOME, create, described, put, told, work_off, work_off_patiently
 from tests.registry.test_inventories import BASE, MODULE, push
 
@@ -172,6 +173,42 @@ def test_findings_are_read_page_by_page(on):
 
     assert found == names(report(on, image))
     assert len(found) == 28
+
+
+def test_a_package_of_a_module_is_held_against_the_advisories_of_its_stream(on):
+    erratum = {"database_specific": {"severity": "Important"}}
+    feeds.load(on, **{"osv/Rocky Linux": feeds.archive(*(
+        record(f"RLSA-2024:{number}", "nodejs", {"introduced": "0"}, {"fixed": fixed}, ecosystem="Rocky Linux:8",
+               summary=f"Important: {title} security update", related=[f"CVE-2024-{number}"], **erratum)
+        for number, title, fixed in (
+            (1000, "nodejs:16", "1:16.20.2-3.module+el8.9.0+1234+abcd"),
+            (2000, "nodejs:18", "1:18.19.1-1.module+el8.9.0+1234+abcd"),
+            (3000, "nodejs", "1:20.0.0-1.el8"),
+            (4000, "nodejs", "1:21.0.0-1.module+el8.9.0+1234+abcd"),
+        )
+    ))})  # fmt: skip
+    found = []
+    for version, module in (
+        ("14.21.3", "nodejs:14:8070:1"),
+        ("16.19.1", "nodejs:16:8070:1"),
+        ("16.19.0", ""),
+        ("15", None),
+    ):
+        release = "1.el8" if module is None else "1.module+el8.7.0+1+2"
+        header = layers.rpm_header("nodejs", version, release, epoch=1, module=module or "")
+        files = {
+            "etc/os-release": layers.os_release("rocky", "8"),
+            "var/lib/rpm/rpmdb.sqlite": layers.rpm_sqlite(header),
+        }
+        found.append([name for name, _ in names(scanned(on, push(on, files)))])
+
+    of_unknown = "CVE-2024-4000"
+    assert found == [
+        [of_unknown],
+        ["CVE-2024-1000", of_unknown],
+        ["CVE-2024-1000", "CVE-2024-2000", "CVE-2024-3000", of_unknown],
+        ["CVE-2024-3000", of_unknown],
+    ]
 
 
 # ---- No image looks clean because nobody could look

@@ -51,6 +51,7 @@ class Range:
     status: Status = Status.AFFECTED
     severity: Severity = Severity.UNDEFINED  # that the distribution gives it
     is_exact: bool = True  # False: a bound has no place in the order, so it may be about fewer versions
+    module: str | None = ""  # of rpm: the stream that its package is of, such as nodejs:18; None: whatever it is of
 
 
 def up_to(about: Range, fixed: str, low: bytes = b"") -> tuple[Range, ...]:
@@ -61,10 +62,10 @@ def up_to(about: Range, fixed: str, low: bytes = b"") -> tuple[Range, ...]:
     key = sort_key(about.ecosystem, fixed)
     near = (key, None) if key is not None else around(about.ecosystem, fixed) or (None, None)
     told = (fixed[:FIXED_CHARACTERS], Status.FIXED, about.severity)
-    ended = Range(about.ecosystem, about.name, low, near[0], *told, near[0] is not None)
+    ended = Range(about.ecosystem, about.name, low, near[0], *told, near[0] is not None, about.module)
     if near[1] is None:
         return (ended,)
-    return ended, Range(about.ecosystem, about.name, max(near[0] or b"", low), near[1], *told, is_exact=False)
+    return ended, Range(about.ecosystem, about.name, max(near[0] or b"", low), near[1], *told, False, about.module)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ DISTRIBUTIONS: dict[str, tuple[str, re.Pattern[str] | None]] = {
 _RUN = re.compile(r"[-_.]+")
 # What others wrote into their images: bounded, and without what no database keeps.
 TEXT_CHARACTERS = 1000
+MODULE_CHARACTERS = 100
+IN_MODULE = ".module"  # in the release of what was built for one
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS, pattern=r"\A[^\0]*\Z")]
 
 
@@ -82,11 +84,17 @@ class Package(msgspec.Struct, frozen=True, array_like=True):
     source_name: Text = ""  # of deb and apk, and only if it is another one
     source_version: Text = ""
     within: Text = ""  # the path inside of the archive that is its evidence
+    module: Text = ""  # of rpm: the stream that it was built for, such as nodejs:18
 
     @property
     def is_sane(self) -> bool:
         """Whether each of its texts is one that is kept."""
         return all(len(text) <= TEXT_CHARACTERS and "\0" not in text for text in msgspec.structs.astuple(self))
+
+    @property
+    def stream(self) -> str | None:
+        """The stream of a module that it is of, "" if it is of none; None if that is not told."""
+        return None if self.type == "rpm" and not self.module and IN_MODULE in self.version else self.module
 
     def purl(self, os: OperatingSystem | None = None) -> str:
         """Its package URL."""
@@ -97,6 +105,8 @@ class Package(msgspec.Struct, frozen=True, array_like=True):
                 qualifiers["epoch"], _, version = version.partition(":")
             if self.architecture:
                 qualifiers["arch"] = self.architecture
+            if self.module:
+                qualifiers["rpmmod"] = self.module
             if os is not None:
                 qualifiers["distro"] = f"{os.id}-{os.version}" if os.version else os.id
             if self.source_name or self.source_version:
@@ -107,6 +117,11 @@ class Package(msgspec.Struct, frozen=True, array_like=True):
         else:
             namespace, _, name = name.rpartition("/")
         return str(PackageURL(self.type, namespace or None, name or "unknown", version or None, qualifiers or None))
+
+
+def stream(label: str) -> str:
+    """The name and stream of a module, of a label that goes on with its build, such as `nodejs:18:8070020:bd1311ed`."""
+    return ":".join(label.split(":")[:2])
 
 
 def osv(os: OperatingSystem | None, package: Package) -> tuple[str, str, str]:

@@ -12,7 +12,7 @@ import msgspec
 from packageurl import PackageURL
 
 from holdfast.model.errors import InvalidParameter
-from holdfast.model.packages import OS_TYPES, OperatingSystem, Package
+from holdfast.model.packages import OS_TYPES, OperatingSystem, Package, stream
 
 _SYSTEM = re.compile(r"[\w.+:~-]{1,200}", re.ASCII)
 MAXIMUM_BYTES = 64 * 1024 * 1024
@@ -115,7 +115,7 @@ def _package(text: str, systems: dict[OperatingSystem, None]) -> Package | None:
             systems[OperatingSystem(purl.namespace, distro.removeprefix(f"{purl.namespace}-"))] = None
         return Package(
             purl.type, name, version, str(qualifiers.get("arch", "")), source if source != name else "",
-            source_version if source_version != version else "",
+            source_version if source_version != version else "", module=stream(str(qualifiers.get("rpmmod", ""))),
         )  # fmt: skip
     separator = ":" if purl.type == "maven" else "/"
     return Package(purl.type, f"{purl.namespace}{separator}{name}" if purl.namespace else name, version)

@@ -29,6 +29,8 @@ from sqlalchemy import (
 
 from holdfast.model.advisories import Facts
 from holdfast.model.cvss import Cvss
+from holdfast.model.ecosystems import clipped
+from holdfast.model.packages import MODULE_CHARACTERS
 from holdfast.store.feeds import COUNTS
 from holdfast.store.statements import BATCH, Statement, batches, insertion, upsert
 from holdfast.store.tables import (
@@ -59,6 +61,11 @@ _key = package_versions.c.sort_key
 _is_in = and_(
     advisory_ranges.c.ecosystem == package_versions.c.ecosystem,
     advisory_ranges.c.name == package_versions.c.name,
+    or_(
+        advisory_ranges.c.module == package_versions.c.module,
+        advisory_ranges.c.module.is_(None),
+        package_versions.c.module.is_(None),
+    ),
     # What has no place in the order may be any version.
     or_(
         _key.is_(None),
@@ -413,6 +420,7 @@ def _range_row(advisory_id: int, advisory: Advisory, place: int) -> Row:
         "status": one.status.value,
         "severity": advisory.severity_of(one).value,
         "is_exact": one.is_exact,
+        "module": one.module and clipped(one.module, MODULE_CHARACTERS),
     }
 
 

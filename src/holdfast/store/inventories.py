@@ -171,7 +171,8 @@ def ensure_set(
     """Keep a set of packages, unless it is there."""
     if tx.value(_SET, digest=digest) is not None:
         return
-    versions = package_versions.ensure(tx, [osv(os, member.package) for member in members])
+    packages = [member.package for member in members]
+    versions = package_versions.ensure(tx, [osv(os, one) for one in packages], [one.stream for one in packages])
     set_id = tx.value(_INSERT_SET, digest=digest, created_at=now)
     tx.run_each(
         _INSERT_MEMBERS,

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, delete, exists, select
 
 from holdfast.model import versions
 from holdfast.model.ecosystems import clipped, spelled
+from holdfast.model.packages import MODULE_CHARACTERS
 from holdfast.store import advisories
 from holdfast.store.statements import Statement, batches, upsert
 from holdfast.store.tables import advisory_matches, package_set_members, package_versions
@@ -25,7 +26,7 @@ _FIND = Statement(
 )
 _INSERT = Statement(
     upsert(package_versions).on_conflict_do_nothing(index_elements=["ecosystem", "name", "version"]),
-    ["ecosystem", "name", "version", "sort_key"],
+    ["ecosystem", "name", "version", "sort_key", "module"],
 )
 
 _which: Any = bindparam("which", expanding=True)
@@ -41,16 +42,18 @@ _FORGET = Statement(delete(package_versions).where(package_versions.c.id.in_(_wh
 Key = tuple[str, str, str]  # ecosystem as OSV has it, such as `Debian:12`; name; version
 
 
-def ensure(tx: Transaction, packages: Sequence[Key]) -> list[int]:
+def ensure(tx: Transaction, packages: Sequence[Key], modules: Sequence[str | None] = ()) -> list[int]:
     """The row numbers of package versions, in their order; those that nobody has seen are added and matched.
 
-    The name and version of a deb or apk are those of its source package.
+    The name and version of a deb or apk are those of its source package. A version is of the module that it was first
+    seen in: each build is of one.
     """
     wanted = [_key(*package) for package in packages]
     known = _find(tx, wanted)
     missing = sorted(set(wanted) - known.keys())
     if missing:
-        tx.run_each(_INSERT, [_row(key) for key in missing])
+        of = dict(zip(wanted, modules, strict=False))
+        tx.run_each(_INSERT, [_row(key, of.get(key, "")) for key in missing])
         added = _find(tx, missing)
         advisories.match_packages(tx, sorted(added.values()))
         known |= added
@@ -69,13 +72,14 @@ def _key(ecosystem: str, name: str, version: str) -> Key:
     return *spelled(ecosystem, name), clipped(version, versions.VERSION_CHARACTERS)
 
 
-def _row(key: Key) -> dict[str, Any]:
+def _row(key: Key, module: str | None) -> dict[str, Any]:
     ecosystem, name, version = key
     return {
         "ecosystem": ecosystem,
         "name": name,
         "version": version,
         "sort_key": versions.sort_key(ecosystem, version),
+        "module": module and clipped(module, MODULE_CHARACTERS),
     }
 
 

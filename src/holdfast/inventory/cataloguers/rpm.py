@@ -7,12 +7,12 @@ import struct
 from holdfast.inventory.cataloguers import makers, rpm_databases
 from holdfast.inventory.limits import Malformed
 from holdfast.model.inventory import Evidence
-from holdfast.model.packages import Package
+from holdfast.model.packages import Package, stream
 
 NAME, VERSION, RELEASE, EPOCH, VENDOR, ARCH, SOURCE = 1000, 1001, 1002, 1003, 1011, 1022, 1044
-FOLDER_OF, BASENAMES, FOLDERS = 1116, 1117, 1118
+FOLDER_OF, BASENAMES, FOLDERS, MODULE = 1116, 1117, 1118, 5096
 INT32, STRING, STRINGS, TRANSLATED = 4, 6, 8, 9
-_WANTED = {NAME, VERSION, RELEASE, EPOCH, VENDOR, ARCH, SOURCE, FOLDER_OF, BASENAMES, FOLDERS}
+_WANTED = {NAME, VERSION, RELEASE, EPOCH, VENDOR, ARCH, SOURCE, FOLDER_OF, BASENAMES, FOLDERS, MODULE}
 _ENTRY = struct.Struct(">4L")
 
 
@@ -51,7 +51,9 @@ def _packages(headers: list[bytes]) -> Evidence:
         full = f"{f'{epoch}:' if epoch not in {'', '0'} else ''}{version}{f'-{release}' if release else ''}"
         # openssl-1.1.1k-9.el8.src.rpm
         source = _first(tags, SOURCE).rsplit("-", 2)[0]
-        packages.append(Package("rpm", name, full, _first(tags, ARCH), source if source != name else ""))
+        module = stream(_first(tags, MODULE))
+        source = source if source != name else ""
+        packages.append(Package("rpm", name, full, _first(tags, ARCH), source, module=module))
     return Evidence(tuple(dict.fromkeys(packages)), tuple(owned))
 
 

@@ -12,11 +12,12 @@ from holdfast.model import cvss, severities
 from holdfast.model.advisories import DESCRIPTION_CHARACTERS, NAMES, RANGES, REFERENCES, Advisory, Range, Status, up_to
 from holdfast.model.ecosystems import spelled
 from holdfast.model.feeds.reading import CVE, FAULTS, ident, idents, instant, line_of_text, records, url
+from holdfast.model.packages import IN_MODULE
 from holdfast.model.severities import Severity
 from holdfast.model.versions import after, around, sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from holdfast.model.advisories import Problems
     from holdfast.model.cvss import Cvss
@@ -26,7 +27,7 @@ _ERRATUM = re.compile(
     r"(?:RLSA|RXSA|ALSA|ALBA|ALEA|RHSA|RHBA|RHEA|ELSA|SUSE-|openSUSE-|USN|LSN|DSA|DLA|ALAS|OESA|MGASA)"
 )
 _FIXED, _INTRODUCED, _LAST = range(3)  # in the order in which they count at one version
-_TITLE = re.compile(r"(Critical|Important|Moderate|Low):")
+_TITLE = re.compile(r"(Critical|Important|Moderate|Low):(?: ([\w.+-]+:[\w.+-]+) )?", re.ASCII)
 
 
 class _Event(msgspec.Struct):
@@ -117,7 +118,7 @@ def parse(content: bytes, ecosystem: str) -> Advisory:
         one
         for affected in record.affected or []
         if affected.package is not None and affected.package.ecosystem.partition(":")[0] == ecosystem
-        for one in _ranges(affected)
+        for one in _of_module(_ranges(affected), title[2] if title else None)
     ]
     if len(ranges) > RANGES:
         raise ValueError(f"it has more than {RANGES} ranges of versions")
@@ -179,6 +180,16 @@ def _ranges(affected: _Affected) -> Iterator[Range]:
             yield Range(ecosystem, name, severity=severity, is_exact=False)
         else:
             yield Range(ecosystem, name, key, after(key), severity=severity)
+
+
+def _of_module(found: Iterable[Range], stream: str | None) -> Iterator[Range]:
+    """Ranges of an erratum, whose title tells the stream of a module that it is about.
+
+    Of what seems not to be built for it, it is not known whether it is.
+    """
+    for one in found:
+        is_built_for_one = one.fixed is not None and IN_MODULE in one.fixed
+        yield replace(one, module=stream if is_built_for_one else None) if is_built_for_one or stream else one
 
 
 def intervals(range_: Range, events: list[_Event]) -> Iterator[Range]:

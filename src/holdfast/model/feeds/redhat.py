@@ -1,6 +1,7 @@
 """Red Hat's VEX documents: a CSAF 2.0 document for each CVE (security.access.redhat.com/data/csaf/v2/vex).
 
     product_tree   branches: products with their CPE, components with their purl · relationships: which is in which
+                   a component may be in a module, and that in a product
     vulnerability  product_status: fixed, known_affected … of such pairs · remediations: why one is not fixed
 
 A product counts if its CPE is of Red Hat Enterprise Linux itself: extended support has fixes of its own.
@@ -9,6 +10,7 @@ A product counts if its CPE is of Red Hat Enterprise Linux itself: extended supp
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
@@ -18,6 +20,7 @@ from holdfast.model import cvss, severities
 from holdfast.model.advisories import DESCRIPTION_CHARACTERS, RANGES, REFERENCES, Advisory, Range, Status, up_to
 from holdfast.model.ecosystems import spelled
 from holdfast.model.feeds.reading import CVE, FAULTS, instant, line_of_text, records, url
+from holdfast.model.packages import stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     from holdfast.model.advisories import Problems
 
 _DEPTH = 16
+_PAIRS = 4  # of a component in a module in a product, and what more there may be
 _CPE = re.compile(r"cpe:/[ao]:redhat:enterprise_linux:([0-9]+)(?:[.:].*)?")
-_PURL = re.compile(r"pkg:rpm/redhat/([^@?]+)(?:@([^?]+))?(?:\?(.*))?")
+_PURL = re.compile(r"pkg:(rpm|rpmmod)/redhat/([^@?]+)(?:@([^?]+))?(?:\?(.*))?")
 _UNFIXED = {"no_fix_planned": Status.WILL_NOT_FIX, "none_available": Status.AFFECTED}
 
 
@@ -121,11 +125,8 @@ def parse(content: bytes) -> list[Advisory]:
     record = _DECODER.decode(content)
     products: dict[str, _Helper] = {}
     _walk(record.product_tree.branches, products, _DEPTH)
-    components = {
-        one.full_product_name.product_id: found
-        for one in record.product_tree.relationships
-        if (found := _component(products, one)) is not None
-    }
+    pairs = {one.full_product_name.product_id: one for one in record.product_tree.relationships}
+    components = {name: found for name in pairs if (found := _component(products, pairs, name)) is not None}
     return [_advisory(record.document, one, components) for one in record.vulnerabilities]
 
 
@@ -138,21 +139,50 @@ def _walk(branches: list[_Branch], products: dict[str, _Helper], depth: int) -> 
         _walk(branch.branches, products, depth - 1)
 
 
-def _component(products: dict[str, _Helper], one: _Relationship) -> tuple[str, str, str | None] | None:
-    """The ecosystem, name and version of a component of Red Hat Enterprise Linux."""
-    product, component = products.get(one.relates_to_product_reference), products.get(one.product_reference)
-    found = _CPE.fullmatch(product.cpe) if product else None
-    if found is None or component is None:
-        return None
-    purl = _PURL.fullmatch(component.purl)
-    if purl is None:
-        return None
-    epoch = parse_qs(purl[3] or "").get("epoch", ["0"])[0]
-    version = f"{epoch}:{unquote(purl[2])}" if purl[2] else None
-    return f"Red Hat:{found[1]}", unquote(purl[1]).rpartition("/")[2], version
+@dataclass(frozen=True, slots=True)
+class _Component:
+    """A package of a release of Red Hat Enterprise Linux."""
+
+    ecosystem: str
+    name: str
+    version: str | None
+    module: str
+
+    @property
+    def range(self) -> Range:
+        """All of its versions."""
+        return Range(*spelled(self.ecosystem, self.name), module=self.module)
 
 
-def _advisory(document: _Document, one: _Vulnerability, components: dict[str, tuple[str, str, str | None]]) -> Advisory:
+def _component(products: dict[str, _Helper], pairs: dict[str, _Relationship], name: str) -> _Component | None:
+    """What a pair is about, if that is a package of Red Hat Enterprise Linux."""
+    parts = [products[part] for part in _parts(pairs, name, _PAIRS) if part in products]
+    release = next((found[1] for part in parts if (found := _CPE.fullmatch(part.cpe))), None)
+    purls = [found for part in parts if (found := _PURL.fullmatch(part.purl))]
+    package = next((purl for purl in purls if purl[1] == "rpm"), None)
+    if release is None or package is None:
+        return None
+    qualifiers = parse_qs(package[4] or "")
+    modules = [f"{unquote(purl[2])}:{unquote(purl[3] or '')}" for purl in purls if purl[1] == "rpmmod"]
+    modules += qualifiers.get("rpmmod", [])
+    if any(":" not in one.strip(":") for one in modules):
+        return None  # flatpaks are told as modules without a stream
+    version = f"{qualifiers.get('epoch', ['0'])[0]}:{unquote(package[3])}" if package[3] else None
+    name = unquote(package[2]).rpartition("/")[2]
+    return _Component(f"Red Hat:{release}", name, version, stream(modules[0]) if modules else "")
+
+
+def _parts(pairs: dict[str, _Relationship], name: str, depth: int) -> Iterator[str]:
+    """The products and components of a pair, each half of which may be a pair."""
+    pair = pairs.get(name)
+    if pair is None or depth == 0:
+        yield name
+    else:
+        yield from _parts(pairs, pair.product_reference, depth - 1)
+        yield from _parts(pairs, pair.relates_to_product_reference, depth - 1)
+
+
+def _advisory(document: _Document, one: _Vulnerability, components: dict[str, _Component]) -> Advisory:
     if not CVE.fullmatch(one.cve):
         raise ValueError("it is about no CVE")
     severity = severities.of_word(document.aggregate_severity.text)
@@ -162,22 +192,23 @@ def _advisory(document: _Document, one: _Vulnerability, components: dict[str, tu
         if remediation.category in _UNFIXED
         for product in remediation.product_ids
     }
-    ranges: dict[tuple[str, str], tuple[Range, ...]] = {}
+    ranges: dict[Range, tuple[Range, ...]] = {}  # by what they are about
     for product in one.product_status.get("fixed", []):
-        ecosystem, name, version = components.get(product, ("", "", None))
-        if version is None:
+        component = components.get(product)
+        if component is None or component.version is None:
             continue
-        found = up_to(Range(*spelled(ecosystem, name), severity=severity), version)
-        before, high = ranges.get((ecosystem, name)), found[0].high
-        # Several architectures and repositories have it; and where streams differ, the first fix counts.
+        about = component.range
+        found = up_to(replace(about, severity=severity), component.version)
+        before, high = ranges.get(about), found[0].high
+        # Several architectures and repositories have it, in which the first fix counts; streams are apart.
         if before is None or (high is not None and before[0].high is not None and high < before[0].high):
-            ranges[ecosystem, name] = found
+            ranges[about] = found
     for kind, status in (("known_affected", Status.AFFECTED), ("under_investigation", Status.UNDER_INVESTIGATION)):
         for product in one.product_status.get(kind, []):
-            ecosystem, name, _ = components.get(product, ("", "", None))
-            if ecosystem and (ecosystem, name) not in ranges:
-                told = statuses.get(product, status)
-                ranges[ecosystem, name] = (Range(*spelled(ecosystem, name), status=told, severity=severity),)
+            component = components.get(product)
+            if component is not None and component.range not in ranges:
+                about = component.range
+                ranges[about] = (replace(about, status=statuses.get(product, status), severity=severity),)
     if len(ranges) > RANGES:
         raise ValueError(f"it is about more than {RANGES} packages")
     vectors = (kind.get("vectorString") for score in one.scores[:20] for kind in (score.cvss_v3, score.cvss_v2))

@@ -37,6 +37,7 @@ package_versions = Table(
     Column("name", String(300), nullable=False),  # of the source package, where there is one
     Column("version", String(200), nullable=False),
     Column("sort_key", LargeBinary),
+    Column("module", String(100), server_default=""),  # such as nodejs:18; NULL: of one that is not known
     UniqueConstraint("ecosystem", "name", "version"),
     Index("ix_package_versions_ecosystem_name_sort_key", "ecosystem", "name", "sort_key"),
     sqlite_autoincrement=True,
@@ -97,6 +98,7 @@ advisory_ranges = Table(
     Column("status", String(20), nullable=False),
     Column("severity", String(13), nullable=False),
     Column("is_exact", Boolean, nullable=False),
+    Column("module", String(100), server_default=""),  # of which the package is; NULL: whatever it is of
     Index("ix_advisory_ranges_ecosystem_name", "ecosystem", "name"),
 )
 
