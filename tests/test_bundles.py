@@ -22,6 +22,7 @@ from holdfast.registry.shadows import Wanted as Brought
 from holdfast.simulation.errands.repositories import UNTAGGED_GO
 from tests import builders, databases
 from tests.registry.ground import AT, HOME, Clock, create, described, open_ground, push, put
+from tests.trail import found
 
 LARGE = b"large" * 40_000
 THERE = RepositoryRef(Registry("222233334444", "eu-west-1"), AT.name)
@@ -282,6 +283,10 @@ def test_the_command_line_carries_a_bundle_that_skopeo_reads(product, name, star
     assert "nothing to do" in again.stdout
     assert "is what was signed: 3 blobs" in checked.stdout, checked.stderr
     assert (came.returncode, "1 images with" in came.stdout) == (0, True), came.stderr
+    [exported] = found(product, eventName="BundleExportEvent")
+    [imported] = found(other, eventName="BundleImportEvent")
+    assert imported["serviceEventDetails"]["bundleId"] == exported["serviceEventDetails"]["bundleId"]
+    assert imported["serviceEventDetails"]["images"] == 1
     pulled = other.http()("GET", f"/v2/{name}/manifests/v1")
     assert pulled.body == image.body
     refused = other.cli("import", str(bundle), "--key", str(tmp_path / "none.pem"))

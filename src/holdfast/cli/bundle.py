@@ -54,6 +54,7 @@ def add(commands: Commands) -> None:
 
 
 def _export(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
     from holdfast.blobs.signatures import BadKey
     from holdfast.registry import exporting
     from holdfast.settings import BadSetting
@@ -71,6 +72,7 @@ def _export(settings: Settings, options: argparse.Namespace) -> int:
                 on, folder, wanted, lambda count, total: progress.begin("exporting", count, total),
                 lambda size_bytes: progress.add(size_bytes=size_bytes),
             )  # fmt: skip
+        registry.audit.close(on)
         bundle = done.bundle
         images = sum(len(one.images) for one in bundle.repositories)
         print(f"{len(bundle.repositories)} repositories with {images} images are in the bundle {bundle.id}"
@@ -87,6 +89,7 @@ def _export(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _import(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
     from holdfast.blobs.signatures import BadKey
     from holdfast.registry import bundle_imports, shadows
     from holdfast.settings import BadSetting
@@ -107,6 +110,7 @@ def _import(settings: Settings, options: argparse.Namespace) -> int:
             on = backends(settings)
             wanted = shadows.Wanted(on.home, _prefixes(options), at_once=options.at_once)
             done = bundle_imports.bring(on, layout, bundle, wanted, print, progress.add_bytes)
+            registry.audit.close(on)
         is_whole = _told(done)
 
     try:

@@ -17,7 +17,7 @@ from holdfast.model.errors import NotFound
 from holdfast.model.names import RepositoryRef
 from holdfast.outbound import FoundImage, FoundRepository
 from holdfast.outbound.distribution import Manifest
-from holdfast.registry import shadows
+from holdfast.registry import audit, shadows
 from holdfast.registry.importing import Importer
 from holdfast.registry.shadows import Pass, Wanted
 
@@ -130,7 +130,10 @@ def bring(
         done.repositories += 1
         if importer.brought.images > before:
             tell(f"{one.name}: {importer.brought.images - before} images")
-    done.brought = importer.brought
+    done.brought = came = importer.brought
+    told = {"bundleId": bundle.id, "from": mark, "repositories": done.repositories, "images": came.images,
+            "tags": done.tags, "bytes": came.size_bytes, "leftOut": len(done.faults)}  # fmt: skip
+    audit.carried(on, audit.IMPORTED, wanted.into, told)
     return done
 
 

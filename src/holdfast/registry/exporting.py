@@ -34,7 +34,7 @@ from holdfast.model.images import ACTIVE, ImageId
 from holdfast.model.leases import USUAL
 from holdfast.model.manifests import OCI_INDEX
 from holdfast.model.names import RepositoryRef
-from holdfast.registry import images, layers, leases, lifecycle, policies, repositories
+from holdfast.registry import audit, images, layers, leases, lifecycle, policies, repositories
 from holdfast.registry.leases import Wish
 
 if TYPE_CHECKING:
@@ -130,6 +130,9 @@ def export(
         raise BadBundle(str(fault)) from None
     (folder / STATE).unlink()
     fsync_folder(folder)
+    told = {"bundleId": bundle.id, "since": bundle.since, "repositories": len(bundle.repositories),
+            "blobs": len(bundle.parts), "bytes": sum(bundle.parts.values())}  # fmt: skip
+    audit.carried(on, audit.EXPORTED, wanted.home, told)
     for one in bundle.repositories:
         leases.release(on, RepositoryRef(bundle.registry, one.name), _holder(bundle), None)
     return done

@@ -9,12 +9,15 @@ The way of a call from its answer to its file:
 from holdfast.registry.audit.checking import Checked, chains_elsewhere, verify
 from holdfast.registry.audit.finding import Wanted, find
 from holdfast.registry.audit.notes import Audit, close, record
-from holdfast.registry.audit.service_events import evaluated, previewed
+from holdfast.registry.audit.service_events import EXPORTED, IMPORTED, carried, evaluated, previewed
 
 __all__ = [
+    "EXPORTED",
+    "IMPORTED",
     "Audit",
     "Checked",
     "Wanted",
+    "carried",
     "chains_elsewhere",
     "close",
     "evaluated",
