@@ -86,6 +86,21 @@ OWN_REQUESTS = {
     "PutImageLease": {"repositoryName": AT.name, "holder": "prod", "images": [{"imageTag": "v1"}]},
     "ListImageLeases": {"repositoryName": AT.name},
     "ReleaseImageLease": {"repositoryName": AT.name, "holder": "prod"},
+    "DescribeReplicationDestinations": {},
+    "GetRepositoryContentDigest": {"repositoryName": AT.name},
+    "ListRepositoryContent": {"repositoryName": AT.name, "buckets": [0]},
+    "PutReplicationPeer": {
+        "destination": {"region": "eu-west-1", "registryId": HOME.account_id},
+        "kind": "OCI",
+        "url": "https://registry.example",
+    },
+    "DeleteReplicationPeer": {"destination": {"region": "eu-west-1", "registryId": HOME.account_id}},
+    "ListReplicationPeers": {},
+    "DescribeReplicationVerifications": {},
+    "StartReplicationVerification": {
+        "repositoryName": AT.name,
+        "destination": {"region": "eu-west-1", "registryId": HOME.account_id},
+    },
 }
 A_SECRET = {"SecretId": "ecr-pullthroughcache/hub"}
 SECRET_REQUESTS = {

@@ -6,6 +6,11 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from holdfast.aws.service_models import OWN_MODELS
 from tests.callers import Aws, Http, Registry
 
 if TYPE_CHECKING:
@@ -38,6 +43,15 @@ class Region:
         """A repository that is there, spoken to as docker does."""
         self._token = self._token or self.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
         return Registry(Http(self._product.address, f"Basic {self._token}"), repository)
+
+
+def own_client(product: Product, region: str) -> Any:
+    """boto3, which was told of our own operations, in a region."""
+    core = botocore.session.get_session()
+    core.get_component("data_loader").search_paths.append(str(OWN_MODELS))
+    key_id, secret = product.credentials()
+    session = boto3.Session(botocore_session=core, aws_access_key_id=key_id, aws_secret_access_key=secret)
+    return session.client("holdfast", region, endpoint_url=product.url, config=Config(retries={"max_attempts": 1}))
 
 
 def eventually(look: Callable[[], Any], is_so: Callable[[Any], bool]) -> Any:

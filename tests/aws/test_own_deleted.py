@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
-import boto3
-import botocore.session
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from holdfast.aws.service_models import OWN_MODELS
 from tests import builders
+from tests.aws.regions import own_client
 from tests.callers import refusal
 from tests.grants import allow, docker
 
@@ -20,12 +17,7 @@ from tests.grants import allow, docker
 @pytest.fixture(scope="module")
 def own(product):
     """boto3, which was told of our own operations."""
-    core = botocore.session.get_session()
-    core.get_component("data_loader").search_paths.append(str(OWN_MODELS))
-    key_id, secret = product.credentials()
-    client = boto3.Session(botocore_session=core, aws_access_key_id=key_id, aws_secret_access_key=secret).client(
-        "holdfast", "us-east-1", endpoint_url=product.url, config=Config(retries={"max_attempts": 1})
-    )
+    client = own_client(product, "us-east-1")
     yield client
     client.close()
 

@@ -73,7 +73,8 @@ class Application:
             self._on.database.hot.holder_of_key("")
             return Response(200, [("Content-Type", kind)], b"ready\n")
         if request.path == "/metrics" and self._numbers is not None:
-            parts = (registry.scrub, registry.garbage, registry.events, registry.replication)
+            replication = (registry.replication, registry.replication_status)
+            parts = (registry.scrub, registry.garbage, registry.events, *replication)
             figures = {name: value for part in parts for name, value in part.figures(self._on).items()}
             kind, text = self._numbers.exposition(figures)
             return Response(200, [("Content-Type", kind)], text)

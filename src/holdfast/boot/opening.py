@@ -103,6 +103,7 @@ def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry
         seals_layers=settings.seal == "holdfast",
         redirects_blobs=settings.blob_redirect,
         layer_reader=_layer_reader(limits),
+        peers=registry.peer_sessions.PeerSessions(settings.upstream_allow),
         fetcher=Fetcher(settings.oidc_allow, settings.oidc_ca_file),
         poster=poster,
         aws_events=AwsEvents(poster),

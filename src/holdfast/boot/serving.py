@@ -116,6 +116,7 @@ def _write_notes(on: registry.Backends, numbers: metrics.Metrics | None = None) 
     """Write down what requests noted; what cannot be is kept for the next time."""
     if numbers is not None:
         numbers.read_faults(on.read_faults.take())
+        numbers.replicated(on.peers.take_sent())
     records = (
         registry.pulls.record,
         registry.pulls.tell,

@@ -32,6 +32,7 @@ class Metrics:
         from prometheus_client import Counter, Gauge
 
         self._read_faults = Counter("holdfast_read_faults", "Reads of kept bytes that failed, tried again or not")
+        self._replicated = Counter("holdfast_replication_sent_bytes", "Bytes of layers sent to registries elsewhere")
         requests = Counter("holdfast_requests", "Requests answered", ["method", "status"])
         kinds = [(method, status) for method in (*METHODS, "OTHER") for status in range(1, 6)]
         self._counters = {kind: requests.labels(kind[0], f"{kind[1]}xx") for kind in kinds}
@@ -45,6 +46,10 @@ class Metrics:
     def read_faults(self, count: int) -> None:
         """Count reads of kept bytes that failed."""
         self._read_faults.inc(count)
+
+    def replicated(self, size_bytes: int) -> None:
+        """Count bytes that were sent to registries elsewhere."""
+        self._replicated.inc(size_bytes)
 
     def publish(self) -> None:
         """Hand the counts to the library; on the event loop, where they are counted."""
@@ -82,6 +87,8 @@ FIGURES = {
     "gc_last_failures": "Objects that the last run could not delete",
     "replication_lag_seconds": "How long the first image that waits to be copied to another registry has waited",
     "replication_waiting": "Images that wait to be copied to another registry",
+    "replication_drifted": "Copies of repositories that had drifted, or could not be compared, when last looked at",
+    "replication_failed": "Images whose copying to a destination failed",
     "scrub_oldest_seconds": "Time since that blob was verified which was not for longest",
 }
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SETTING = "replication"  # under which a registry's configuration is kept
 
 
+ARCHIVED = "ImageArchived"  # a failure code: it is copied when it is back from the archive
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Which repositories are copied, and where to; what was not said stays unsaid."""

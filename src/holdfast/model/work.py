@@ -182,6 +182,17 @@ class ReplicateImage(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class PushImage(Work):
+    """Copy an image to a destination behind which there is a registry elsewhere: that takes its time."""
+
+    is_patient = True
+
+    image_id: int
+    region: str
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicateDeletion(Work):
     """Remove a tag, or with an empty one an image, from one destination, since it was removed where it came from."""
 
@@ -196,6 +207,27 @@ class ReplicateDeletion(Work):
         """Digest and tag may be longer together than a key may be."""
         named = hashlib.sha256(f"{self.digest}/{self.tag}".encode()).hexdigest()
         return f"{self.repository_id}/{self.region}/{self.account_id}/{named}"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReplicas(Work):
+    """Compare every repository that is copied with its copies, and repair what drifted."""
+
+    every = timedelta(hours=1)
+    is_patient = True
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReplica(Work):
+    """Compare one repository with one copy because somebody asked for it."""
+
+    is_patient = True
+
+    repository_id: int
+    region: str
+    account_id: str
+    repairs: bool
+    everything: bool
 
 
 @dataclass(frozen=True, slots=True)

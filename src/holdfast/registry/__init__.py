@@ -52,6 +52,7 @@ from holdfast.registry import (
     repairs,
     replicas,
     replication,
+    replication_status,
     repositories,
     restores,
     rewraps,
@@ -67,6 +68,7 @@ from holdfast.registry import (
     undelete,
     uploads,
     verdicts,
+    verification,
     vex,
     work,
 )
@@ -126,6 +128,7 @@ __all__ = [
     "repairs",
     "replicas",
     "replication",
+    "replication_status",
     "repositories",
     "restores",
     "rewraps",
@@ -141,6 +144,7 @@ __all__ = [
     "undelete",
     "uploads",
     "verdicts",
+    "verification",
     "vex",
     "work",
 ]

@@ -20,6 +20,7 @@ from holdfast.registry.audit import Audit
 from holdfast.registry.damage import ReadFaults
 from holdfast.registry.iam.key_uses import KeyUses
 from holdfast.registry.identity_providers import IdentityProviders
+from holdfast.registry.peer_sessions import PeerSessions
 from holdfast.registry.pulls import Pulls
 from holdfast.registry.refusals import Refusals
 from holdfast.registry.session_keys import KeyCache
@@ -122,6 +123,7 @@ class Backends:
     read_faults: ReadFaults = field(default_factory=ReadFaults)
     session_keys: KeyCache = field(default_factory=KeyCache)
     identity_providers: IdentityProviders = field(default_factory=IdentityProviders)
+    peers: PeerSessions = field(default_factory=PeerSessions)
     fetcher: Fetcher = field(default_factory=Fetcher)
     poster: Poster = field(default_factory=Poster)
     aws_events: AwsEvents = field(default_factory=lambda: AwsEvents(Poster()))

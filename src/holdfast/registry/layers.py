@@ -63,11 +63,11 @@ def open_blob(on: Backends, at: RepositoryRef, digest: str) -> Guarded:
         raise StorageUnavailable from None
 
 
-def pieces(on: Backends, at: RepositoryRef, digest: str) -> Iterator[bytes]:
-    """The bytes of a blob for whoever copies it. Raises `LayerDamaged` and `StorageUnavailable`."""
+def pieces(on: Backends, at: RepositoryRef, digest: str, start: int = 0) -> Iterator[bytes]:
+    """The bytes of a blob from an offset on for whoever copies it. Raises `LayerDamaged` and `StorageUnavailable`."""
     body = open_blob(on, at, digest)
     try:
-        position = 0
+        position = start
         while position < body.size_bytes:
             piece = bytes(body.read(position))
             position += len(piece)

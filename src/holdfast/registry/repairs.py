@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from holdfast import store
 from holdfast.model import digests
 from holdfast.model.damage import manifest_event
-from holdfast.model.errors import Unavailable
+from holdfast.model.errors import Refusal, Unavailable
 from holdfast.model.images import Blob
-from holdfast.registry import damage, events, objects
+from holdfast.outbound.distribution import RemoteFault
+from holdfast.registry import damage, events, objects, peers
 from holdfast.registry.damage import Damaged, Unreadable
 from holdfast.registry.objects import PartWriter
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.damage import Kept, KeptManifest
+    from holdfast.model.peers import Peer
     from holdfast.registry.backends import Backends
     from holdfast.registry.work import Job
 
@@ -41,8 +43,27 @@ def other_scopes(on: Backends, blob: Kept) -> Iterable[Iterator[memoryview]]:
         yield damage.pieces(on, copy)
 
 
+def peers_copies(on: Backends, blob: Kept) -> Iterable[Iterator[memoryview]]:
+    """The same digest at peers to which repositories that hold it are copied."""
+    with on.database.snapshot() as tx:
+        names = store.damage.holders(tx, blob, COPIES)
+    for peer in peers.page(on, blob.registry):
+        for name in names:
+            yield _pulled(on, peer, name, blob)
+
+
+def _pulled(on: Backends, peer: Peer, name: str, blob: Kept) -> Iterator[memoryview]:
+    try:
+        session = on.peers.of(on, peer)
+        session.require_up()
+        found = session.pusher.read_blob(peer.name_of(name), blob.digest, size_bytes=blob.size_bytes, pause=on.sleep)
+        yield from (memoryview(piece) for piece in found)
+    except (RemoteFault, Refusal) as fault:
+        raise Unreadable(str(fault)) from None
+
+
 # A client that pushes the bytes again is no source that is asked: `registry.uploads` lets them take their place.
-SOURCES: tuple[Source, ...] = (other_scopes,)
+SOURCES: tuple[Source, ...] = (other_scopes, peers_copies)
 
 
 def repair_damage(on: Backends, job: Job) -> datetime | None:

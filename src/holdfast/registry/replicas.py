@@ -1,4 +1,4 @@
-"""Copy an image from one registry of this installation to another, and remove it there.
+"""Copy an image from one registry of this installation to another, or to a peer, and remove it there.
 
     may the source? ─► repository, by template ─► members, and the subject ─► layers ─► manifest and tags in one step
 
@@ -18,10 +18,20 @@ from holdfast.model.circumstances import NoRequest
 from holdfast.model.errors import ImageNotFound, Refusal, RepositoryNotFound, Unavailable
 from holdfast.model.images import ACTIVE, ImageId
 from holdfast.model.names import Registry, RepositoryRef
-from holdfast.model.replication import Copied, Replication
+from holdfast.model.replication import ARCHIVED, Copied, Replication
 from holdfast.model.templates import Purpose
-from holdfast.model.work import ReplicateDeletion
-from holdfast.registry import access, images, layers, purging, replication, repositories, uploads
+from holdfast.model.work import PushImage, ReplicateDeletion
+from holdfast.registry import (
+    access,
+    images,
+    layers,
+    peers,
+    purging,
+    remote_replicas,
+    replication,
+    repositories,
+    uploads,
+)
 from holdfast.registry.work import ATTEMPTS, WorkCancelled
 
 if TYPE_CHECKING:
@@ -34,7 +44,6 @@ if TYPE_CHECKING:
 
 NO_RULE = "ReplicationRuleRemoved"
 CANCELLED = "ReplicationCancelled"
-ARCHIVED = "ImageArchived"
 NO_ACCOUNT = "DestinationAccountNotFound"
 DEEPEST = 8  # indexes within indexes, and subjects of subjects
 NO_REQUEST = NoRequest()
@@ -55,6 +64,12 @@ def replicate(on: Backends, job: Job) -> datetime | None:
         image, repository_id = found
         repository = store.repositories.get_by_id(tx, repository_id)
         is_wanted = there in rules.destinations_of(replication.rules_of(tx, repository), repository.name)
+        peer = peers.find_in(tx, repository.ref.registry, there)
+    if is_wanted and peer is not None and not isinstance(job.item.work, PushImage):
+        with on.database.transaction() as tx:
+            job.step(tx)
+            store.work.add(tx, PushImage(image_id, there.region, there.account_id), on.clock())
+        return None
     try:
         failure = copy(on, repository.ref, image.digest, there, job=job).failure_code if is_wanted else NO_RULE
     except Unavailable as refusal:
@@ -108,9 +123,12 @@ def copy(
     """
     there = RepositoryRef(destination, at.name)
     with on.database.snapshot() as tx:
-        if not store.accounts.exists(tx, destination.account_id):
+        peer = peers.find_in(tx, at.registry, destination)
+        if peer is None and not store.accounts.exists(tx, destination.account_id):
             return Copied(NO_ACCOUNT)
     try:
+        if peer is not None:
+            return remote_replicas.copy(on, at, digest, peer, tags, job)
         _require_leave(on, at.registry, there)
         _ensure_repository(on, at.registry, there)
         return _Copy(on, at, there, job).image(digest, tags, 0)
@@ -123,6 +141,9 @@ def copy(
 def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, destination: Registry) -> None:
     """Remove a tag of an image, or with an empty one the image, from another registry; where it may be gone."""
     there = RepositoryRef(destination, at.name)
+    if (peer := peers.find(on, at.registry, destination)) is not None:
+        remote_replicas.remove(on, at, digest, tag, peer)
+        return
     _require_leave(on, at.registry, there)
     try:
         if tag:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from holdfast import store
 from holdfast.model import replication
 from holdfast.model.replication import SETTING
-from holdfast.model.work import ReplicateDeletion, ReplicateImage
+from holdfast.model.work import PushImage, ReplicateDeletion, ReplicateImage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,8 +69,9 @@ def rules_of(tx: Transaction, repository: Repository) -> Configuration:
 def figures(on: Backends) -> dict[str, float]:
     """How many copies wait, and for how long the first of them has."""
     with on.database.snapshot() as tx:
-        count, since = store.work.waiting(tx, ReplicateImage.__name__)
+        kinds = [store.work.waiting(tx, kind.__name__) for kind in (ReplicateImage, PushImage)]
+    since = min((since for _, since in kinds if since is not None), default=None)
     return {
-        "replication_waiting": count,
+        "replication_waiting": sum(count for count, _ in kinds),
         "replication_lag_seconds": max((on.clock() - since).total_seconds(), 0.0) if since else 0.0,
     }

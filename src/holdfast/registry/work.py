@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast import store
 from holdfast.model.errors import NotFound
-from holdfast.model.work import CollectGarbage, ForgetThePast, Lane, PurgeDeleted, ScrubBytes, SweepUploads
+from holdfast.model.work import (
+    CollectGarbage,
+    ForgetThePast,
+    Lane,
+    PurgeDeleted,
+    ScrubBytes,
+    SweepUploads,
+    VerifyReplicas,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +34,7 @@ ATTEMPTS = 10  # of work that comes only once; then it is given up, and an opera
 FIRST_PAUSE = timedelta(seconds=5)  # before the second attempt; twice as long before each further one
 LONGEST_PAUSE = timedelta(hours=1)
 LONGEST_REST = 0.1  # seconds, between two steps of work
-RECURRING = (SweepUploads(), ForgetThePast(), PurgeDeleted(), ScrubBytes(), CollectGarbage())
+RECURRING = (SweepUploads(), ForgetThePast(), PurgeDeleted(), ScrubBytes(), CollectGarbage(), VerifyReplicas())
 
 
 class LeaseLost(Exception):

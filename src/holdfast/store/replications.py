@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from holdfast.model.names import Registry
 from holdfast.model.replication import Replication
 from holdfast.store.statements import Statement, insertion
-from holdfast.store.tables import image_replications
+from holdfast.store.tables import image_replications, manifests, registries, repositories
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,6 +32,45 @@ _CHANGE = Statement(
     .where(*_it)
     .values(status=bindparam("to"), failure_code=bindparam("code"), updated_at=bindparam("now"))
 )
+_BY_DESTINATION = Statement(
+    select(
+        image_replications.c.region,
+        image_replications.c.account_id,
+        image_replications.c.status,
+        func.count().label("images"),
+        func.min(image_replications.c.updated_at).label("since"),
+    )
+    .select_from(image_replications)
+    .join(manifests, manifests.c.id == image_replications.c.manifest_id)
+    .join(repositories, repositories.c.id == manifests.c.repository_id)
+    .join(registries, registries.c.id == repositories.c.registry_id)
+    .where(registries.c.account_id == bindparam("owner"), registries.c.region == bindparam("home"))
+    .group_by(image_replications.c.region, image_replications.c.account_id, image_replications.c.status)
+)
+_status = image_replications.c.status == bindparam("status")
+_COUNT = Statement(select(func.count()).select_from(image_replications).where(_status))
+
+
+class Tally(NamedTuple):
+    """How many images to one destination stand in a way, and since when the first of them does."""
+
+    destination: Registry
+    status: str
+    images: int
+    since: datetime
+
+
+def tallies(tx: Transaction, source: Registry) -> list[Tally]:
+    """How the copying of all images of a registry stands, by destination and status."""
+    rows = tx.all(_BY_DESTINATION, owner=source.account_id, home=source.region)
+    return [
+        Tally(Registry(row["account_id"], row["region"]), row["status"], row["images"], row["since"]) for row in rows
+    ]
+
+
+def count(tx: Transaction, status: str) -> int:
+    """How many copyings, of all registries, stand in a way."""
+    return int(tx.value(_COUNT, status=status))
 
 
 def of_image(tx: Transaction, image_id: int) -> list[Replication]:

@@ -35,8 +35,11 @@ HANDLERS: dict[str, Handler] = {
     work.TakeInventory.__name__: registry.inventories.take_inventory,
     work.ScanRepository.__name__: registry.image_scans.scan_repository,
     work.ReplicateImage.__name__: registry.replicas.replicate,
+    work.PushImage.__name__: registry.replicas.replicate,
     work.ReplicateDeletion.__name__: registry.replicas.replicate_deletion,
     work.RunBackfill.__name__: registry.backfills.run,
+    work.VerifyReplicas.__name__: registry.verification.verify_replicas,
+    work.VerifyReplica.__name__: registry.verification.verify_replica,
     work.TellScanFrequencies.__name__: registry.scan_frequencies.tell,
     work.DeliverEvents.__name__: registry.deliveries.deliver,
 }

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.model.errors import DatabaseUnavailable
+from holdfast.model.errors import DatabaseUnavailable, Unavailable
 from holdfast.model.work import Lane
 from holdfast.registry.work import LEASE, Job, LeaseLost, WorkCancelled, WorkInterrupted
 from holdfast.worker.handlers import HANDLERS
@@ -85,8 +85,8 @@ class Runner:
             except LeaseLost:
                 log.warning("work %d (%s) is somebody else's now and is left to him", job.item.id, job.item.kind)
                 return
-            except DatabaseUnavailable as fault:
-                log.warning("work %d (%s %s) waits for the database", job.item.id, job.item.kind, job.item.key)
+            except Unavailable as fault:
+                log.warning("work %d (%s %s) waits: %s", job.item.id, job.item.kind, job.item.key, fault)
                 registry.work.fail(job, fault)
                 return
             except Exception as fault:

@@ -8,11 +8,12 @@ from holdfast.aws.own import (
     inventories,
     leases,
     package_search,
+    replication,
     sboms,
     suppressions,
     vex,
 )
 
 OPERATIONS = collect(
-    (deleted, efficiency, event_targets, inventories, leases, package_search, sboms, suppressions, vex)
+    (deleted, efficiency, event_targets, inventories, leases, package_search, replication, sboms, suppressions, vex)
 )

@@ -30,7 +30,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]+", re.ASCII)
 
 def get(wire: Wire, remote: Remote, key: AccessKey) -> tuple[str, float]:
     """What an ECR wants to see, and for how many seconds it takes it. Raises `Refused` and `Unreachable`."""
-    url = key.api_url or _beside(remote)
+    url = key.api_url or beside(remote)
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
         "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken",
@@ -63,7 +63,7 @@ def _token_of(body: bytes) -> tuple[str, float] | None:
         return None
 
 
-def _beside(remote: Remote) -> str:
+def beside(remote: Remote) -> str:
     """Where the ECR API of a registry is: Amazon's has a host of its own, ours the same."""
     found = AMAZON.fullmatch(remote.authority)
     if found is None:

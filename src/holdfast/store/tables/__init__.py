@@ -100,6 +100,7 @@ from holdfast.store.tables.images import (
     manifest_bodies,
     manifest_references,
     manifests,
+    replication_checks,
     tags,
 )
 from holdfast.store.tables.inventories import (
@@ -220,6 +221,7 @@ __all__ = [
     "refusals",
     "registries",
     "registry_settings",
+    "replication_checks",
     "repositories",
     "repository_blobs",
     "repository_tags",

@@ -141,6 +141,21 @@ image_replications = Table(
     Column("status", String(16), nullable=False),
     Column("failure_code", String(64)),
     Column("updated_at", Instant, nullable=False),
+    Index("ix_image_replications_status_updated_at", "status", "updated_at"),
+)
+
+replication_checks = Table(  # how a repository agreed with a copy of it when they were compared last
+    "replication_checks",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("region", String(25), primary_key=True),
+    Column("account_id", String(12), primary_key=True),
+    Column("checked_at", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("failure", Text),  # why it could not be compared
+    Column("counts", JSON, nullable=False),
+    Column("digest", String(140), nullable=False),  # of what the repository held
+    Index("ix_replication_checks_state", "state"),
 )
 
 image_signings = Table(

@@ -1,0 +1,132 @@
+"""Replication: see how it stands, and whether copies agree with what they are copies of."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from holdfast.cli.ground import Commands
+    from holdfast.model.names import Registry
+    from holdfast.model.verification import Check
+    from holdfast.settings import Settings
+
+
+def add(commands: Commands) -> None:
+    """Add the commands of replication."""
+    group = commands.add_parser("replication", help="replication", description="Replication.")
+    actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
+    status = add_command(
+        actions, "status", _status, "tell what waits for each destination and for how long, what failed, what drifted"
+    )
+    verify = add_command(
+        actions, "verify", _verify, "compare repositories with their copies now, and copy again what has drifted"
+    )
+    verify.add_argument("repository", nargs="?", metavar="REPOSITORY", help="only this one; all by default")
+    verify.add_argument("--to", metavar="REGION[/ACCOUNT]", help="only this destination; all by default")
+    verify.add_argument("--no-repair", action="store_true", help="tell what has drifted, and change nothing")
+    verify.add_argument(
+        "--everything", action="store_true", help="copy even what was pushed before its rule, as a backfill does"
+    )
+    for action in (status, verify):
+        action.add_argument("--json", action="store_true", help="print JSON")
+        add_settings(action)
+
+
+def _status(settings: Settings, options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from holdfast import registry
+
+    on = backends(settings)
+    found = registry.replication_status.destinations(on, on.home)
+    if options.json:
+        print(json.dumps([asdict(one) for one in found]))
+        return 0
+    if not found:
+        print(f"No rule of {_named(on.home)} copies anything; PutReplicationConfiguration sets some.")
+    for one in found:
+        print(f"{_named(one.registry)}: {one.waiting:,} images wait, the first for {one.lag_seconds:,.0f} s; "
+              f"{one.completed:,} are there, {one.failed:,} failed.")  # fmt: skip
+    after, more = "", True
+    while more:
+        checks, more = registry.verification.page(on, on.home, after, 1000)
+        for check in checks:
+            if check.counts.drifted or check.failure:
+                print(f"  {_told(check)}")
+        after = checks[-1].at.name if checks else ""
+    return 0
+
+
+def _verify(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+    from holdfast.model.errors import RepositoryNotFound
+    from holdfast.model.names import Registry, RepositoryRef
+
+    on = backends(settings)
+    region, _, account = (options.to or "").partition("/")
+    wanted = Registry(account or on.home.account_id, region) if options.to else None
+    checks: list[Check] = []
+
+    def verify() -> None:
+        if options.repository is not None:
+            at = RepositoryRef(on.home, options.repository)
+            registry.repositories.get(on, at)
+        for repository, destination in list(registry.verification.copied(on, on.home)):
+            if options.repository not in {None, repository.name} or wanted not in {None, destination}:
+                continue
+            try:
+                check = registry.verification.verify(
+                    on, repository.ref, destination, repairs=not options.no_repair, everything=options.everything
+                )
+            except RepositoryNotFound:  # it went meanwhile
+                continue
+            checks.append(check)
+            if not options.json:
+                print(_told(check), flush=True)
+
+    status = refusals_as_text(verify)
+    if options.json:
+        print(json.dumps([_document(check) for check in checks], default=str))
+    elif not checks and status == 0:
+        print("No rule copies what was asked for, so there is nothing to compare.")
+    return status or int(any(check.counts.drifted or check.failure for check in checks))
+
+
+def _document(check: Check) -> dict[str, object]:
+    return {
+        "repositoryName": check.at.name,
+        "region": check.destination.region,
+        "registryId": check.destination.account_id,
+        "status": check.state.value,
+        "contentDigest": check.digest,
+        "failure": check.failure,
+        **check.counts.document,
+    }
+
+
+def _told(check: Check) -> str:
+    counts = check.counts
+    if check.failure:
+        return f"{check.at.name} → {_named(check.destination)}: could not be compared: {check.failure}"
+    words = [
+        (counts.missing_images, "images are missing"),
+        (counts.missing_tags, "tags are missing"),
+        (counts.moved_tags, "tags name other images"),
+        (counts.frozen_tags, "tags are frozen there on other images"),
+        (counts.copying, "are on their way"),
+        (counts.unreplicated, "were pushed before their rule"),
+        (counts.extra, "are only there"),
+        (counts.repairs, "images are copied again"),
+    ]
+    told = ", ".join(f"{count:,} {what}" for count, what in words if count)
+    agreeing = f"{counts.agreeing:,} images and tags agree"
+    return f"{check.at.name} → {_named(check.destination)}: {agreeing}{f'; {told}' if told else ''}"
+
+
+def _named(registry: Registry) -> str:
+    return f"{registry.region}/{registry.account_id}"

@@ -1,0 +1,73 @@
+"""What a repository holds as one digest, so that two registries can tell in one exchange whether they agree.
+
+    root ─┬─ bucket ─┬─ an image: its digest              256 buckets of images
+          │          └─ …
+          └─ bucket ─┬─ a tag, and the digest it names    256 buckets of tags
+                     └─ …
+
+What falls into which bucket is decided by the digest or the tag alone: one that moves stays in its bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+BUCKETS = 256  # of each kind
+NOTHING = ""  # the digest of an empty bucket
+
+
+def image_bucket(digest: str) -> int:
+    """The bucket of an image."""
+    return hashlib.sha256(digest.encode()).digest()[0]
+
+
+def tag_bucket(tag: str) -> int:
+    """The bucket of a tag."""
+    return BUCKETS + hashlib.sha256(tag.encode()).digest()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The digests of all buckets, those of images first; and of how many images and tags."""
+
+    buckets: tuple[str, ...]
+    count: int
+
+    @property
+    def root(self) -> str:
+        """One digest of everything."""
+        return f"sha256:{hashlib.sha256(','.join(self.buckets).encode()).hexdigest()}"
+
+    def differing(self, other: Tree) -> frozenset[int]:
+        """The buckets in which two repositories do not hold the same."""
+        pairs = enumerate(zip(self.buckets, other.buckets, strict=True))
+        return frozenset(number for number, (one, two) in pairs if one != two)
+
+
+EMPTY = Tree((NOTHING,) * (2 * BUCKETS), 0)
+
+
+class Growing:
+    """A tree that is being made; images come in the order of their digests, tags in that of their names."""
+
+    def __init__(self) -> None:
+        self._hashers: dict[int, hashlib._Hash] = {}
+        self._count = 0
+
+    def add_image(self, digest: str) -> None:
+        """Count an image in."""
+        self._add(image_bucket(digest), digest)
+
+    def add_tag(self, tag: str, digest: str) -> None:
+        """Count a tag in."""
+        self._add(tag_bucket(tag), f"{tag} {digest}")
+
+    def _add(self, bucket: int, line: str) -> None:
+        self._count += 1
+        self._hashers.setdefault(bucket, hashlib.sha256()).update(f"{line}\n".encode())
+
+    def tree(self) -> Tree:
+        """What came so far."""
+        found = (self._hashers.get(bucket) for bucket in range(2 * BUCKETS))
+        return Tree(tuple(NOTHING if one is None else one.hexdigest() for one in found), self._count)

@@ -1,0 +1,131 @@
+"""What one process knows of peers: as whom it speaks to them, what they have, and which of them does not answer."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from holdfast.model.errors import Unavailable
+from holdfast.model.remotes import AccessKey, Password
+from holdfast.outbound import ecr_api
+from holdfast.outbound.distribution import Pusher, TooManyRequests, Unreachable, Wire
+from holdfast.registry import secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from holdfast.model.peers import Peer
+    from holdfast.outbound import Network
+    from holdfast.outbound.distribution import RemoteFault
+    from holdfast.registry.backends import Backends
+
+MOST = 100  # peers that are remembered
+REMEMBERED = 50_000  # blobs of a peer of which it is known which repository has them
+DOWN_SECONDS = 15.0  # for which a peer that did not answer is not asked again: others have their turn
+
+
+class PeerUnavailable(Unavailable):
+    """A peer does not answer, or wants to be asked later."""
+
+
+class PeerSession:
+    """One peer, spoken to as somebody; threads may share it."""
+
+    def __init__(self, on: Backends, peer: Peer, key: AccessKey | None, pusher: Pusher, wire: Wire) -> None:
+        self.peer = peer
+        self.pusher = pusher
+        self._on = on
+        self._key = key
+        self._wire = wire
+        self._lock = threading.Lock()
+        self._repositories: set[str] = set()  # that are known to be there
+        self._holders: OrderedDict[str, str] = OrderedDict()
+        self._down_until = -1e9
+        self._why = ""
+
+    def require_up(self) -> None:
+        """Refuse for a while after the peer did not answer."""
+        if self._on.monotonic() < self._down_until:
+            raise PeerUnavailable(self._why)
+
+    def failed(self, fault: RemoteFault) -> None:
+        """Note what came of asking; raises `PeerUnavailable` for what may pass."""
+        if not isinstance(fault, Unreachable | TooManyRequests):
+            return
+        pause = getattr(fault, "retry_after_seconds", None) or DOWN_SECONDS
+        self._why = str(fault)
+        self._down_until = self._on.monotonic() + min(pause, 300.0)
+        raise PeerUnavailable(self._why) from None
+
+    def call(self, operation: str, members: Mapping[str, Any], service: str = ecr_api.ECR) -> dict[str, Any]:
+        """Call its API. Raises a `RemoteFault`."""
+        assert self._key is not None, "a peer with an API has an access key"
+        return ecr_api.call(self._wire, self.peer.remote, self._key, operation, members, service)
+
+    def knows_repository(self, name: str) -> bool:
+        """Whether it is known that a repository is there."""
+        return name in self._repositories
+
+    def learn_repository(self, name: str) -> None:
+        """Remember that a repository is there."""
+        with self._lock:
+            self._repositories.add(name)
+
+    def forget_repository(self, name: str) -> None:
+        """It is not there after all."""
+        with self._lock:
+            self._repositories.discard(name)
+
+    def holder(self, digest: str) -> str | None:
+        """A repository there that has a blob, as far as is remembered."""
+        return self._holders.get(digest)
+
+    def learn_holder(self, digest: str, name: str) -> None:
+        """Remember that a repository there has a blob."""
+        with self._lock:
+            self._holders[digest] = name
+            if len(self._holders) > REMEMBERED:
+                self._holders.popitem(last=False)
+
+
+class PeerSessions:
+    """The sessions of a process; one with a secret that was changed since is not used again."""
+
+    def __init__(self, allowed: Collection[Network] = ()) -> None:
+        self._allowed = tuple(allowed)
+        self._lock = threading.Lock()
+        self._open: OrderedDict[tuple[object, ...], PeerSession] = OrderedDict()
+        self._sent_bytes = 0
+
+    def count_sent(self, size_bytes: int) -> None:
+        """Count bytes of layers that were sent to peers."""
+        with self._lock:
+            self._sent_bytes += size_bytes
+
+    def take_sent(self) -> int:
+        """How many there were since this was last asked."""
+        with self._lock:
+            count, self._sent_bytes = self._sent_bytes, 0
+        return count
+
+    def of(self, on: Backends, peer: Peer) -> PeerSession:
+        """A session with a peer. Refuses if its secret cannot be had."""
+        credentials: AccessKey | Password | None = None
+        if peer.credential_arn is not None:
+            found = secrets.value_of(on, peer.credential_arn)
+            if peer.kind.has_api:
+                credentials = AccessKey(found.username, found.access_token, peer.region or peer.destination.region)
+            else:
+                credentials = Password(found.username, found.access_token)
+        with self._lock:
+            session = self._open.get((peer, credentials))
+            if session is None:
+                wire = Wire(self._allowed, peer.ca_pem)
+                pusher = Pusher(peer.remote, credentials, wire=wire)
+                key = credentials if isinstance(credentials, AccessKey) else None
+                session = PeerSession(on, peer, key, pusher, wire)
+                self._open[peer, credentials] = session
+                if len(self._open) > MOST:
+                    self._open.popitem(last=False)
+            return session

@@ -1,0 +1,107 @@
+"""What a peer holds of a repository, as far as it has to agree with ours.
+
+Another Holdfast tells its tree, and then what is in the buckets that differ. Any other registry is asked for what ours
+has, one thing after the other, at most once a day.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from holdfast.model import digests
+from holdfast.model.merkle import BUCKETS, EMPTY, Tree
+from holdfast.model.peers import Kind
+from holdfast.outbound import ecr_api
+from holdfast.outbound.distribution import Lied, NotThere, RemoteFault
+from holdfast.registry.peer_sessions import PeerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from holdfast.model.peers import Peer
+    from holdfast.model.repositories import Repository
+    from holdfast.registry.backends import Backends
+    from holdfast.registry.peer_sessions import PeerSession
+    from holdfast.store.contents import Held
+
+ALL = frozenset(range(2 * BUCKETS))
+MOST_PAGES = 10_000  # of a list that a peer tells
+
+
+class Copy(NamedTuple):
+    """What a copy holds of some buckets."""
+
+    images: Collection[str]
+    tags: Mapping[str, str]
+
+
+def compare(
+    on: Backends, repository: Repository, peer: Peer, here: Tree, held: Callable[[], Iterable[Held]]
+) -> tuple[Collection[int], Copy]:
+    """The buckets in which a peer differs, or may, and what it has in them. Refuses if it cannot be asked."""
+    session = on.peers.of(on, peer)
+    session.require_up()
+    name = peer.name_of(repository.name)
+    try:
+        if peer.kind is not Kind.HOLDFAST:
+            return ALL, _asked(session, name, held())
+        buckets = here.differing(_tree(session, name))
+        return buckets, _told(session, name, sorted(buckets)) if buckets else Copy((), {})
+    except RemoteFault as fault:
+        session.failed(fault)
+        raise PeerUnavailable(str(fault)) from None
+
+
+def _asked(session: PeerSession, name: str, held: Iterable[Held]) -> Copy:
+    """Which of our images and tags a peer has."""
+    images: set[str] = set()
+    tags: dict[str, str] = {}
+    for one in held:
+        try:
+            found = session.pusher.stat_manifest(name, one.tag or one.digest).digest
+        except NotThere:
+            continue
+        if one.tag:
+            tags[one.tag] = found
+        else:
+            images.add(found)
+    return Copy(images, tags)
+
+
+def _tree(session: PeerSession, name: str) -> Tree:
+    try:
+        told = session.call("GetRepositoryContentDigest", {"repositoryName": name}, ecr_api.HOLDFAST)
+    except NotThere:
+        return EMPTY
+    buckets = told.get("bucketDigests")
+    if not isinstance(buckets, list) or len(buckets) != 2 * BUCKETS or not all(isinstance(one, str) for one in buckets):
+        raise Lied(f"{session.peer.url} does not tell {2 * BUCKETS} digests of {name}")
+    return Tree(tuple(buckets), 0)
+
+
+def _told(session: PeerSession, name: str, buckets: list[int]) -> Copy:
+    images: set[str] = set()
+    tags: dict[str, str] = {}
+    token: dict[str, str] = {}
+    for _ in range(MOST_PAGES):
+        wanted = {"repositoryName": name, "buckets": buckets, **token}
+        try:
+            told = session.call("ListRepositoryContent", wanted, ecr_api.HOLDFAST)
+        except NotThere:
+            return Copy((), {})
+        for digest, tag in map(_entry, told.get("content") or ()):
+            if tag:
+                tags[tag] = digest
+            else:
+                images.add(digest)
+        if not isinstance(told.get("nextToken"), str):
+            return Copy(images, tags)
+        token = {"nextToken": told["nextToken"]}
+    raise Lied(f"{session.peer.url} has a list without end")
+
+
+def _entry(told: Any) -> tuple[str, str]:
+    digest, tag = (told.get("imageDigest"), told.get("imageTag") or "") if isinstance(told, dict) else (None, "")
+    if not isinstance(digest, str) or not digests.is_digest(digest) or not isinstance(tag, str):
+        raise Lied("a peer lists something that is no image")
+    return digest, tag

@@ -1,0 +1,62 @@
+"""How the copying to other registries stands: what waits, for how long, what failed, and what drifted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.model import replication
+from holdfast.model.replication import SETTING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from holdfast.model.names import Registry
+    from holdfast.registry.backends import Backends
+    from holdfast.store.replications import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """How the copying of a registry's images to one destination stands."""
+
+    registry: Registry
+    waiting: int
+    failed: int
+    completed: int
+    lag_seconds: float  # for which the first of those that wait has waited
+
+
+def destinations(on: Backends, source: Registry) -> list[Destination]:
+    """Every destination of a registry's rules, and others to which something was to be copied."""
+    with on.database.snapshot() as tx:
+        rules = replication.read(store.registry_settings.find(tx, source, SETTING))
+        found = {(one.destination, one.status): one for one in store.replications.tallies(tx, source)}
+    others = sorted({one for one, _ in found}, key=lambda one: (one.region, one.account_id))
+    return [_destination(on, one, found) for one in dict.fromkeys([*rules.destinations, *others])]
+
+
+def _destination(on: Backends, registry: Registry, found: Mapping[tuple[Registry, str], Tally]) -> Destination:
+    waiting, failed, completed = (found.get((registry, status)) for status in ("IN_PROGRESS", "FAILED", "COMPLETE"))
+    return Destination(
+        registry,
+        waiting.images if waiting else 0,
+        failed.images if failed else 0,
+        completed.images if completed else 0,
+        _age(on, waiting.since if waiting else None),
+    )
+
+
+def figures(on: Backends) -> dict[str, float]:
+    """What machines watch, of all registries, beside what waits."""
+    with on.database.snapshot() as tx:
+        return {
+            "replication_failed": store.replications.count(tx, "FAILED"),
+            "replication_drifted": store.replication_checks.count_drifted(tx),
+        }
+
+
+def _age(on: Backends, since: datetime | None) -> float:
+    return 0.0 if since is None else max((on.clock() - since).total_seconds(), 0.0)

@@ -1,0 +1,305 @@
+"""Compare repositories with their copies in other registries, and copy again what drifted.
+
+    tree here ═ tree there?  ── yes ──► IN_SYNC
+        └── no ──► the buckets that differ ──► what is missing, or has another image ──► work, as for a push
+
+Only what was to be copied is missed: an image that was pushed before its rule is counted and left to a backfill, unless
+everything is asked for. Nothing is ever removed: what only the copy has is counted.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.model import merkle, replication
+from holdfast.model.errors import InvalidParameter, Refusal
+from holdfast.model.merkle import image_bucket, tag_bucket
+from holdfast.model.names import Registry, RepositoryRef
+from holdfast.model.peers import Kind
+from holdfast.model.replication import SETTING
+from holdfast.model.verification import Check, Counts, State, drift_event
+from holdfast.model.work import ReplicateImage, VerifyReplica
+from holdfast.registry import events, peers, remote_contents
+from holdfast.registry.remote_contents import Copy
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from holdfast.model.merkle import Tree
+    from holdfast.model.repositories import Repository
+    from holdfast.registry.backends import Backends
+    from holdfast.registry.work import Job
+    from holdfast.store.contents import Held
+
+log = logging.getLogger(__name__)
+
+PAGE = 5000  # images or tags in one read
+REPAIRS_AT_ONCE = 200
+REPOSITORIES_AT_ONCE = 100
+FRESH = timedelta(hours=23)  # of a comparison that costs its other side a request for each image
+
+
+# ---- On a schedule, and when somebody asks
+
+
+def verify_replicas(on: Backends, job: Job) -> None:
+    """Compare all that is copied with its copies, going on where it stood."""
+    done = (job.item.progress or {}).get("done", ["", "", ""])
+    with on.database.snapshot() as tx:
+        homes = store.registry_settings.where_set(tx, SETTING)
+    for home in homes:
+        place = [home.account_id, home.region]
+        if place < done[:2]:
+            continue
+        for repository, destination in copied(on, home, done[2] if place == done[:2] else ""):
+            if not _is_fresh(on, repository, destination):
+                _one(on, job, repository, destination, repairs=True, everything=False)
+            with on.database.transaction(durable=False) as tx:
+                job.step(tx, {"done": [*place, repository.name]})
+    with on.database.transaction(durable=False) as tx:
+        job.step(tx, {})  # the next one begins at the beginning
+
+
+def _is_fresh(on: Backends, repository: Repository, destination: Registry) -> bool:
+    """Whether a peer that has to be asked for each image agreed not long ago."""
+    with on.database.snapshot() as tx:
+        peer = peers.find_in(tx, repository.ref.registry, destination)
+        if peer is None or peer.kind is Kind.HOLDFAST:
+            return False
+        check = store.replication_checks.find(tx, repository, destination)
+    return check is not None and check.state is State.IN_SYNC and check.checked_at > on.clock() - FRESH
+
+
+def verify_replica(on: Backends, job: Job) -> None:
+    """Compare one repository with one copy."""
+    wanted = VerifyReplica(**job.item.payload)
+    with on.database.snapshot() as tx:
+        repository = store.repositories.find_by_id(tx, wanted.repository_id)
+    if repository is not None:
+        destination = Registry(wanted.account_id, wanted.region)
+        _one(on, job, repository, destination, repairs=wanted.repairs, everything=wanted.everything)
+
+
+def ask(on: Backends, at: RepositoryRef, destination: Registry, *, repairs: bool, everything: bool) -> None:
+    """Let a repository be compared in the background."""
+    repository = _copied_to(on, at, destination)
+    wanted = VerifyReplica(repository.id, destination.region, destination.account_id, repairs, everything)
+    with on.database.transaction() as tx:
+        store.work.add(tx, wanted, on.clock())
+
+
+def verify(on: Backends, at: RepositoryRef, destination: Registry, *, repairs: bool, everything: bool) -> Check:
+    """Compare a repository with one of its copies now."""
+    return _one(on, None, _copied_to(on, at, destination), destination, repairs=repairs, everything=everything)
+
+
+def copied(on: Backends, home: Registry, after: str = "") -> Iterator[tuple[Repository, Registry]]:
+    """The repositories of a registry that its rules copy, by name after one, each with each destination."""
+    while True:
+        with on.database.snapshot() as tx:
+            rules = replication.read(store.registry_settings.find(tx, home, SETTING))
+            found = store.repositories.page(tx, home, after, REPOSITORIES_AT_ONCE)
+        for repository in found:
+            for destination in replication.destinations_of(rules, repository.name):
+                yield repository, destination
+        if len(found) < REPOSITORIES_AT_ONCE:
+            return
+        after = found[-1].name
+
+
+def page(on: Backends, home: Registry, after: str, limit: int) -> tuple[list[Check], bool]:
+    """The latest comparisons of a registry, all of a repository together, and whether there are more."""
+    with on.database.snapshot() as tx:
+        found = store.replication_checks.page(tx, home, after, limit + on.limits.replication_destinations)
+    cut = limit
+    while 0 < cut < len(found) and found[cut].at == found[cut - 1].at:
+        cut += 1
+    return found[:cut], len(found) > cut
+
+
+def _copied_to(on: Backends, at: RepositoryRef, destination: Registry) -> Repository:
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        rules = replication.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
+    if destination not in replication.destinations_of(rules, at.name):
+        raise InvalidParameter(
+            "destination", f"no replication rule copies '{at.name}' to {destination.region} of {destination.account_id}"
+        )
+    return repository
+
+
+# ---- One repository
+
+
+def _one(
+    on: Backends, job: Job | None, repository: Repository, destination: Registry, *, repairs: bool, everything: bool
+) -> Check:
+    here = tree(on, repository)
+    state, counts, failure = State.IN_SYNC, Counts(), None
+    try:
+        counts, drifted = _compared(on, repository, destination, here)
+        state = counts.state
+    except Refusal as refusal:
+        state, failure, drifted = State.FAILED, f"{refusal.code}: {refusal.message}", {}
+    if not everything:
+        drifted = {image_id: copied for image_id, copied in drifted.items() if copied is not None}
+    if repairs and drifted:
+        _repair(on, job, destination, list(drifted))
+        counts = replace(counts, repairs=len(drifted))
+        state = counts.state
+    check = Check(repository.ref, destination, on.clock(), state, counts, here.root, failure)
+    with on.database.transaction() as tx:
+        if job is not None:
+            job.step(tx)
+        if store.repositories.find_by_id(tx, repository.id) is not None:
+            store.replication_checks.put(tx, repository, check)
+            if counts.drifted:
+                events.tell(on, tx, repository.ref.registry, drift_event(check))
+    if counts.drifted or failure:
+        found = (
+            failure
+            or f"has drifted: {counts.missing_images} images and {counts.missing_tags} tags are missing, "
+            f"{counts.moved_tags} tags name other images; {counts.repairs} images are copied again"
+        )
+        log.warning("the copy of %s in %s of %s %s", repository.name, destination.region, destination.account_id, found)
+    return check
+
+
+def tree(on: Backends, repository: Repository) -> Tree:
+    """All that a repository holds, as one digest."""
+    growing = merkle.Growing()
+    for held in _held(on, repository):
+        if held.tag:
+            growing.add_tag(held.tag, held.digest)
+        else:
+            growing.add_image(held.digest)
+    return growing.tree()
+
+
+def tree_of(on: Backends, at: RepositoryRef) -> Tree:
+    """The tree of a repository by its name."""
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+    return tree(on, repository)
+
+
+def _held(on: Backends, repository: Repository, to: Registry | None = None) -> Iterator[Held]:
+    """The images and then the tags of a repository, with how their copying to a destination stands."""
+    to = to or repository.ref.registry  # to which none is
+    for read in (store.contents.images, store.contents.tagged):
+        after = ""
+        while True:
+            with on.database.snapshot() as tx:
+                found = read(tx, repository, to, after, PAGE)
+            yield from found
+            if len(found) < PAGE:
+                break
+            after = found[-1].place
+
+
+def contents(
+    on: Backends, at: RepositoryRef, buckets: Collection[int], after: tuple[int, str]
+) -> tuple[list[Held], tuple[int, str] | None]:
+    """The images and tags of some buckets, beginning after a place, and the place after which there may be more."""
+    phase, place = after
+    read = store.contents.tagged if phase else store.contents.images
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        found = read(tx, repository, at.registry, place, PAGE)
+    more = (phase, found[-1].place) if len(found) == PAGE else (1, "") if not phase else None
+    return [held for held in found if _bucket(held) in buckets], more
+
+
+def _compared(
+    on: Backends, repository: Repository, destination: Registry, here: Tree
+) -> tuple[Counts, dict[int, str | None]]:
+    """How a repository agrees with its copy, and the images that must be copied again, with how that stood."""
+    peer = peers.find(on, repository.ref.registry, destination)
+    if peer is not None:
+        buckets, copy = remote_contents.compare(on, repository, peer, here, lambda: _held(on, repository))
+        if not buckets:
+            return Counts(agreeing=here.count), {}
+        return _judged(on, repository, destination, None, buckets, copy)
+    there = RepositoryRef(destination, repository.name)
+    with on.database.snapshot() as tx:
+        target = store.repositories.find(tx, there)
+    other = merkle.EMPTY if target is None else tree(on, target)
+    buckets = here.differing(other)
+    if not buckets:
+        return Counts(agreeing=here.count), {}
+    copy = Copy(frozenset(), {}) if target is None else _copy(on, target, buckets)
+    return _judged(on, repository, destination, target, buckets, copy)
+
+
+def _copy(on: Backends, target: Repository, buckets: Collection[int]) -> Copy:
+    images: set[str] = set()
+    tags: dict[str, str] = {}
+    for held in _held(on, target):
+        if _bucket(held) not in buckets:
+            continue
+        if held.tag:
+            tags[held.tag] = held.digest
+        else:
+            images.add(held.digest)
+    return Copy(images, tags)
+
+
+def _bucket(held: Held) -> int:
+    return tag_bucket(held.tag) if held.tag else image_bucket(held.digest)
+
+
+def _judged(
+    on: Backends,
+    repository: Repository,
+    destination: Registry,
+    target: Repository | None,
+    buckets: Collection[int],
+    copy: Copy,
+) -> tuple[Counts, dict[int, str | None]]:
+    counts: dict[str, int] = dict.fromkeys(Counts().document, 0)
+    drifted: dict[int, str | None] = {}
+    seen = 0
+    for held in _held(on, repository, destination):
+        if _bucket(held) not in buckets:
+            counts["agreeing"] += 1
+            continue
+        seen += held.tag in copy.tags if held.tag else held.digest in copy.images
+        found = _found(held, target, copy)
+        if found in {"missing_images", "missing_tags", "moved_tags"}:
+            if held.copied == "IN_PROGRESS":
+                found = "copying"
+            else:
+                drifted[held.image_id] = held.copied
+                found = found if held.copied is not None else "unreplicated"
+        counts[found] += 1
+    counts["extra"] = len(copy.images) + len(copy.tags) - seen
+    return Counts(**counts), drifted
+
+
+def _found(held: Held, target: Repository | None, copy: Copy) -> str:
+    """What there is of an image or a tag in the copy, as it is counted."""
+    if not held.tag:
+        return "agreeing" if held.digest in copy.images else "missing_images"
+    named = copy.tags.get(held.tag)
+    if named == held.digest:
+        return "agreeing"
+    if named is None:
+        return "missing_tags"
+    return "moved_tags" if target is None or target.mutability.may_move(held.tag) else "frozen_tags"
+
+
+def _repair(on: Backends, job: Job | None, destination: Registry, image_ids: list[int]) -> None:
+    """Let images be copied as if they had just been pushed."""
+    for start in range(0, len(image_ids), REPAIRS_AT_ONCE):
+        with on.database.transaction() as tx:
+            if job is not None:
+                job.step(tx)
+            now = on.clock()
+            for image_id in image_ids[start : start + REPAIRS_AT_ONCE]:
+                if store.images.find_by_id(tx, image_id) is not None:
+                    store.replications.begin(tx, image_id, destination, now)
+                    store.work.add(tx, ReplicateImage(image_id, destination.region, destination.account_id), now)

@@ -1,0 +1,83 @@
+"""How replication stands and whether copies agree, through boto3 and the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.aws.regions import Region, eventually, own_client
+from tests.callers import refusal
+
+ACCOUNT = "000000000000"
+
+
+@pytest.fixture
+def here(product, request):
+    """The registry that images are pushed to."""
+    return Region(product, request.node.nodeid)
+
+
+@pytest.fixture
+def there(product, request):
+    """The registry that they are copied to."""
+    return Region(product, f"{request.node.nodeid} there")
+
+
+@pytest.fixture
+def own(product, here):
+    """boto3, which was told of our own operations, in the region of the source."""
+    client = own_client(product, here.name)
+    yield client
+    client.close()
+
+
+def test_a_copy_that_lost_an_image_is_found_and_gets_it_back(here, there, own, product):
+    to = {"region": there.name, "registryId": ACCOUNT}
+    repository = here.registry("app")
+    rules = [{"destinations": [to]}]
+    here.ecr.put_replication_configuration(replicationConfiguration={"rules": rules})
+    digest = repository.push_image("v1").digest
+
+    def states():
+        [one] = own.describe_replication_destinations()["destinations"]
+        return {name: one[name] for name in ("waitingCount", "failedCount", "completedCount", "lagSeconds")}
+
+    def checked():
+        """How they agree, compared once."""
+        own.start_replication_verification(repositoryName="app", destination=to)
+        look = lambda: own.describe_replication_verifications()["verifications"]  # noqa: E731
+        [found] = eventually(look, lambda seen: [one["status"] for one in seen] == ["IN_SYNC"])
+        return found
+
+    done = {"waitingCount": 0, "failedCount": 0, "completedCount": 1, "lagSeconds": 0}
+    eventually(states, lambda seen: seen == done)
+    first = checked()
+    there.ecr.batch_delete_image(repositoryName="app", imageIds=[{"imageDigest": digest}])
+    cli = ("--region", here.name)
+    ended = product.cli("replication", "verify", "app", "--no-repair", *cli)
+    assert (ended.returncode, ended.stdout) == (
+        1, f"app → {there.name}/{ACCOUNT}: 0 images and tags agree; 1 images are missing, 1 tags are missing\n"
+    )  # fmt: skip
+    told = json.loads(product.cli("replication", "verify", "--json", *cli).stdout)
+    eventually(states, lambda seen: seen == done)
+    second = checked()
+
+    assert [(one["status"], one["repairs"]) for one in told] == [("REPAIRING", 1)]
+    assert (first["agreeingCount"], first["contentDigest"]) == (2, second["contentDigest"])
+    assert there.ecr.describe_images(repositoryName="app")["imageDetails"][0]["imageTags"] == ["v1"]
+    shown = product.cli("replication", "status", *cli).stdout
+    assert shown == f"{there.name}/{ACCOUNT}: 0 images wait, the first for 0 s; 1 are there, 0 failed.\n"
+
+
+def test_a_repository_that_is_not_copied_there_cannot_be_compared(here, there, own):
+    here.ecr.create_repository(repositoryName="app")
+
+    code, message = refusal(
+        own.start_replication_verification,
+        repositoryName="app",
+        destination={"region": there.name, "registryId": ACCOUNT},
+    )
+
+    assert code == "InvalidParameterException"
+    assert f"no replication rule copies 'app' to {there.name} of {ACCOUNT}" in message
