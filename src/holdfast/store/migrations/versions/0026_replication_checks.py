@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025_replication_checks"
-down_revision = "0024_harbor_scans"
+revision = "0026_replication_checks"
+down_revision = "0025_modules"
 
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
