@@ -10,9 +10,10 @@ import pytest
 
 from holdfast import registry, store
 from holdfast.blobs.keys import version_of
-from holdfast.model.errors import InvalidParameter
+from holdfast.model.errors import ImageNotFound, InvalidParameter
 from holdfast.model.event_targets import Envelope, Kind, Scope, Wishes
 from holdfast.model.events import Event
+from holdfast.model.images import ImageId
 from holdfast.model.work import Lane
 from holdfast.outbound.aws_events import Said
 from holdfast.registry.event_senders import Secrets
@@ -176,6 +177,19 @@ def test_what_a_target_refuses_three_times_is_a_dead_letter_and_can_be_replayed(
     assert dead(on) == []
 
 
+def test_a_refusal_after_trouble_is_the_first_of_three(on, receiver, clock):
+    a_target(on, receiver.url)
+    receiver.answers = [(503, {})] * 4 + [(404, {})]
+    push(on, AT, "an image", "v1")
+
+    for _ in range(6):
+        deliver(on)
+        clock.pass_(minutes=5)
+
+    assert tags(receiver.posts) == ["v1"] * 6
+    assert (dead(on), standing(on).target.delivered) == ([], 1)
+
+
 def test_a_target_that_is_gone_gets_dead_letters_when_events_are_too_old(on, receiver, clock):
     a_target(on, "http://127.0.0.1:9/", maximum_age_seconds=3600)
     push(on, AT, "an image", "v1", "v2", "v3")
@@ -336,6 +350,24 @@ def test_pulls_are_told_to_whom_they_are_wanted_by_and_counted(on, receiver):
         "result": "SUCCESS", "repository-name": AT.name, "image-digest": pushed.digest, "action-type": "PULL",
         "image-tag": "v1", "principal-arn": "arn:aws:iam::000000000000:user/ann", "pull-count": 3,
     }  # fmt: skip
+
+
+def test_who_asks_for_an_archived_image_is_told_of(on, receiver):
+    pushed = push(on, AT, "an image", "v1")
+    a_target(on, receiver.url, wants_pulls=True)
+    registry.archive.set_storage_class(on, AT, ImageId(pushed.digest), "ARCHIVE")
+    deliver(on)
+    receiver.posts.clear()
+
+    with pytest.raises(ImageNotFound):
+        registry.images.find_stored(on, AT, "v1", by_tag=True, puller="arn:aws:iam::000000000000:user/ann")
+    registry.images.get(on, AT, [ImageId(tag="v1")], puller="arn:aws:iam::000000000000:user/ann")
+    registry.pulls.tell(on)
+    deliver(on)
+
+    [post] = receiver.posts
+    detail = post.event["detail"]
+    assert (detail["result"], detail["failure-code"], detail["pull-count"]) == ("FAILURE", "ImageArchived", 2)
 
 
 @pytest.fixture(scope="module")

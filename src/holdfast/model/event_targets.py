@@ -85,6 +85,7 @@ class Target:
     cursor: int  # the position of the last event that needs no more of it
     taken: tuple[int, ...]  # positions after it that need no more either
     attempts: int  # of what comes next
+    refusals: int  # among them
     failures: int  # in a row
     failing_since: datetime | None
     resting_until: datetime | None
@@ -108,10 +109,10 @@ class Target:
         longest: timedelta = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE)
         return longest * (0.5 + chance / 2)
 
-    def is_over(self, attempts: int, occurred_at: datetime, now: datetime, *, is_refused: bool) -> bool:
+    def is_over(self, attempts: int, refusals: int, occurred_at: datetime, now: datetime) -> bool:
         """Whether an event that failed is given up."""
-        retries = min(self.wishes.maximum_retries, REFUSED_ATTEMPTS - 1) if is_refused else self.wishes.maximum_retries
-        return attempts > retries or self.is_too_old(occurred_at, now)
+        is_tried = attempts > self.wishes.maximum_retries or refusals >= REFUSED_ATTEMPTS
+        return is_tried or self.is_too_old(occurred_at, now)
 
     def is_too_old(self, occurred_at: datetime, now: datetime) -> bool:
         """Whether an event is not tried again."""

@@ -69,10 +69,13 @@ def image_action(action: str, repository_name: str, image: Image, tag: str | Non
     return Event(kind, {name: value for name, value in detail.items() if value is not None})
 
 
-def pulled(repository_name: str, digest: str, tag: str | None, principal_arn: str, count: int) -> Event:
-    """Pulls of an image by one principal within a second or so; an extension."""
+def pulled(
+    repository_name: str, digest: str, tag: str | None, principal_arn: str, count: int, *, is_missed: bool
+) -> Event:
+    """Pulls of an image by one principal within a second or so, which fail if it is in the archive; an extension."""
     detail = {
-        "result": "SUCCESS",
+        "result": "FAILURE" if is_missed else "SUCCESS",
+        "failure-code": "ImageArchived" if is_missed else None,
         "repository-name": repository_name,
         "image-digest": digest,
         "action-type": PULL,

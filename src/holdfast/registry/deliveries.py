@@ -128,11 +128,12 @@ class _Turn:
         """Note what was taken and what was not, and let what was tried in vain for long enough be dead."""
         on, target, now = self._on, self._target, self._on.clock()
         attempts, failures = target.attempts + 1, target.failures + 1
+        refusals = target.refusals + any(fault is not None and fault.is_refused for fault in faults)
         bad = [(message, fault) for message, fault in zip(batch, faults, strict=True) if fault is not None]
         dead = [
             (message, fault)
             for message, fault in bad
-            if target.is_over(attempts, message.occurred_at, now, is_refused=fault.is_refused)
+            if target.is_over(attempts, refusals if fault.is_refused else 0, message.occurred_at, now)
         ]
         trouble = next((fault for _, fault in bad if not fault.is_refused), None)
         if trouble is not None and len(dead) == len(bad):  # whatever comes next would not be taken either
@@ -153,6 +154,7 @@ class _Turn:
             gone,
             dead=dead,
             attempts=0 if len(dead) >= len(bad) else attempts,
+            refusals=0 if len(dead) >= len(bad) else refusals,
             failures=0 if is_refusal else failures,
             failing_since=None if is_refusal else target.failing_since or now,
             resting_until=now + rest if rest else None,
@@ -180,7 +182,15 @@ class _Turn:
             for message, fault in dead:
                 store.event_targets.add_dead(tx, target, [message], fault.reason, target.attempts + 1, on.clock())
         kept = {name: value for name, value in state.items() if name not in {"delivered", "failed"}}
-        fresh = {"attempts": 0, "failures": 0, "failing_since": None, "resting_until": None, "fault": None, **kept}
+        fresh = {
+            "attempts": 0,
+            "refusals": 0,
+            "failures": 0,
+            "failing_since": None,
+            "resting_until": None,
+            "fault": None,
+            **kept,
+        }
         self._target = replace(target, cursor=cursor, taken=tuple(taken), **fresh)  # type: ignore[arg-type]
 
     def _replay(self) -> datetime | None:

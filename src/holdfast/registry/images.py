@@ -162,6 +162,8 @@ def find_stored(
         image = store.images.find(tx, repository, **{"tag" if by_tag else "digest": reference})
         if image is not None and store.damage.is_manifest_damaged(tx, image.id):
             raise ImageDamaged(at, image.digest)
+    if image is not None and image.status != ACTIVE and puller is not None:
+        on.pulls.note_missed(at, puller, image.digest, reference if by_tag else None)
     raise ImageNotFound(at, None if by_tag else reference, reference if by_tag else None)
 
 
@@ -184,6 +186,7 @@ def get(
                 failures.append(_missing(tx, repository, id_))
                 continue
             if image.status != ACTIVE:
+                on.pulls.note_missed(at, puller, image.digest, id_.tag)
                 failures.append(Failure(id_, "ImageInaccessible", f"Requested image is {image.status.lower()}"))
                 continue
             if store.damage.is_manifest_damaged(tx, image.id):

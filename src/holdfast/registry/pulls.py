@@ -31,6 +31,7 @@ class Pulled(NamedTuple):
     digest: str
     tag: str | None
     principal_arn: str
+    is_missed: bool = False  # it is in the archive
 
 
 class Pulls(Notebook[tuple["RepositoryRef", int, str], "datetime"]):
@@ -70,6 +71,11 @@ class Pulls(Notebook[tuple["RepositoryRef", int, str], "datetime"]):
             self._noted[key] = seconds
             self._put((at, image_id, principal_arn), now)
 
+    def note_missed(self, at: RepositoryRef, principal_arn: str, digest: str, tag: str | None) -> None:
+        """Note a pull of what is in the archive, where pulls are told."""
+        if self._told_of and any(scope.holds(at.registry) for scope in self._told_of):
+            self._count(Pulled(at, digest, tag, principal_arn, is_missed=True))
+
     def _count(self, pull: Pulled) -> None:
         with self._lock:
             if len(self._counts) < MOST_NOTES or pull in self._counts:
@@ -83,8 +89,9 @@ def tell(on: Backends) -> None:
         return
     try:
         with on.database.transaction(durable=False, within=()) as tx:
-            for (at, digest, tag, arn), count in counts.items():
-                events.tell(on, tx, at.registry, pulled(at.name, digest, tag, arn, count))
+            for (at, digest, tag, arn, is_missed), count in counts.items():
+                event = pulled(at.name, digest, tag, arn, count, is_missed=is_missed)
+                events.tell(on, tx, at.registry, event)
     except Exception:
         on.pulls.count_again(counts)
         raise

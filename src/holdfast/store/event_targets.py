@@ -44,7 +44,9 @@ _CHANGE = Statement(
     .values(wishes=bindparam("wanted"), wants_pulls=bindparam("pulls"), sealed=bindparam("secret"))
 )
 _BEGIN_AT = Statement(
-    update(_table).where(_it).values(cursor=bindparam("place"), taken=[], attempts=0, failures=0, resting_until=None)
+    update(_table)
+    .where(_it)
+    .values(cursor=bindparam("place"), taken=[], attempts=0, refusals=0, failures=0, resting_until=None)
 )
 _DELETE = Statement(delete(_table).where(_it))
 _WAITING = Statement(select(_table.c.id).where(_table.c.cursor < bindparam("last"), _table.c.failures == 0))
@@ -56,7 +58,8 @@ _MOVE = Statement(
     update(_table)
     .where(_it, _table.c.cursor == bindparam("before"))
     .values(
-        cursor=bindparam("place"), taken=bindparam("gone"), attempts=bindparam("tries"), failures=bindparam("row"),
+        cursor=bindparam("place"), taken=bindparam("gone"), attempts=bindparam("tries"),
+        refusals=bindparam("noes"), failures=bindparam("row"),
         failing_since=bindparam("since"), resting_until=bindparam("rest"), fault=bindparam("why"),
         delivered=_table.c.delivered + bindparam("more"), failed=_table.c.failed + bindparam("misses"),
     )
@@ -117,7 +120,7 @@ def add(tx: Transaction, scope: Scope, wishes: Wishes, sealed: bytes, cursor: in
     return int(
         tx.value(
             _INSERT, account_id=scope.account_id, region=scope.region, name=wishes.name, wishes=asdict(wishes),
-            wants_pulls=wishes.wants_pulls, sealed=sealed, cursor=cursor, taken=[], attempts=0, failures=0,
+            wants_pulls=wishes.wants_pulls, sealed=sealed, cursor=cursor, taken=[], attempts=0, refusals=0, failures=0,
             failing_since=None, resting_until=None, fault=None, delivered=0, failed=0, created_at=now,
         )
     )  # fmt: skip
@@ -184,6 +187,7 @@ def move(
     taken: Collection[int],
     *,
     attempts: int = 0,
+    refusals: int = 0,
     failures: int = 0,
     failing_since: datetime | None = None,
     resting_until: datetime | None = None,
@@ -195,7 +199,8 @@ def move(
     return (
         tx.run(
             _MOVE, which=target.id, before=target.cursor, place=cursor, gone=sorted(taken), tries=attempts,
-            row=failures, since=failing_since, rest=resting_until, why=_short(fault), more=delivered, misses=failed,
+            noes=refusals, row=failures, since=failing_since, rest=resting_until, why=_short(fault), more=delivered,
+            misses=failed,
         )
         == 1
     )  # fmt: skip

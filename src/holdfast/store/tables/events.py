@@ -50,6 +50,7 @@ event_targets = Table(  # to whom events are told, and how far each of them is
     Column("cursor", BigInteger, nullable=False),  # the position of the last event that needs no more of it
     Column("taken", JSON, nullable=False),  # positions after it that need no more either
     Column("attempts", Integer, nullable=False),  # of what comes next
+    Column("refusals", Integer, nullable=False),  # of them, those that were of the event itself
     Column("failures", Integer, nullable=False),  # in a row
     Column("failing_since", Instant),
     Column("resting_until", Instant),
