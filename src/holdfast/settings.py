@@ -120,6 +120,7 @@ class Settings:
     scan_watch: int
     scanner: str
     scanner_registry: str
+    scanner_beside: bool
     scanner_ca_file: Path | None
     adapter_ca_file: Path | None
     background: bool
@@ -390,6 +391,8 @@ CHOICES = (
     Choice("scanner", "", _web_url, "adapter of Harbor's scanner API that looks for vulnerabilities in place of our "
            "own engine; a private address is allowed by this", "URL"),
     Choice("scanner_registry", "", _web_url, "address of this registry as that scanner reaches it", "URL"),
+    Choice("scanner_beside", "off", lambda text: _one_of("on", "off")(text) == "on",
+           "let our own engine look as well, and show what both find", "on|off"),
     Choice("scanner_ca_file", "", _ca_file, "certificates of private CAs that vouch for that scanner", "FILE"),
     Choice("adapter_ca_file", "", _ca_file, "certificates of private CAs that vouch for a Harbor whose images we scan",
            "FILE"),

@@ -12,12 +12,15 @@ from holdfast.model.errors import AccessDenied, TokenExpired
 from holdfast.model.image_findings import FIRST
 from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
+from holdfast.model.scan_reports import DATABASE_UPDATED_AT
 from holdfast.model.scanning import Configuration, Frequency, Rule, ScanType
 from holdfast.outbound import Scanner
 from holdfast.outbound import scanner as outbound
 from holdfast.registry.accounts import Tokens
-from tests.adapter import Adapter, item
-from tests.registry.ground import AT, HOME, work_off_patiently
+from tests import feeds, layers
+from tests.adapter import METADATA, Adapter, item
+from tests.registry.ground import AT, HOME, put, told, work_off_patiently
+from tests.registry.test_image_scans import listed
 from tests.registry.test_inventories import BASE, MODULE, push
 
 OPENSSL = item(
@@ -78,8 +81,8 @@ def test_what_it_finds_is_shown_with_what_the_inventory_knows_of_the_package(on,
     assert (package.type, package.path) == ("npm", "app/node_modules/lodash/package.json")
     assert found.findings[1].packages[0].fixed == "3.0.13"
     assert adapter.tokens == {"Bearer a-secret"}
-    assert adapter.asked == [
-        "/api/v1/metadata", "/api/v1/scan", "/api/v1/scan/scan-1/report", "/api/v1/scan/scan-1/report",
+    assert [one for one in adapter.asked if one != "/api/v1/metadata"] == [
+        "/api/v1/scan", "/api/v1/scan/scan-1/report", "/api/v1/scan/scan-1/report",
     ]  # fmt: skip
 
 
@@ -186,7 +189,7 @@ def test_its_name_of_a_scan_leads_nowhere_else(on, clock, adapter, id_):
     found = scan(on, clock, push(on, BASE))
 
     assert found.scan.status == "FAILED"
-    assert adapter.asked == ["/api/v1/metadata", "/api/v1/scan"]
+    assert [one for one in adapter.asked if one != "/api/v1/metadata"] == ["/api/v1/scan"]
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "0.0.0.0"])
@@ -206,3 +209,106 @@ def test_an_image_that_it_does_not_know_the_type_of_is_not_scanned(on, clock, ad
 
     assert found.scan.status == "UNSUPPORTED_IMAGE"
     assert "Probe 1.2 does not scan" in found.scan.description
+
+
+# ---- Beside our own engine
+
+
+@pytest.fixture
+def beside(on, adapter):
+    """A registry whose own engine looks as well, and has advisories."""
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL))
+    return replace(on, scanner=Scanner(adapter.url, registry_url="https://registry.example", is_beside=True))
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_two_scanners_find_what_either_of_them_finds(beside, clock, adapter, is_live):
+    on = beside
+    adapter.finds(OPENSSL, item("CVE-2030-9", "libssl3", "3.0.1-1", "High"))
+    if is_live:
+        watch(on)
+        image = push(on, BASE)
+        found = go_on(on, clock, image)
+    else:
+        image = push(on, BASE)
+        found = scan(on, clock, image)
+
+    assert [name for name, *_ in shown(found)] == ["CVE-2030-9", "CVE-2024-0727", "CVE-2010-0928", "CVE-2023-5678"]
+    assert dict(found.scan.counts) == dict(listed(on, image).counts)
+    if is_live:
+        feeds.load(on, 1, debian=feeds.debian(CVE_2030_0001=("openssl", None, "low")))
+        found = go_on(on, clock, image)
+        assert [name for name, *_ in shown(found)] == ["CVE-2030-9", "CVE-2024-0727", "CVE-2030-0001"]
+        assert dict(found.scan.counts)["HIGH"] == 1
+
+
+def test_if_one_of_two_scanners_did_not_look_that_is_said(beside, clock, adapter):
+    adapter.reports = [(500, {}, b"no")]
+    own = scan(beside, clock, push(beside, BASE))
+    adapter.finds(item("CVE-2030-9", "musl", "1", "High"))
+    other = scan(beside, clock, push(beside, BASE | {"etc/os-release": layers.os_release("alpine", "3.19")}))
+    adapter.reports = [(500, {}, b"no")]
+    none = scan(beside, clock, push(beside, BASE | {"etc/os-release": layers.os_release("alpine", "3.18")}))
+
+    assert len(own.findings) == 3
+    assert "The other scanner did not look: the scanner answered 500" in own.scan.description
+    assert shown(other) == [("CVE-2030-9", "HIGH", "musl")]
+    assert "Our own engine did not look: No advisories" in other.scan.description
+    assert (none.scan.status, none.findings) == ("FAILED", ())
+
+
+# ---- Once more
+
+
+def watch(on):
+    rules = (Rule(Frequency.CONTINUOUS_SCAN, ("*",)),)
+    registry.scanning.configure(on, HOME, Configuration(ScanType.ENHANCED, rules))
+
+
+def pass_an_hour(on, clock):
+    clock.pass_(hours=1)
+    registry.work.begin_recurring(on)
+    for _ in range(8):
+        work_off_patiently(on)
+        clock.pass_(seconds=15)
+
+
+def updated(told):
+    return (200, {}, METADATA | {"properties": {DATABASE_UPDATED_AT: told}})
+
+
+def test_watched_images_are_looked_at_once_more_when_the_scanner_has_other_advisories(on, clock, adapter):
+    watch(on)
+    adapter.finds(OPENSSL, item("CVE-1", "libssl3", "3.0.1-1", "Low"))
+    image = push(on, BASE)
+    put(on, AT, image, "v1")
+    first = go_on(on, clock, image)
+    pass_an_hour(on, clock)
+    adapter.finds(OPENSSL, item("CVE-2", "libssl3", "3.0.1-1", "Critical"))
+    pass_an_hour(on, clock)
+    same = registry.scanning.report(on, AT, ImageId(image.digest), FIRST, 100)
+    adapter.metadata = updated("2026-11-28T00:00:00Z")
+    pass_an_hour(on, clock)
+    again = registry.scanning.report(on, AT, ImageId(image.digest), FIRST, 100)
+
+    assert "will be again when that has other advisories" in first.scan.description
+    assert shown(same) == shown(first)
+    assert [name for name, *_ in shown(again)] == ["CVE-2", "CVE-2024-0727"]
+    assert f"{again.scan.source_updated_at:%Y-%m-%d}" == "2026-11-28"
+    assert [(one["status"], one["vulnerability-ids"]) for one in told(on, "Inspector2 Finding")] == [
+        ("ACTIVE", ["CVE-2"]), ("CLOSED", ["CVE-1"]),
+    ]  # fmt: skip
+
+
+def test_what_was_found_stays_if_the_scanner_fails_later(on, clock, adapter):
+    watch(on)
+    adapter.finds(OPENSSL)
+    image = push(on, BASE)
+    go_on(on, clock, image)
+    pass_an_hour(on, clock)
+    adapter.metadata = updated("2026-11-28T00:00:00Z")
+    adapter.reports = [(500, {}, b"no")]
+    pass_an_hour(on, clock)
+
+    found = registry.scanning.report(on, AT, ImageId(image.digest), FIRST, 100)
+    assert (found.scan.status, len(found.findings)) == ("ACTIVE", 1)

@@ -184,7 +184,13 @@ def _scanner(settings: Settings) -> Scanner | None:
     if not settings.scanner_registry:
         raise BadSetting("--scanner needs --scanner-registry: from there a scanner pulls what it looks at")
     token = settings.scanner_token.reveal() if settings.scanner_token else None
-    return Scanner(settings.scanner, token, settings.scanner_ca_file, registry_url=settings.scanner_registry)
+    return Scanner(
+        settings.scanner,
+        token,
+        settings.scanner_ca_file,
+        registry_url=settings.scanner_registry,
+        is_beside=settings.scanner_beside,
+    )
 
 
 def _database(settings: Settings) -> Database:

@@ -54,6 +54,11 @@ class Bare:
     parts: tuple[Finding, ...]  # one for each package version
 
     @property
+    def aliases(self) -> tuple[str, ...]:
+        """Its other names."""
+        return tuple(name for part in self.parts for name in part.aliases)
+
+    @property
     def place(self) -> Place:
         """Where it stands: the worst first, and then by name."""
         return _place(self)
@@ -107,7 +112,7 @@ class ImageFinding(msgspec.Struct, frozen=True, array_like=True):
         return "YES" if fixed and all(fixed) else "PARTIAL" if any(fixed) else "NO"
 
 
-F = TypeVar("F", Bare, ImageFinding)
+F = TypeVar("F", bound=Bare | ImageFinding)
 
 
 def _place(one: Bare | ImageFinding) -> Place:
@@ -144,12 +149,24 @@ def _grouped(
     return bare
 
 
+def besides(
+    own: Iterable[Bare | ImageFinding], others: Iterable[ImageFinding], *, by_package: bool
+) -> list[ImageFinding]:
+    """What another scanner found that is not among our own findings, by any of its names."""
+    known = {(name, one.package if by_package else "") for one in own for name in (one.name, *one.aliases)}
+    return [
+        one
+        for one in others
+        if known.isdisjoint((name, one.package if by_package else "") for name in (one.name, *one.aliases))
+    ]
+
+
 def worst(found: Iterable[Finding]) -> Severity:
     """The worst severity of any of them."""
     return min((one.severity for one in found), key=ORDER.index, default=Severity.UNDEFINED)
 
 
-def worst_by_name(found: Iterable[Finding]) -> dict[str, Severity]:
+def worst_by_name(found: Iterable[Finding | ImageFinding]) -> dict[str, Severity]:
     """Each vulnerability once, with its worst severity."""
     by_name: dict[str, Severity] = {}
     for one in found:

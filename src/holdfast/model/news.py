@@ -38,8 +38,8 @@ def news(severities: Mapping[str, Severity], count: int | None = None) -> News:
     return News(len(ordered) if count is None else count, dict(ordered[:NAMES]))
 
 
-def in_image(at: RepositoryRef, image: Image, found: News) -> Event:
-    """The event of all that is new in an image with its tags, as bad as the worst of it.
+def in_image(at: RepositoryRef, image: Image, found: News, status: str = "ACTIVE") -> Event:
+    """The event of all that is new in an image with its tags, or CLOSED, as bad as the worst of it.
 
     Inspector tells one for each finding, which would be a flood where a popular package has several.
     """
@@ -60,7 +60,7 @@ def in_image(at: RepositoryRef, image: Image, found: News) -> Event:
         {
             "awsAccountId": at.registry.account_id,
             "type": "PACKAGE_VULNERABILITY",
-            "status": "ACTIVE",
+            "status": status,
             "severity": next(iter(found.severities.values())).value,
             "title": ", ".join(found.severities),
             "finding-count": found.count,

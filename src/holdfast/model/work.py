@@ -155,6 +155,23 @@ class ScanRepository(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class FollowScanner(Work):
+    """See whether a plugged scanner has other advisories, and let it look at images that are watched once more."""
+
+    every = timedelta(hours=1)
+    is_patient = True
+
+
+@dataclass(frozen=True, slots=True)
+class RescanImage(Work):
+    """Let a plugged scanner look once more at an image that is watched."""
+
+    is_patient = True
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ScanForHarbor(Work):
     """Look for vulnerabilities in an image of another registry."""
 

@@ -60,8 +60,17 @@ class _Heard(NamedTuple):
 class Scanner:
     """A client of one adapter; it keeps no connection. What it cannot reach is `Unreachable`."""
 
-    def __init__(self, url: str, token: str | None = None, ca_file: Path | None = None, *, registry_url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        ca_file: Path | None = None,
+        *,
+        registry_url: str,
+        is_beside: bool = False,
+    ) -> None:
         self.registry_url = registry_url
+        self.is_beside = is_beside  # our own engine, and not in place of it
         parts = urlsplit(url)
         self._is_secure = parts.scheme == "https"
         self._host, self._port = parts.hostname or "", parts.port or (443 if self._is_secure else 80)

@@ -13,7 +13,7 @@ import msgspec
 from holdfast import store
 from holdfast.model import image_findings
 from holdfast.model.advisories import REFERENCES
-from holdfast.model.image_findings import ImageFinding
+from holdfast.model.image_findings import Bare, ImageFinding
 from holdfast.model.scanning import ScanType
 from holdfast.registry import advisories
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from holdfast.model.advisories import Facts
     from holdfast.model.findings import Finding
-    from holdfast.model.image_findings import Bare, PackageVersion, Vulnerable
+    from holdfast.model.image_findings import PackageVersion, Vulnerable
     from holdfast.model.verdicts import Verdict
     from holdfast.registry.verdicts import Judge
     from holdfast.store import Transaction
@@ -42,6 +42,28 @@ def of_image(
     if judge is not None:
         found = [one for one, verdicts in judge.of_live(tx, found, packages) if not verdicts]
     return _grouped(type_)(found, packages)
+
+
+def of_image_and(
+    tx: Transaction,
+    packages: Mapping[int, PackageVersion],
+    type_: ScanType,
+    judge: Judge,
+    others: Sequence[ImageFinding],
+) -> list[Bare | ImageFinding]:
+    """What is wrong with packages of an image and counts, with what another scanner found besides."""
+    own = of_image(tx, packages, type_, judge)
+    if not others:
+        return list(own)
+    return sorted([*own, *without(tx, besides(tx, packages, type_, others), judge)], key=lambda one: one.place)
+
+
+def besides(
+    tx: Transaction, packages: Mapping[int, PackageVersion], type_: ScanType, others: Sequence[ImageFinding]
+) -> list[ImageFinding]:
+    """What another scanner found in an image besides us, whether it counts or not."""
+    every = of_image(tx, packages, type_) if others else ()
+    return image_findings.besides(every, others, by_package=type_ is ScanType.BASIC)
 
 
 def without(tx: Transaction, found: Sequence[ImageFinding], judge: Judge) -> Sequence[ImageFinding]:
@@ -74,6 +96,13 @@ def whole(tx: Transaction, image_id: int, bare: Sequence[Bare]) -> list[ImageFin
     """Findings of an image with all that is shown of them."""
     rows = (part.package_version_id for one in bare for part in one.parts)
     return whole_at(tx, bare, store.image_findings.places(tx, image_id, rows))
+
+
+def shown(tx: Transaction, image_id: int, some: Sequence[Bare | ImageFinding]) -> list[ImageFinding]:
+    """The same, with all that is shown of those that are bare."""
+    bare = [one for one in some if isinstance(one, Bare)]
+    wholes = {one.place: found for one, found in zip(bare, whole(tx, image_id, bare), strict=True)}
+    return [one if isinstance(one, ImageFinding) else wholes[one.place] for one in some]
 
 
 def whole_at(tx: Transaction, bare: Sequence[Bare], places: Mapping[int, Sequence[Vulnerable]]) -> list[ImageFinding]:

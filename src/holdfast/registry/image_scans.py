@@ -8,6 +8,7 @@ Nobody may take an image for clean that nothing looked at.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING
 from holdfast import store
 from holdfast.model import scanning
 from holdfast.model.errors import StorageUnavailable
-from holdfast.model.image_findings import MOST, counted, is_of_system, pack
+from holdfast.model.image_findings import MOST, besides, counted, is_of_system, pack, unpack
 from holdfast.model.images import ACTIVE
 from holdfast.model.inventory import State
 from holdfast.model.scanning import DESCRIPTIONS, UNDER_WAY, ScanType, Status
+from holdfast.model.severities import ORDER
 from holdfast.registry import events, image_findings, inventories, news, plugged_scans, purging
 from holdfast.registry import scanning as wanted
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from holdfast.model.scanning import Scan
     from holdfast.registry.backends import Backends
     from holdfast.registry.work import Job
+    from holdfast.store import Transaction
 
 TRIES = 3
 AWAY = timedelta(minutes=1)  # between two looks whether the store of bytes is there
@@ -62,10 +65,7 @@ def scan(on: Backends, job: Job) -> datetime | None:
         text = job.item.error or "its process ended"
         return _end(on, job, asked.not_done(f"it was tried {TRIES} times, the last time with: {text}"))
     try:
-        if on.scanner is not None:
-            ended = plugged_scans.look(on, job, on.scanner, repository, image, asked)
-        else:
-            ended = _look(on, job, repository, image, asked)
+        ended = looked(on, job, repository, image, asked)
     except StorageUnavailable:
         return on.clock() + AWAY
     return ended if isinstance(ended, datetime) else _end(on, job, *ended)
@@ -86,6 +86,49 @@ def scan_repository(on: Backends, job: Job) -> None:
             job.step(tx, {"after": after})
             wanted.catch_up(on, tx, repository, images, on.clock())
         job.rest()
+
+
+def looked(
+    on: Backends, job: Job, repository: Repository, image: Image, asked: Scan
+) -> tuple[Scan, bytes | None] | datetime:
+    """How a scan by whoever is to look ends, or when to look again."""
+    if on.scanner is None:
+        return _look(on, job, repository, image, asked)
+    others = plugged_scans.look(on, job, on.scanner, repository, image, asked)
+    if not on.scanner.is_beside or isinstance(others, datetime):
+        return others
+    return _both(on, image, _look(on, job, repository, image, asked), others)
+
+
+def _both(
+    on: Backends, image: Image, own: tuple[Scan, bytes | None], others: tuple[Scan, bytes | None]
+) -> tuple[Scan, bytes | None]:
+    """What two scanners found; if one of them did not look, that is said, and what the other one found counts."""
+    (scan_, kept), (other, found) = own, others
+    if not scan_.has_findings and not other.has_findings:
+        return scan_.not_done(f"{_bare(scan_)} And by the other scanner: {_bare(other)}", scan_.status), None
+    if not scan_.has_findings:
+        return replace(other, description=f"{other.description} Our own engine did not look: {_bare(scan_)}"), found
+    if not other.has_findings or found is None:
+        return replace(scan_, description=f"{scan_.description} The other scanner did not look: {_bare(other)}"), kept
+    by_package = scan_.type is ScanType.BASIC
+    text = f"{scan_.description} {other.description}"
+    if kept is not None:
+        both = [*(ours := unpack(kept)), *besides(ours, unpack(found), by_package=by_package)]
+        both.sort(key=lambda one: one.place)
+        if len(both) > MOST:
+            return scan_.not_done(f"limit: it has more than {MOST} findings"), None
+        counts = counted(one.severity for one in both)
+        return replace(scan_, description=text, counts=counts), pack(both)
+    with on.database.snapshot() as tx:
+        packages = store.image_findings.packages(tx, image.id)
+        more = image_findings.besides(tx, packages, scan_.type, unpack(found))
+    counts = Counter(scan_.counts or {}) + Counter(one.severity for one in more)
+    return replace(scan_, description=text, counts={one: counts[one] for one in ORDER if counts[one]}), found
+
+
+def _bare(scan_: Scan) -> str:
+    return scan_.description.removeprefix(f"{scanning.NOT_SCANNED} ")
 
 
 def _look(on: Backends, job: Job, repository: Repository, image: Image, asked: Scan) -> tuple[Scan, bytes | None]:
@@ -154,9 +197,19 @@ def _end(on: Backends, job: Job, ended: Scan, kept: bytes | None = None) -> date
             news.count_sets(tx, store.image_findings.uncounted(tx, image.id))
         if kept is not None:
             store.image_findings.keep(tx, image.id, kept)
-        lasting = replace(ended, counts=None) if ended.is_live else ended
-        if store.scans.change(tx, image.id, lasting):
+        if store.scans.change(tx, image.id, lasting(tx, image.id, ended, kept)):
             [image] = store.tags.of_images(tx, [image])
             ended = replace(ended, counts=wanted.counting(on, tx, repository, image, ended))
             events.tell(on, tx, repository.registry, scanning.scanned(repository.ref, image, ended))
     return None
+
+
+def lasting(tx: Transaction, image_id: int, ended: Scan, kept: bytes | None) -> Scan:
+    """A scan as it is kept: our own findings of one that is live are counted whenever they are read."""
+    if not ended.is_live:
+        return ended
+    if kept is None:
+        return replace(ended, counts=None)
+    packages = store.image_findings.packages(tx, image_id)
+    more = image_findings.besides(tx, packages, ended.type, unpack(kept))
+    return replace(ended, counts=counted(one.severity for one in more))

@@ -59,6 +59,7 @@ class _Asking:
     repository: Repository
     image: Image
     asked: Scan
+    is_watched: bool
 
 
 def look(
@@ -66,7 +67,7 @@ def look(
 ) -> Ended | datetime:
     """How a scan ends, or when to look again."""
     now = on.clock()
-    asking = _Asking(on, job, repository, image, replace(asked, is_live=False, ecosystems=None))
+    asking = _Asking(on, job, repository, image, replace(asked, is_live=False, ecosystems=None), asked.is_live)
     kept = _progress(job.item.progress)
     if kept is None or kept.requested_at != asked.requested_at.timestamp():
         kept = _Progress(asked.requested_at.timestamp(), now.timestamp())
@@ -132,6 +133,8 @@ def _hear(asking: _Asking, scanner: Scanner, kept: _Progress) -> Ended | datetim
     found = findings(answer.report, image.digest, asked.type, feed, taken.inventory, layer_digests)
     status = Status.COMPLETE if asked.type is ScanType.BASIC else Status.ACTIVE
     text = f"The image was scanned once, by {kept.scanner}."
+    if asking.is_watched:
+        text = f"The image was scanned by {kept.scanner}, and will be again when that has other advisories."
     if taken.inventory is None:
         text += f" Which packages it has cannot be searched for: {taken.reason}"
     updated_at = None if kept.updated_at is None else datetime.fromtimestamp(kept.updated_at, UTC)

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
-    from holdfast.model.image_findings import Counts, ImageFinding, Place
+    from holdfast.model.image_findings import Bare, Counts, ImageFinding, Place
     from holdfast.model.images import Image, ImageId
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.packages import OperatingSystem
     from holdfast.model.repositories import Repository
     from holdfast.model.scanning import Configuration, Effective
+    from holdfast.model.verdicts import Verdict
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -131,11 +132,11 @@ def report(on: Backends, at: RepositoryRef, id_: ImageId, after: Place, limit: i
             found, more = page(every, after, limit)
             scan = replace(scan, counts=counted(one.severity for one in every))
             return Report(image, scan, found, more, *described)
-        bare = image_findings.of_image(tx, packages, scan.type, judge)
-        some, more = page(bare, after, limit)
-        counts = counted(one.severity for one in bare)
+        live = image_findings.of_image_and(tx, packages, scan.type, judge, _kept(tx, image))
+        some, more = page(live, after, limit)
+        counts = counted(one.severity for one in live)
         scan = replace(scan, counts=counts, source_updated_at=image_findings.updated_at(tx))
-        return Report(image, scan, image_findings.whole(tx, image.id, some), more, *described)
+        return Report(image, scan, image_findings.shown(tx, image.id, some), more, *described)
 
 
 def suppressed(
@@ -156,15 +157,16 @@ def suppressed(
             return Report(image, scan), ()
         judge = verdicts.on_image(tx, repository, image, on.clock())
         described = _described(tx, image) if scan.type is ScanType.ENHANCED else (None, None)
+        judged: list[tuple[Bare | ImageFinding, tuple[Verdict, ...]]]
         if scan.is_live:
-            why = {one.place: (one, some) for one, some in image_findings.suppressed(tx, packages, scan.type, judge)}
-            bare, more = page([one for one, _ in why.values()], after, limit)
-            found = [Suppressed(whole, why[one.place][1])
-                     for one, whole in zip(bare, image_findings.whole(tx, image.id, bare), strict=True)]  # fmt: skip
+            others = image_findings.besides(tx, packages, scan.type, _kept(tx, image))
+            judged = [*image_findings.suppressed(tx, packages, scan.type, judge), *judge.of_kept(tx, others)]
         else:
-            judged = {one.place: some for one, some in judge.of_kept(tx, _kept(tx, image)) if some}
-            some, more = page([one for one in _kept(tx, image) if one.place in judged], after, limit)
-            found = [Suppressed(one, judged[one.place]) for one in some]
+            judged = [*judge.of_kept(tx, _kept(tx, image))]
+        why = {one.place: (one, some) for one, some in sorted(judged, key=lambda pair: pair[0].place) if some}
+        some, more = page([one for one, _ in why.values()], after, limit)
+        wholes = image_findings.shown(tx, image.id, some)
+        found = [Suppressed(whole, why[one.place][1]) for one, whole in zip(some, wholes, strict=True)]
         return Report(image, scan, (), more, *described), found
 
 
@@ -175,8 +177,9 @@ def counting(on: Backends, tx: Transaction, repository: Repository, image: Image
         return scan.counts
     if not scan.is_live:
         return counted(one.severity for one in image_findings.without(tx, _kept(tx, image), judge))
-    bare = image_findings.of_image(tx, store.image_findings.packages(tx, image.id), scan.type, judge)
-    return counted(one.severity for one in bare)
+    packages = store.image_findings.packages(tx, image.id)
+    live = image_findings.of_image_and(tx, packages, scan.type, judge, _kept(tx, image))
+    return counted(one.severity for one in live)
 
 
 def _kept(tx: Transaction, image: Image) -> Sequence[ImageFinding]:
@@ -211,15 +214,19 @@ def of_images(on: Backends, at: RepositoryRef, images: Sequence[Image], *, is_ex
         sums, updated_at = store.image_findings.counts_of_images(tx, live), image_findings.updated_at(tx)
         for image in looked:
             scan = scans[image.id]
-            counts = sums.get(image.id, {}) if scan.is_live else scan.counts
+            counts = scan.counts
             if scan.is_live:
+                counts = sums.get(image.id, {})
+                if counts is not None and scan.counts:  # of another scanner
+                    counts = {one: counts.get(one, 0) + scan.counts.get(one, 0) for one in {*counts, *scan.counts}}
                 scan = replace(scan, source_updated_at=updated_at)
                 scan = _now(on, image, scan, covered, has_packages=image.id in sums)
                 # It is wanted, a set was not counted, or something is suppressed.
                 if is_exact or counts is None or image.id in exactly:
                     packages = store.image_findings.packages(tx, image.id)
-                    bare = image_findings.of_image(tx, packages, scan.type, judges[image.id])
-                    counts = counted(one.severity for one in bare)
+                    kept = _kept(tx, image)
+                    found = image_findings.of_image_and(tx, packages, scan.type, judges[image.id], kept)
+                    counts = counted(one.severity for one in found)
             elif not judges[image.id].is_idle:
                 counting = image_findings.without(tx, _kept(tx, image), judges[image.id])
                 counts = counted(one.severity for one in counting)
@@ -280,6 +287,14 @@ def catch_up(on: Backends, tx: Transaction, repository: Repository, images: Sequ
             _skip(tx, repository, image, Status.LIMIT_EXCEEDED, now)
         else:
             _request(tx, repository, image, now)
+
+
+def count_if_any_left(on: Backends, tx: Transaction, repository: Repository, now: datetime) -> bool:
+    """Count another scan of a registry; False if it has had as many as it may in a day."""
+    if _is_full(on, tx, repository, now):
+        return False
+    store.counters.count_scan(tx, repository.registry_id, now)
+    return True
 
 
 def renew(tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:

@@ -11,6 +11,7 @@ from holdfast import store
 from holdfast.model.errors import NotFound
 from holdfast.model.work import (
     CollectGarbage,
+    FollowScanner,
     ForgetThePast,
     Lane,
     PurgeDeleted,
@@ -34,7 +35,15 @@ ATTEMPTS = 10  # of work that comes only once; then it is given up, and an opera
 FIRST_PAUSE = timedelta(seconds=5)  # before the second attempt; twice as long before each further one
 LONGEST_PAUSE = timedelta(hours=1)
 LONGEST_REST = 0.1  # seconds, between two steps of work
-RECURRING = (SweepUploads(), ForgetThePast(), PurgeDeleted(), ScrubBytes(), CollectGarbage(), VerifyReplicas())
+RECURRING = (
+    SweepUploads(),
+    ForgetThePast(),
+    PurgeDeleted(),
+    ScrubBytes(),
+    CollectGarbage(),
+    FollowScanner(),
+    VerifyReplicas(),
+)
 
 
 class LeaseLost(Exception):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from holdfast.model.scanning import Scan, ScanType, Status
 from holdfast.model.severities import Severity
 from holdfast.store import image_findings
 from holdfast.store.statements import Statement, batches, insertion
-from holdfast.store.tables import image_scans
+from holdfast.store.tables import image_scans, manifests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from holdfast.store.database import Transaction
     from holdfast.store.statements import Row
@@ -23,6 +24,18 @@ _FIND = Statement(select(image_scans).where(_it))
 _OF_MANY = Statement(select(image_scans).where(image_scans.c.manifest_id.in_(bindparam("ids", expanding=True))))
 _INSERT = insertion(image_scans)
 _DELETE = Statement(delete(image_scans).where(_it))
+_WATCHED = Statement(
+    select(manifests.c.id)
+    .join(image_scans, image_scans.c.manifest_id == manifests.c.id)
+    .where(
+        image_scans.c.scan_type == ScanType.ENHANCED.value, image_scans.c.status == Status.ACTIVE.value,
+        image_scans.c.completed_at < bindparam("ended"), manifests.c.status == "ACTIVE",
+        or_(manifests.c.pushed_at > bindparam("since"), manifests.c.pulled_at > bindparam("since")),
+        manifests.c.id > bindparam("after"),
+    )
+    .order_by(manifests.c.id)
+    .limit(bindparam("limit"))
+)  # fmt: skip
 _VALUES = ["status", "description", "completed_at", "scan_type", "is_live", "counts", "ecosystems", "source_updated_at"]
 _CHANGE = Statement(
     update(image_scans)
@@ -41,6 +54,11 @@ def of_images(tx: Transaction, image_ids: Iterable[int]) -> dict[int, Scan]:
     """The latest scan of each image that was ever scanned, by the image's row."""
     chosen = batches(list(image_ids))
     return {row["manifest_id"]: _scan(row) for ids in chosen for row in tx.all(_OF_MANY, ids=ids)}
+
+
+def watched_before(tx: Transaction, ended: datetime, since: datetime, after: int, limit: int) -> list[int]:
+    """Images whose enhanced scan ended before an instant, and that were pushed or pulled since another one."""
+    return tx.column(_WATCHED, ended=ended, since=since, after=after, limit=limit)
 
 
 def put(tx: Transaction, registry_id: int, image_id: int, scan: Scan) -> None:

@@ -31,6 +31,8 @@ HANDLERS: dict[str, Handler] = {
     work.FollowSubject.__name__: registry.referrers.follow_subject,
     work.ActivateImage.__name__: registry.archive.activate,
     work.ScanImage.__name__: registry.image_scans.scan,
+    work.FollowScanner.__name__: registry.rescans.follow,
+    work.RescanImage.__name__: registry.rescans.rescan,
     work.ScanForHarbor.__name__: registry.harbor_scans.scan,
     work.TakeInventory.__name__: registry.inventories.take_inventory,
     work.ScanRepository.__name__: registry.image_scans.scan_repository,
