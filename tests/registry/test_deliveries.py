@@ -307,6 +307,17 @@ def test_a_private_address_is_not_called_unless_it_is_allowed(on, receiver):
     assert receiver.posts == []
 
 
+def test_a_target_that_is_put_right_is_tried_at_once(on, receiver):
+    a_target(on, "http://127.0.0.1:9/")
+    push(on, AT, "an image", "v1")
+    deliver(on)
+
+    a_target(on, receiver.url)
+    deliver(on)
+
+    assert tags(receiver.posts) == ["v1"]
+
+
 def test_secrets_are_kept_sealed_and_never_follow_an_address(on, receiver):
     target = a_target(on, receiver.url, secrets=Secrets(SECRET, {"Authorization": "Bearer t0ken"}))
 

@@ -62,9 +62,10 @@ def serve(settings: Settings) -> int:
         close_listeners(keep=index)
         mine = [(sockets[index], tls) for sockets, tls in listeners]
         numbers = metrics.Metrics()
+        deliverers = Deliverers(on)
         runners: list[Runner | Deliverers] = []
         if settings.background:
-            runners = [Runner(on), Runner(on, lane=Lane.PATIENT), Deliverers(on)]
+            runners = [Runner(on), Runner(on, lane=Lane.PATIENT), deliverers]
         server = Server(
             Application(settings, on, numbers),
             numbers,
@@ -76,6 +77,7 @@ def serve(settings: Settings) -> int:
             runner.is_stopping = lambda: server.is_draining
         on.database.remember()
         server.run(mine, ready)
+        deliverers.rest()
         _write_notes(on)
         registry.audit.close(on)
         on.database.close()
@@ -100,7 +102,8 @@ def work(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try_blobs(settings)
-    beside = (Runner(on, lane=Lane.PATIENT), Deliverers(on))
+    deliverers = Deliverers(on)
+    beside = (Runner(on, lane=Lane.PATIENT), deliverers)
     threads = [threading.Thread(target=_tick, args=(one, stop), name=type(one).__name__) for one in beside]
     for thread in threads:
         thread.start()
@@ -108,6 +111,7 @@ def work(settings: Settings) -> int:
     _tick(Runner(on), stop, lambda: _write_notes(on))
     for thread in threads:
         thread.join()
+    deliverers.rest()
     registry.audit.close(on)
     return 0
 

@@ -10,7 +10,7 @@ process may die anywhere: what was sent and not noted is sent once more.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.event_targets import Target
+    from holdfast.model.events import Told
     from holdfast.registry.backends import Backends
     from holdfast.registry.event_senders import Sender
     from holdfast.registry.work import Job
@@ -39,14 +40,6 @@ LONGEST_WISH = timedelta(hours=1)  # of a target, to be left alone
 
 class _Moved(Exception):
     """Somebody else says where the target is: a replay, or whoever gave up on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Passing:
-    """An event that the target gets, or need not get."""
-
-    position: int
-    message: Message | None
 
 
 def deliver(on: Backends, job: Job) -> datetime | None:
@@ -94,21 +87,17 @@ class _Turn:
                 page = store.events.page(tx, self._target.cursor, PAGE)
             if not page:
                 return None
-            passing = [
-                _Passing(
-                    told.number,
-                    Message(told.number, told.envelope, told.occurred_at)
-                    if told.number not in self._target.taken and self._target.wants(told.registry, told.envelope)
-                    else None,
-                )
-                for told in page
-            ]
-            again_at = self._pass(passing)
+            again_at = self._pass(page)
         return again_at
 
-    def _pass(self, passing: Sequence[_Passing]) -> datetime | None:
+    def _pass(self, page: Sequence[Told]) -> datetime | None:
         """Tell those of a page that the target wants, and note how far it is."""
-        messages = [one.message for one in passing if one.message is not None]
+        target = self._target
+        messages = [
+            Message(told.number, told.envelope, told.occurred_at)
+            for told in page
+            if told.number not in target.taken and target.wants(told.registry, told.envelope)
+        ]
         while messages:
             if self._on.monotonic() > self._until:
                 return self._on.clock()
@@ -118,8 +107,8 @@ class _Turn:
             if any(faults):
                 return self._note_faults(batch, faults, messages)
             self._note(batch[-1].number, (), delivered=len(batch))
-        if self._target.cursor < passing[-1].position:
-            self._note(passing[-1].position, ())
+        if self._target.cursor < page[-1].number:
+            self._note(page[-1].number, ())
         return None
 
     def _note_faults(

@@ -79,6 +79,7 @@ def put(on: Backends, scope: Scope, wishes: Wishes, secrets: Secrets | None) -> 
         else:
             target_id = known.id
             store.event_targets.change(tx, known, wishes, sealed)
+            store.event_targets.begin_at(tx, known, known.cursor)  # what was wrong may be right now
         store.work.add(tx, DeliverEvents(target_id), on.clock())
         target = store.event_targets.find_by_id(tx, target_id)
     assert target is not None

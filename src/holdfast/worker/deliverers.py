@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 THREADS = 16
+REST_SECONDS = 3.0
 
 
 class Deliverers:
@@ -55,6 +57,12 @@ class Deliverers:
                 self._free.release()
                 return
             threading.Thread(target=self._run, args=(job,), name="delivery", daemon=True).start()
+
+    def rest(self) -> None:
+        """Wait a little for what is being told; what takes longer is told again by another process."""
+        until = time.monotonic() + REST_SECONDS
+        for _ in range(THREADS):
+            self._free.acquire(timeout=max(until - time.monotonic(), 0))
 
     def _run(self, job: Job | None) -> None:
         try:
