@@ -126,6 +126,26 @@ def test_a_library_that_is_none_does_not_hide_the_others():
     assert any("classes/x.jar: it is not an archive" in note for note in record.notes)
 
 
+@pytest.mark.parametrize(
+    ("flags", "version"),
+    [
+        ('"-s -w -X main.version=1.2.3 -X main.date=x"', "v1.2.3"),
+        ("-Xmain.version=1.2.3", "(devel)"),
+        ("\"-X 'example.org/app/internal/build.Version=v2.0.0-rc.1'\"", "v2.0.0-rc.1"),
+        ('"-X=example.org/app.appVersion=1.0.0"', "v1.0.0"),
+        ('"-X example.org/other.Version=9.9.9"', "(devel)"),
+        ('"-X main.goVersion=1.22.0 -X main.version=latest"', "(devel)"),
+        ('"-X main.version=1.2.3.4"', "(devel)"),
+    ],
+)
+def test_the_version_of_a_program_is_what_its_linker_was_told(flags, version):
+    lines = ("path\texample.org/app", "mod\texample.org/app\t(devel)\t", f"build\t-ldflags={flags}")
+
+    [evidence] = read({"usr/bin/app": layers.go_program(*lines)}).evidence.values()
+
+    assert ("example.org/app", version) in {(one.name, one.version) for one in evidence.packages}
+
+
 def test_a_hard_link_tells_what_its_target_does():
     program = layers.go_program(*GO)
 

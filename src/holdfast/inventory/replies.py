@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-READER = 3  # counted up when a layer would be read otherwise than before, so that it is read again
+READER = 4  # counted up when a layer would be read otherwise than before, so that it is read again
 
 
 class Reply(msgspec.Struct, frozen=True):

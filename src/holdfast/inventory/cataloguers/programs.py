@@ -6,6 +6,7 @@ that makes no sense, tells nothing and is no fault: most files of the kind are l
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -24,6 +25,13 @@ GO_MAGIC = b"\xff Go buildinf:"
 SENTINEL_BYTES = 16  # around the module information
 LISTED_BYTES = 8 * 1024 * 1024  # of the list of crates, unpacked
 NOBITS = 8
+UNVERSIONED = "(devel)"  # of a main module that was not built as a version of it
+FLAGS_CHARACTERS = 20_000
+_VARIABLE = re.compile(
+    r"-X[ =]\\?[\"']?([\w./~-]+)\.((?:app|App|build|Build|git|Git|release|Release)?[vV]ersion|VERSION)="
+    r"(v?[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?:[-+][0-9A-Za-z.+-]{1,100})?)(?=[\s\"'\\]|$)",
+    re.ASCII,
+)
 
 
 class _Crate(msgspec.Struct):
@@ -90,11 +98,13 @@ def _go(data: bytes, section: bytes) -> Iterator[Package]:
         yield Package("golang", "stdlib", release)
     lines = modules[SENTINEL_BYTES:-SENTINEL_BYTES].decode(errors="backslashreplace").splitlines()
     previous: Package | None = None
+    linking = next((line for line in lines if line.startswith("build\t-ldflags=")), "")
     for line in lines:
         kind, *fields = line.split("\t")
         if kind not in {"mod", "dep", "=>"} or len(fields) < 2 or not fields[0]:
             continue
-        found = Package("golang", fields[0], fields[1])
+        linked = _linked(linking, fields[0]) if kind == "mod" and fields[1] == UNVERSIONED else None
+        found = Package("golang", fields[0], linked or fields[1])
         if kind == "=>":  # instead of the one before
             previous = None if fields[0].startswith((".", "/")) and not fields[1] else found
             continue
@@ -103,6 +113,14 @@ def _go(data: bytes, section: bytes) -> Iterator[Package]:
         previous = found
     if previous is not None:
         yield previous
+
+
+def _linked(flags: str, module: str) -> str | None:
+    """The version that the linker was told to write into a variable of the main module (cmd/link, -X)."""
+    for package, _, told in _VARIABLE.findall(flags[:FLAGS_CHARACTERS]):
+        if package in {"main", module} or package.startswith(f"{module}/"):
+            return told if told.startswith("v") else f"v{told}"
+    return None
 
 
 def _varstring(data: bytes, at: int) -> tuple[bytes, int]:
