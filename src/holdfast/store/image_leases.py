@@ -90,17 +90,18 @@ _FORGET = Statement(
         _table.c.id.in_(select(_table.c.id).where(~_active).order_by(_table.c.expires_at).limit(bindparam("limit")))
     )
 )
-_in_repository = (_references.c.repository_id == bindparam("repository_id"), _references.c.is_manifest)
 _linked = manifests.join(_references, _references.c.manifest_id == manifests.c.id)
 _LISTED = Statement(
     select(_references.c.digest, manifests.c.digest.label("by"))
     .select_from(_linked)
-    .where(*_in_repository, manifests.c.digest.in_(bindparam("digests", expanding=True)))
+    .where(manifests.c.repository_id == bindparam("repository_id"), _references.c.is_manifest)
+    .where(manifests.c.digest.in_(bindparam("digests", expanding=True)))
 )
 _LISTING = Statement(
     select(manifests.c.digest, _references.c.digest.label("by"))
     .select_from(_linked)
-    .where(*_in_repository, _references.c.digest.in_(bindparam("digests", expanding=True)))
+    .where(_references.c.repository_id == bindparam("repository_id"), _references.c.is_manifest)
+    .where(_references.c.digest.in_(bindparam("digests", expanding=True)))
 )
 
 
