@@ -19,6 +19,7 @@ from tests.interop import (
     with_containerd,
     with_iam,
     with_inventory,
+    with_networks,
     with_object_store,
     with_podman,
     with_skopeo,
@@ -42,6 +43,7 @@ CHECKS = [
     *with_buildah.CHECKS,
     *with_containerd.CHECKS,
     *with_object_store.CHECKS,
+    *with_networks.CHECKS,
     *with_what_it_prints.CHECKS,
 ]
 
