@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import islice
+from types import SimpleNamespace
 
 import pytest
 
+from holdfast.cli import watching
 from holdfast.cli.watching import Pods
 from holdfast.model.running import Running, of_pod, of_task, read_reference
 from holdfast.outbound import kubernetes as kubernetes_api
@@ -75,6 +78,25 @@ def test_what_pods_run_is_held(product, own, name, tmp_path):  # noqa: F811
     assert "KUBERNETES prod-eu (shop/web-1 c0 and 1 more) until" in told.stdout
     assert "2 leases." in told.stdout
     assert product.cli("lease", "release", name, "--holder", "prod-eu").stdout == "2 leases released.\n"
+
+
+def test_a_watch_goes_on_after_whatever_happens(cluster, tmp_path, monkeypatch):
+    slept = []
+    monkeypatch.setattr(watching.time, "sleep", slept.append)
+    came = {"type": "ADDED", "object": pod("two", "h.io/b@" + TWO)}
+    again = {"type": "MODIFIED", "object": pod("two", "h.io/b@" + TWO)}
+    fake, _ = cluster(pod("one", "h.io/a@" + ONE), watches=[[came, again], 410, ["<"]])
+    at = SimpleNamespace(kubernetes_url=fake.url, kubernetes_token=tmp_path / "token", kubernetes_ca=None, every=300)
+
+    looks = watching.looks_at_pods(at)
+    seen = [({one.repository for one, _ in look.running}, look.fault) for look in islice(looks, 4)]
+    fake.token = "another one"
+    seen += [({one.repository for one, _ in look.running}, look.fault) for look in islice(looks, 2)]
+
+    assert seen[:4] == [({"a"}, None), ({"a", "b"}, None), ({"a", "b"}, None), ({"a"}, None)]  # listed anew
+    assert [images for images, _ in seen[4:]] == [{"a"}, {"a"}]  # held on to, though nothing is seen
+    assert "401" in seen[5][1]
+    assert next(wish["timeoutSeconds"] for wish in fake.asked if "watch" in wish) == "240"
 
 
 def test_what_tasks_run_is_held(product, own, name):  # noqa: F811

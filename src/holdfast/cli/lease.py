@@ -53,7 +53,7 @@ def add(commands: Commands) -> None:
     watch.add_argument("--every", metavar="SECONDS", type=int, default=300, help="between two renewals [300]")
     watch.add_argument("--once", action="store_true", help="look once, and end")
     watch.add_argument(
-        "--aws-profile", metavar="NAME", help="a profile of the AWS configuration; else the environment's"
+        "--aws-profile", metavar="NAME", help="a profile with the Holdfast's access key; else the environment's"
     )
     watch.add_argument(
         "--ca-file", metavar="FILE", type=Path, help="certificates of private CAs that vouch for the Holdfast"
@@ -64,6 +64,7 @@ def add(commands: Commands) -> None:
     watch.add_argument(
         "--ecs-region", metavar="REGION", default="us-east-1", help="the region of the clusters [us-east-1]"
     )
+    watch.add_argument("--ecs-profile", metavar="NAME", help="a profile with the clusters' credentials; else as above")
     watch.add_argument("--ecs-endpoint-url", metavar="URL", help="ECS's API, if it is not Amazon's")
 
 

@@ -52,11 +52,11 @@ class Pods:
 
     def apply(self, change: Change) -> bool:
         """A pod came, changed or went; whether an image runs now that did not before."""
-        self.counts.subtract(dict.fromkeys(self.images.pop(change.uid, {}), 1))
         images = of_pod(change.pod) if change.pod is not None else {}
+        is_new = any(self.counts[one] <= 0 for one in images)
+        self.counts.subtract(dict.fromkeys(self.images.pop(change.uid, {}), 1))
         if images:
             self.images[change.uid] = images
-        is_new = any(self.counts[one] <= 0 for one in images)
         self.counts.update(dict.fromkeys(images, 1))
         return is_new
 
@@ -122,7 +122,7 @@ class Keeper:
 def looks_at_ecs(options: argparse.Namespace) -> Iterator[Look]:
     """What tasks of all clusters run."""
     try:
-        ecs = AwsEcs(options.ecs_region, options.ecs_endpoint_url, options.aws_profile)
+        ecs = AwsEcs(options.ecs_region, options.ecs_endpoint_url, options.ecs_profile)
     except EcsFault as fault:
         raise BadSetting(str(fault)) from None
     seen: list[tuple[Running, str]] = []
