@@ -141,7 +141,9 @@ def test_new_advisories_change_what_is_watched_and_nothing_else(on, clock):
 
     assert ("CVE-2030-0001", "HIGH") not in names(report(on, watched))
     assert dict(report(on, watched).scan.counts) == dict(listed(on, watched).counts)
-    assert len(told(on, "Inspector2 Finding")) == 1
+    _, closed = told(on, "Inspector2 Finding")
+    assert (closed["status"], closed["severity"]) == ("CLOSED", "HIGH")
+    assert closed["vulnerability-ids"] == ["CVE-2030-0001", "CVE-2030-0002"]
 
 
 def test_what_two_feeds_tell_for_the_first_time_is_told_once(on):
@@ -157,6 +159,34 @@ def test_what_two_feeds_tell_for_the_first_time_is_told_once(on):
     everything(on)
 
     assert [event["vulnerability-ids"] for event in told(on, "Inspector2 Finding")] == [["CVE-2019-10744"]]
+
+
+def test_what_another_feed_or_another_layer_still_has_is_not_closed(on):
+    other = feeds.LODASH | {"id": "GHSA-aaaa-bbbb-cccc", "aliases": ["CVE-2019-10744"]}
+    feeds.load(on, debian=feeds.debian(**feeds.OPENSSL), npm=feeds.archive(feeds.LODASH, other))
+    enhanced(on)
+    older = {"srv/node_modules/lodash/package.json": '{"name": "lodash", "version": "4.17.9"}'}
+    tagged(on, push(on, BASE, MODULE, older), "v1")
+    everything(on)
+
+    feeds.load(on, 1, npm=feeds.archive(other))
+    everything(on)
+    narrow = feeds.LODASH | {"affected": [{
+        "package": {"ecosystem": "npm", "name": "lodash"},
+        "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "4.17.10"}]}],
+    }]}  # fmt: skip
+    feeds.load(on, 2, npm=feeds.archive(narrow))
+    everything(on)
+    assert told(on, "Inspector2 Finding") == []
+
+    feeds.load(on, 3, npm=feeds.archive(feeds.LODASH | {"withdrawn": "2025-01-01T00:00:00Z"}))
+    everything(on)
+    [event] = told(on, "Inspector2 Finding")
+    assert (event["status"], event["severity"], event["vulnerability-ids"]) == (
+        "CLOSED",
+        "CRITICAL",
+        ["CVE-2019-10744"],
+    )
 
 
 def test_findings_are_read_page_by_page(on):

@@ -35,6 +35,7 @@ SETS_AT_ONCE = 50
 IMAGES_AT_ONCE = 100
 REMEMBERED = 20_000  # package versions, while sets are counted
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
+Gone = tuple[frozenset[str], Severity]  # what was told of a package, by its names, and how bad
 DIGEST = 100  # vulnerabilities that the event of a repository tells
 
 
@@ -77,8 +78,8 @@ def _count_touched(on: Backends, job: Job, feed: Feed, progress: dict[str, Any])
             counted_anew = _counted(tx, some, touched, known)
         with on.database.transaction() as tx:
             job.step(tx, {**progress, "set": some[-1]})
-            for set_id, (counts, found) in counted_anew.items():
-                _put_counts(tx, set_id, counts, progress["run"], found)
+            for set_id, (counts, *told) in counted_anew.items():
+                _put_counts(tx, set_id, counts, progress["run"], *told)
         if len(known) > REMEMBERED:
             known.clear()
         job.rest()
@@ -86,26 +87,33 @@ def _count_touched(on: Backends, job: Job, feed: Feed, progress: dict[str, Any])
 
 def _counted(
     tx: Transaction, set_ids: Sequence[int], touched: set[int], known: dict[int, list[Finding]]
-) -> dict[int, tuple[Counts, News | None]]:
-    """How many vulnerabilities each set has, and which are new in it."""
+) -> dict[int, tuple[Counts, News | None, News | None]]:
+    """How many vulnerabilities each set has, which are new in it, and which are closed."""
     members = store.image_findings.versions_of_sets(tx, set_ids)
     every = {row for rows in members.values() for row in rows}
     unknown = sorted(every - known.keys())
     known.update({row: [] for row in unknown} | advisories.findings_of(tx, unknown))
     new = store.image_findings.new(tx, sorted(every & touched))
     found = {set_id: [one for row in rows for one in known[row]] for set_id, rows in members.items()}
-    return {set_id: (_counts(some), _news(some, new)) for set_id, some in found.items()}
+    gone = store.image_findings.closed(tx, sorted(every & touched))
+    told: dict[int, tuple[Counts, News | None, News | None]] = {}
+    for set_id, some in found.items():
+        before = [one for row in members[set_id] for one in gone.get(row, ())]
+        told[set_id] = _counts(some), _news(some, new, before), _closed(some, before)
+    return told
 
 
 def _counts(found: Iterable[Finding]) -> Counts:
     return counted(worst_by_name(found).values())
 
 
-def _news(found: Iterable[Finding], new: Collection[tuple[int, int]]) -> News | None:
-    """Vulnerabilities that only advisories tell of which did not before."""
-    fresh, old = [], set()
+def _news(found: Iterable[Finding], new: Collection[tuple[int, int]], gone: Iterable[Gone]) -> News | None:
+    """Vulnerabilities that only advisories tell of which did not before, and no other one did."""
+    fresh, old = [], {name for names, _ in gone for name in names}
     for one in found:
-        if all((match.advisory_id, one.package_version_id) in new for match in one.matches):
+        if old.isdisjoint((one.name, *one.aliases)) and all(
+            (match.advisory_id, one.package_version_id) in new for match in one.matches
+        ):
             fresh.append(one)
         else:
             old.add(one.name)
@@ -113,9 +121,23 @@ def _news(found: Iterable[Finding], new: Collection[tuple[int, int]]) -> News | 
     return news.news(severities) if severities else None
 
 
-def _put_counts(tx: Transaction, set_id: int, counts: Counts, run: str, found: News | None) -> None:
-    kept = {"count": found.count, "severities": dict(found.severities)} if found else None
-    store.image_findings.put_counts(tx, set_id, counts, run if kept else None, kept)
+def _closed(found: Iterable[Finding], gone: Iterable[Gone]) -> News | None:
+    """Vulnerabilities that nobody tells of any more, under whatever name."""
+    left = {name for one in found for name in (one.name, *one.aliases)}
+    severities: dict[str, Severity] = {}
+    for names, severity in gone:
+        if left.isdisjoint(names):
+            name = min(names, key=lambda one: (not one.startswith("CVE-"), one))
+            severities[name] = min(severity, severities.get(name, severity), key=ORDER.index)
+    return news.news(severities) if severities else None
+
+
+def _put_counts(
+    tx: Transaction, set_id: int, counts: Counts, run: str, found: News | None, closed: News | None
+) -> None:
+    kept = {kind: {"count": one.count, "severities": dict(one.severities)}
+            for kind, one in (("new", found), ("closed", closed)) if one}  # fmt: skip
+    store.image_findings.put_counts(tx, set_id, counts, run if kept else None, kept or None)
 
 
 # ---- Images
@@ -165,16 +187,35 @@ def _tell_repository(on: Backends, job: Job, run: str, since: datetime, reposito
 def _tell_image(
     on: Backends, tx: Transaction, repository: Repository, image_id: int, some: Sequence[Mapping[str, Any]]
 ) -> News:
-    found = News(0, {})
-    for one in some:
-        found |= News(one["count"], {name: Severity(text) for name, text in one["severities"].items()})
+    found, closed = _together(some, "new"), _together(some, "closed")
     image = store.images.find_by_id(tx, image_id)
     assert image is not None, "it was found in this transaction"
     [tagged] = store.tags.of_images(tx, [image[0]])
     found = _counting(on, tx, repository, tagged, found)
     if found.count:
         events.tell(on, tx, repository.registry, news.in_image(repository.ref, tagged, found))
+    closed = _gone(tx, tagged, closed)
+    if closed.count:
+        events.tell(on, tx, repository.registry, news.in_image(repository.ref, tagged, closed, "CLOSED"))
     return found
+
+
+def _together(some: Sequence[Mapping[str, Any]], kind: str) -> News:
+    """What is told of all sets of an image."""
+    found = News(0, {})
+    for one in (told[kind] for told in some if kind in told):
+        found |= News(one["count"], {name: Severity(text) for name, text in one["severities"].items()})
+    return found
+
+
+def _gone(tx: Transaction, image: Image, closed: News) -> News:
+    """Without what is closed in one set of packages of an image, and still in another one."""
+    if not closed.count:
+        return closed
+    every = advisories.findings_of(tx, list(store.image_findings.packages(tx, image.id)))
+    left = {name for some in every.values() for one in some for name in (one.name, *one.aliases)}
+    severities = {name: severity for name, severity in closed.severities.items() if name not in left}
+    return News(closed.count - len(closed.severities) + len(severities) if severities else 0, severities)
 
 
 def _counting(on: Backends, tx: Transaction, repository: Repository, image: Image, found: News) -> News:

@@ -110,6 +110,23 @@ _NEW = Statement(
         ),
     )
 )
+_CLOSED = Statement(
+    select(
+        advisory_matches.c.package_version_id,
+        advisories.c.ident,
+        advisories.c.aliases,
+        advisories.c.covers,
+        advisory_ranges.c.severity,
+    )
+    .join(advisories, advisories.c.id == advisory_matches.c.advisory_id)
+    .join(feeds, feeds.c.id == advisories.c.feed_id)
+    .join(advisory_ranges, advisory_ranges.c.id == advisory_matches.c.range_id)
+    .where(
+        advisory_matches.c.package_version_id.in_(_ids),
+        advisories.c.until > feeds.c.settled,
+        advisories.c.until <= feeds.c.current,
+    )
+)
 _watched = (
     select(manifests.c.repository_id)
     .join(image_scans, image_scans.c.manifest_id == manifests.c.id)
@@ -250,6 +267,20 @@ def new(tx: Transaction, version_ids: Sequence[int]) -> set[tuple[int, int]]:
     """Advisory and package version of what feeds say since their changes were last told, and did not say before."""
     rows = [row for some in batches(version_ids) for row in tx.all(_NEW, ids=some)]
     return {(row["advisory_id"], row["package_version_id"]) for row in rows}
+
+
+def closed(tx: Transaction, version_ids: Sequence[int]) -> dict[int, list[tuple[frozenset[str], Severity]]]:
+    """What feeds said of package versions when their changes were last told and say no more: names, and how bad.
+
+    Others may say it still.
+    """
+    found: dict[int, list[tuple[frozenset[str], Severity]]] = {}
+    for some in batches(version_ids):
+        for row in tx.all(_CLOSED, ids=some):
+            for names in [{one} for one in row["covers"]] or [{row["ident"], *row["aliases"]}]:
+                one = frozenset(names), Severity(row["severity"])
+                found.setdefault(row["package_version_id"], []).append(one)
+    return found
 
 
 def repositories_with_news(tx: Transaction, run: str, since: datetime, after: int, limit: int) -> list[int]:
