@@ -18,9 +18,12 @@ from holdfast.model.errors import (
 from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.replication import Configuration, Copied, Rule
+from holdfast.model.work import Lane
 from holdfast.registry import backfills, replicas
 from holdfast.registry.work import ATTEMPTS, LEASE, WorkInterrupted
-from tests.registry.ground import AT, HOME, create, push, work_off
+from tests.registry.ground import AT, HOME, create, push
+from tests.registry.ground import work_off as work_off_promptly
+from tests.registry.ground import work_off_patiently as work_off
 
 WEST, EAST = Registry("000000000000", "eu-west-1"), Registry("000000000000", "eu-east-1")
 OTHER = RepositoryRef(HOME, "other/repository")
@@ -248,7 +251,7 @@ def test_a_process_that_comes_to_rest_leaves_a_backfill_to_the_next(on, copies, 
     configure(on)
     monkeypatch.setattr(backfills, "PAIRS_AT_ONCE", 3)
     backfill_id = start(on)
-    job = registry.work.claim(on, "first", lambda: len(copies) > 3)
+    job = registry.work.claim(on, "first", lambda: len(copies) > 3, Lane.PATIENT)
     with pytest.raises(WorkInterrupted):
         backfills.run(on, job)
     registry.work.finish(job, on.clock())
@@ -411,7 +414,7 @@ def test_the_clean_up_removes_old_backfills(on, clock, copies):
     work_off(on)
     clock.pass_(days=91)
 
-    work_off(on)
+    work_off_promptly(on)
 
     with on.database.snapshot() as tx:
         assert store.backfills.find(tx, backfill_id) is None

@@ -18,6 +18,7 @@ from holdfast.model.peers import Kind, Peer
 from holdfast.model.replication import Configuration, Rule
 from holdfast.model.secrets import Value
 from holdfast.model.verification import Counts, State
+from holdfast.outbound.distribution import Pusher
 from holdfast.registry.peer_sessions import PeerSessions
 from tests import builders
 from tests.aws.regions import Region
@@ -213,3 +214,47 @@ def test_a_peer_that_cannot_be_is_refused(on, changed, said):
 
     with pytest.raises(InvalidParameter, match=said):
         registry.peers.put(on, HOME, Peer(**{**right, "credential_arn": arn, **changed}))
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+@pytest.mark.parametrize("peer", [Kind.HOLDFAST], indirect=True)
+@pytest.mark.parametrize("step", range(6))
+def test_a_process_may_die_at_any_step(on, peer, there, clock, monkeypatch, step):
+    member = push(on, AT, "member")
+    index = builders.an_index(member)
+    put(on, AT, index, "v1")
+    count = iter(range(100))
+
+    def dying(method):
+        def call(*arguments, **named):
+            if next(count) == step:
+                raise Killed
+            return method(*arguments, **named)
+
+        return call
+
+    for name in ("push_blob", "push_manifest", "stat_manifest"):
+        monkeypatch.setattr(Pusher, name, dying(getattr(Pusher, name)))
+    with pytest.raises(Killed):
+        finish(on)
+    clock.pass_(seconds=61)  # until its work is somebody else's
+
+    finish(on)
+    finish(on)
+
+    assert status(on, index.digest) == ("COMPLETE", None)
+    assert images_of(there) == {member.digest: set(), index.digest: {"v1"}}
+
+
+@pytest.mark.parametrize("peer", [Kind.HOLDFAST], indirect=True)
+def test_copies_that_wait_for_a_rule_that_is_gone_end(on, peer, there):
+    images = [push(on, AT, str(number)) for number in range(3)]
+    work_off(on)
+    registry.replication.configure(on, HOME, Configuration())
+
+    finish(on)
+
+    assert {status(on, image.digest) for image in images} == {("FAILED", "ReplicationRuleRemoved")}

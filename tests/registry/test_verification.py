@@ -97,3 +97,16 @@ def test_a_tag_that_is_frozen_there_is_no_drift(on):
 
     assert seen.state is State.IN_SYNC
     assert seen.counts == Counts(agreeing=1, frozen_tags=1, extra=1)
+
+
+def test_what_a_backfill_copied_is_missed_when_it_goes(on):
+    image = push(on, AT, "old", "old")
+    configure(on, Rule((WEST,)))
+    registry.backfills.start(on, HOME, WEST)
+    work_off_patiently(on)
+    delete(on, THERE, digest=image.digest)
+
+    assert verify(on).counts == Counts(missing_images=1, missing_tags=1, repairs=1)
+    work_off(on)
+
+    assert verify(on).counts == Counts(agreeing=2)

@@ -251,6 +251,8 @@ class VerifyReplica(Work):
 class RunBackfill(Work):
     """Copy what was pushed before a replication rule."""
 
+    is_patient = True
+
     backfill_id: str
 
 

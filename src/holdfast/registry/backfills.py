@@ -23,7 +23,16 @@ from holdfast.model.errors import (
 )
 from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
-from holdfast.model.replication import SETTING, STOPPABLE, Backfill, BackfillResult, BackfillStatus, Copied, Progress
+from holdfast.model.replication import (
+    SETTING,
+    STOPPABLE,
+    Backfill,
+    BackfillResult,
+    BackfillStatus,
+    Copied,
+    Progress,
+    Replication,
+)
 from holdfast.model.work import RunBackfill
 from holdfast.registry import replicas
 from holdfast.registry.work import WorkCancelled
@@ -172,8 +181,26 @@ def _copy_all(on: Backends, job: Job, backfill: Backfill, source: Registry, prog
         with on.database.transaction(durable=False) as tx:
             job.step(tx, {"place": batch[-1]})
             store.backfills.add_results(tx, backfill.id, results)
+            _note(on, tx, source, backfill.destination, results)
             store.backfills.count(tx, backfill.id, progress)
     return progress
+
+
+def _note(
+    on: Backends, tx: Transaction, source: Registry, destination: Registry, results: list[BackfillResult]
+) -> None:
+    """Note of images that were copied that they are there, so that they are missed if they go."""
+    for name, digest in {
+        (one.repository_name, one.image_id.digest): None for one in results if one.copied.failure_code is None
+    }:
+        repository = store.repositories.find(tx, RepositoryRef(source, name))
+        image = repository and store.images.find(tx, repository, digest=digest)
+        if not image:
+            continue
+        known = {one.destination: one.status for one in store.replications.of_image(tx, image.id)}
+        if known.get(destination) in {None, "FAILED"}:
+            store.replications.begin(tx, image.id, destination, on.clock())
+            store.replications.change(tx, image.id, Replication(destination, "COMPLETE"), on.clock())
 
 
 def _copy(on: Backends, repository: RepositoryRef, at: Place, destination: Registry) -> Copied:
