@@ -36,7 +36,7 @@ class Post:
         key = base64.b64decode(secret.removeprefix("whsec_"))
         signed = f"{self.headers['webhook-id']}.{self.headers['webhook-timestamp']}.".encode() + self.body
         wanted = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
-        return hmac.compare_digest(self.headers["webhook-signature"], wanted)
+        return wanted in self.headers["webhook-signature"].split(" ")
 
 
 class Receiver:

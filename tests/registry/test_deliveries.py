@@ -329,6 +329,23 @@ def test_secrets_are_kept_sealed_and_never_follow_an_address(on, receiver):
         registry.event_targets.put(on, HERE, replace(changed, address="https://elsewhere.example/"), None)
 
 
+def test_a_new_secret_signs_beside_the_old_one_for_a_day(on, receiver, clock):
+    new = "whsec_" + SECRET[-1:5:-1]
+    a_target(on, receiver.url, secrets=Secrets(SECRET, {"X-Token": "t0ken"}))
+    a_target(on, receiver.url, secrets=Secrets(headers={"X-Token": "another"}))  # which keeps the secret
+    a_target(on, receiver.url, secrets=Secrets(new))
+    push(on, AT, "an image", "v1")
+    deliver(on)
+    clock.pass_(hours=25)
+    push(on, AT, "another", "v2")
+    deliver(on)
+
+    [first, second] = receiver.posts
+    assert [first.is_signed_with(secret) for secret in (SECRET, new)] == [True, True]
+    assert [second.is_signed_with(secret) for secret in (SECRET, new)] == [False, True]
+    assert second.headers["x-token"] == "another"
+
+
 def test_secrets_survive_a_rotation_of_keys(on, receiver, clock):
     a_target(on, receiver.url)
     on.keys.file.rotate(clock())

@@ -25,7 +25,8 @@ REPOSITORY = "AWS::ECR::Repository"
 OURSELVES = "AWS Internal"
 REGISTRY_REQUEST = "registryRequest"  # among the additional data: which request of the registry protocol it was
 # What CloudTrail calls a read although its name does not begin as those of reads do.
-READS = ("AssumeRole", "BatchCheck", "BatchGet", "Decode", "Describe", "Get", "List", "Simulate", "Validate")
+READS = ("AssumeRole", "BatchCheck", "BatchGet", "Decode", "Describe", "Get", "List", "Simulate", "StreamEvents",
+         "Validate")  # fmt: skip
 # The callers whose kinds CloudTrail tells by names of its own.
 ANONYMOUS = {"type": "AWSAccount", "principalId": "", "accountId": "ANONYMOUS_PRINCIPAL"}
 _SPECIAL = {"source_ip_address": "sourceIPAddress", "request_id": "requestID", "event_id": "eventID",

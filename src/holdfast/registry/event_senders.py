@@ -38,6 +38,8 @@ class Secrets:
     key_id: str = ""
     secret: str = ""
     token: str = ""
+    previous: str = ""  # which signs as well, until a time in seconds since 1970
+    previous_until: float = 0.0
 
 
 class Sender(Protocol):
@@ -76,14 +78,17 @@ class _Webhook:
 
     def _post(self, message: Message) -> Fault | None:
         body, media_type, headers = rendered(self._wishes, message.envelope)
-        seconds = str(int(self._clock().timestamp()))
+        now = self._clock().timestamp()
+        seconds, secrets = str(int(now)), [self._secrets.signing]
+        if now < self._secrets.previous_until:
+            secrets.append(self._secrets.previous)
         sent = {
             "Content-Type": media_type,
             **headers,
             **self._secrets.headers,
             "webhook-id": message.id,
             "webhook-timestamp": seconds,
-            "webhook-signature": signature(self._secrets.signing, message.id, seconds, body),
+            "webhook-signature": " ".join(signature(secret, message.id, seconds, body) for secret in secrets),
         }
         try:
             heard = self._line.post(self._wishes.address, sent, body)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,6 +34,7 @@ HEADER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 HEADER_VALUE = re.compile(r"[ -~]{0,2000}", re.ASCII)
 RESERVED = ("host", "content-", "transfer-", "connection", "webhook-", "ce-", "accept-encoding", "expect")
 MOST_HEADERS = 20
+OVERLAP = timedelta(days=1)  # of the secret that signs and the one before
 BUS_ARN = re.compile(r"arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]{1,256}", re.ASCII)
 TOPIC_ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?", re.ASCII)
 TEST = "Holdfast Event Target Test"
@@ -61,16 +63,12 @@ def put(on: Backends, scope: Scope, wishes: Wishes, secrets: Secrets | None) -> 
         made = None
         if known is None and store.event_targets.count(tx, scope.account_id) >= on.limits.event_targets:
             raise LimitExceeded(f"The account cannot have more than {on.limits.event_targets} event targets")
-        if known is not None and secrets is None:
-            _require_same_place(known.wishes, wishes)
         if secrets is None and known is not None:
+            if not _is_same_place(known.wishes, wishes):
+                raise InvalidParameter("address", "A target that is to be elsewhere needs its secrets again")
             sealed = known.sealed
         else:
-            given = secrets or Secrets()
-            if wishes.kind is Kind.WEBHOOK and not given.signing:
-                made = "whsec_" + base64.b64encode(on.random_bytes(32)).decode()
-                given = Secrets(made, given.headers)
-            _require_credentials(wishes, given)
+            given, made = _completed(on, wishes, secrets or Secrets(), known)
             sealed = on.keys.wrap(msgspec.json.encode(given), context(scope, wishes.name))
         if known is None:
             while place_some(on, tx):  # it is not told what happened before
@@ -263,10 +261,26 @@ def _require_credentials(wishes: Wishes, secrets: Secrets) -> None:
         raise InvalidParameter("accessKeyId", "An access key and its secret are needed to call this API")
 
 
-def _require_same_place(known: Wishes, wishes: Wishes) -> None:
-    """Refuse to send secrets that somebody cannot see to where he wishes."""
-    is_same = (known.kind, known.address, known.endpoint, known.is_of_the_machine) == (
+def _is_same_place(known: Wishes, wishes: Wishes) -> bool:
+    """Whether secrets that somebody cannot see stay where they are sent to."""
+    return (known.kind, known.address, known.endpoint, known.is_of_the_machine) == (
         wishes.kind, wishes.address, wishes.endpoint, wishes.is_of_the_machine
     )  # fmt: skip
-    if not is_same:
-        raise InvalidParameter("address", "A target that is to be elsewhere needs its secrets again")
+
+
+def _completed(on: Backends, wishes: Wishes, given: Secrets, known: Target | None) -> tuple[Secrets, str | None]:
+    """The secrets of a target, and that with which it is signed if it was made for it.
+
+    One that takes the place of another stands beside it for a day, so that nobody has to change both sides at once.
+    """
+    if wishes.kind is not Kind.WEBHOOK:
+        _require_credentials(wishes, given)
+        return given, None
+    old = secrets_of(on, known) if known is not None and _is_same_place(known.wishes, wishes) else Secrets()
+    made = None
+    signing = given.signing or old.signing
+    if not signing:
+        signing = made = "whsec_" + base64.b64encode(on.random_bytes(32)).decode()
+    if old.signing and old.signing != signing:
+        given = replace(given, previous=old.signing, previous_until=(on.clock() + OVERLAP).timestamp())
+    return replace(given, signing=signing, headers=given.headers or old.headers), made
