@@ -242,6 +242,20 @@ def test_a_missing_volume_and_a_strange_file_are_named(here, key, tmp_path):
             bundle_imports.open_bundle(strange, key)
 
 
+def test_what_cannot_be_read_is_left_out_and_named(here, there, key, tmp_path):
+    broken = push(here, AT, "broken", "broken")
+    layer = broken.json()["layers"][0]["digest"]
+    with here.database.transaction() as tx:
+        tx._driver.execute(f"UPDATE blobs SET damaged_at = 1 WHERE digest = '{layer}'")
+
+    done = export(here, tmp_path / "bundle")
+
+    [(what, why)] = done.left_out
+    assert (what, layer in why) == (f"{AT.name}@{broken.digest}", True)
+    assert bring(there, tmp_path / "bundle", key).faults == []
+    assert broken.digest not in images(there, THERE)
+
+
 def test_a_repository_of_its_own_is_left_alone(here, there, key, tmp_path):
     create(there, THERE)
     export(here, tmp_path / "bundle")

@@ -61,7 +61,10 @@ def _export(settings: Settings, options: argparse.Namespace) -> int:
 
     volume_bytes = _volume_bytes(options.volume_size)
 
+    is_whole = True
+
     def export() -> None:
+        nonlocal is_whole
         on, folder = backends(settings), options.folder
         wanted = exporting.Wanted(on.home, _prefixes(options), _since(options.since), options.sign, volume_bytes)
         if exporting.is_complete(folder):
@@ -79,11 +82,10 @@ def _export(settings: Settings, options: argparse.Namespace) -> int:
               f"{' (gone on with)' if done.goes_on else ''}.")  # fmt: skip
         print(f"{len(bundle.parts)} blobs with {size(sum(bundle.parts.values()))} are new, "
               f"{len(bundle.known)} are known there.")  # fmt: skip
-        for what, why in done.left_out[:SHOWN]:
-            sys.stderr.write(f"holdfast: {printable(what)} is left out: {printable(why)}\n")
+        is_whole = _told_faults(done.left_out, None)
 
     try:
-        return refusals_as_text(export)
+        return refusals_as_text(export) or (0 if is_whole else 1)
     except (OSError, BadKey) as fault:
         raise BadSetting(f"{fault}. Run the same command again: it goes on from there") from None
 
