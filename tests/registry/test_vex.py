@@ -222,6 +222,18 @@ def test_attestations_of_cosign_count(on, live, is_tag):
     assert len(registry.vex.page(on, AT, 0, 10)[0]) == (1 if is_tag else 2)
 
 
+def test_an_attestation_counts_while_its_tag_names_it(on, live):
+    tag = live.digest.replace(":", "-") + ".att"
+    kind = "application/vnd.dsse.envelope.v1+json"
+    referrer(on, live, attestation(openvex(said(CVE, "fixed")), live.digest), kind, tag)
+    assert is_hidden(on, live)
+
+    registry.images.delete_tag(on, AT, tag)
+
+    assert not is_hidden(on, live)
+    assert registry.vex.page(on, AT, 0, 10) == ([], False)
+
+
 def test_an_attestation_of_another_image_says_nothing(on, live):
     kind = "application/vnd.dsse.envelope.v1+json"
     pushed = referrer(on, live, attestation(openvex(said(CVE, "fixed")), "sha256:" + "0" * 64), kind)

@@ -19,6 +19,7 @@ from holdfast.store.tables import (
     manifests,
     package_set_members,
     repositories,
+    tags,
     vex_documents,
     vex_statements,
 )
@@ -41,12 +42,15 @@ _FIELDS = ("id", "repository", "digest", "form", "ident", "version", "author", "
 _named = select(_table, repositories.c.name.label("repository")).outerjoin(
     repositories, repositories.c.id == _table.c.repository_id
 )
+_is_tagged = exists().where(tags.c.manifest_id == manifests.c.id, tags.c.name == _table.c.origin_tag)
 _is_there = or_(
     _table.c.origin_digest.is_(None),
     exists().where(
-        manifests.c.repository_id == _table.c.repository_id, manifests.c.digest == _table.c.origin_digest
+        manifests.c.repository_id == _table.c.repository_id,
+        manifests.c.digest == _table.c.origin_digest,
+        or_(_table.c.origin_tag.is_(None), _is_tagged),
     ),
-)  # fmt: skip
+)
 _holds = and_(or_(_table.c.expires_at.is_(None), _table.c.expires_at > bindparam("now")), _is_there)
 _of_registry = and_(_table.c.registry_id == _registry_id, _table.c.repository_id.is_(None))
 _here = _table.c.repository_id == _repository_id
