@@ -1,6 +1,7 @@
 """The whole schema, a file a neighbourhood.
 
     accounts ── access_keys, users, groups, roles, policies, sessions  work      what is still to be done
+         └── account_secrets ── account_secret_versions
     registries ── settings, templates, cache rules, exclusions         events    what is still to be told; event_targets
          │                                                             wrapping_keys, kms_keys, kms_aliases
          │    └── repositories ── repository_tags, lifecycle policies and previews
