@@ -100,7 +100,7 @@ SPECIFIC = {
     "CreatePullThroughCacheRule.LimitExceeded": full(cache_rules=1),
     "CreatePullThroughCacheRule.PullThroughCacheRuleAlreadyExists": but(ecrRepositoryPrefix="cached/"),
     "CreatePullThroughCacheRule.UnableToAccessSecret": FOREIGN_SECRET,
-    "CreatePullThroughCacheRule.UnsupportedUpstreamRegistry": but(upstreamRegistryUrl="registry.example"),
+    "CreatePullThroughCacheRule.UnsupportedUpstreamRegistry": but(upstreamRegistryUrl="https://registry.example"),
     "CreateRepository.InvalidTagParameter": but(tags=tags("aws:mine")),
     "CreateRepository.Kms": but(encryptionConfiguration=ABSENT_KEY),
     "CreateRepository.LimitExceeded": full(repositories=4),

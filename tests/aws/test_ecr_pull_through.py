@@ -18,7 +18,6 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/cache"
 PUBLIC = "public.ecr.aws"
 HUB = "registry-1.docker.io"
 ABSENT = "sha256:" + "0" * 64
-NOT_REACHED = "This version of Holdfast does not reach upstream registries yet"
 
 
 @pytest.fixture
@@ -94,7 +93,8 @@ def test_a_rule_with_credentials_is_given_back_by_every_operation(ecr, secret):
 
     assert (created["credentialArn"], created["upstreamRepositoryPrefix"]) == (secret, "library")
     assert described == [created | {"updatedAt": created["createdAt"]}]
-    assert validated == shared | {"isValid": False, "failure": NOT_REACHED}
+    assert validated["failure"]
+    assert validated == shared | {"isValid": False, "failure": validated["failure"]}
     assert deleted == shared | {"createdAt": created["createdAt"]}
     assert known(ecr) == []
 
@@ -143,17 +143,28 @@ def test_an_upstream_that_asks_for_credentials_is_unsupported_without(ecr, kind,
         "public.ecr.aws/",
         "public.ecr.aws\n",
         "PUBLIC.ECR.AWS",
-        "azurecr.io",
         "-.azurecr.io",
-        "a.b.azurecr.io",
-        "dkr.ecr.eu-west-1.amazonaws.com",
-        f"{ACCOUNT}.dkr.ecr.eu-west-1.example.org",
-        f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com.evil.org",
+        "localhost",
+        "registry.example:0",
+        "registry.example:99999",
     ],
 )
 def test_an_unknown_upstream_is_unsupported(ecr, url):
     assert refusal(create, ecr=ecr, url=url) == unsupported(url)
     assert known(ecr) == []
+
+
+@pytest.mark.parametrize("url", ["registry.example", "registry.example:5000", "127.0.0.1:5000", "a.b.azurecr.io"])
+def test_any_other_host_is_an_upstream_of_no_kind(ecr, secret, url):
+    created = create(ecr, url=url, credentialArn=secret)
+
+    assert created["upstreamRegistryUrl"] == url
+    assert "upstreamRegistry" not in created
+    assert known(ecr)[0]["upstreamRegistryUrl"] == url
+
+
+def test_ecr_itself_knows_its_own_list_only(strict_product):
+    assert refusal(create, ecr=strict_product.ecr(), url="registry.example") == unsupported("registry.example")
 
 
 def test_a_kind_that_is_not_that_of_the_address_is_unsupported(ecr):

@@ -37,7 +37,12 @@ COMMON_OF_QUERY = {
     "Throttling",
     "ValidationError",
 }
-ONLY_OVER_OCI = {errors.ImageReferencedByManifestList}  # the API tells it item by item, as a failure code
+ONLY_OVER_OCI = {  # the API tells them item by item, as failure codes
+    errors.ImageReferencedByManifestList,
+    errors.UpstreamAccessDenied,
+    errors.UpstreamTooManyRequests,
+    errors.UpstreamUnavailable,
+}
 
 REFUSALS = [
     kind

@@ -168,6 +168,7 @@ def test_ids_are_never_given_twice(tmp_path):
         "events",
         "event_targets",
         "event_dead_letters",
+        "cache_imports",
         "tag_history",
         "gc_runs",
         "package_versions",

@@ -105,6 +105,7 @@ def open_backends(settings: Settings, *, is_restoring: bool = False) -> registry
         layer_reader=_layer_reader(limits),
         peers=registry.peer_sessions.PeerSessions(settings.upstream_allow),
         fetcher=Fetcher(settings.oidc_allow, settings.oidc_ca_file),
+        upstreams=registry.pull_through.Upstreams(settings.upstream_allow, data / "spool"),
         poster=poster,
         aws_events=AwsEvents(poster),
         scanner=_scanner(settings),

@@ -3,6 +3,7 @@
     bytes ─► Parser ─► Exchange ─► application ─┬─ Response ──────────────────► head and body
                           │   (loop or thread)  ├─ ReadBody ─► whole body ─► Response
                           └── Feed ◄─ body      ├─ Receive ──► sink ───────► Response
+                                                ├─ Later ────► asked again ► Response
                                                 └─ Follow ───► source ─────► head, and more once a second
 
 Requests that a client pipelines wait in a queue, and reading pauses until it is short again.
@@ -21,7 +22,7 @@ from holdfast.http.collecting import collect
 from holdfast.http.delivery import STALL_SECONDS, Delivery
 from holdfast.http.exchange import Exchange
 from holdfast.http.following import TOO_MANY, Following
-from holdfast.http.messages import Follow, ReadBody, Request, Response, Stream
+from holdfast.http.messages import Follow, Later, ReadBody, Request, Response, Stream
 from holdfast.http.parsing import HEAD_BYTES, TOO_LARGE, BadBytes, Parser
 from holdfast.http.transfer import Feed
 
@@ -196,6 +197,9 @@ class Connection(asyncio.BufferedProtocol):
         if answer is None:
             self._server.submit(self._ask, exchange)
             return
+        if isinstance(answer, Later):
+            self._server.later(answer.seconds, self._ask_later, exchange, answer)
+            return
         assert isinstance(answer, Response), "hot requests need no body"
         self._answer_or_cut(exchange, answer)
 
@@ -219,6 +223,9 @@ class Connection(asyncio.BufferedProtocol):
         if isinstance(answer, Follow):
             self._server.soon(self._follow, exchange, answer)
             return
+        if isinstance(answer, Later):
+            self._server.later(answer.seconds, self._ask_later, exchange, answer)
+            return
         feed = exchange.feed
         if feed is None:
             feed = Feed(self._server, self._resume)
@@ -231,6 +238,19 @@ class Connection(asyncio.BufferedProtocol):
         else:
             sink = answer.sink
         feed.pour_into(sink, lambda response: self._answer_soon(exchange, response))
+
+    def _ask_later(self, exchange: Exchange, wish: Later) -> None:
+        """Ask again, in a thread that may wait; nobody does for a client that is gone."""
+        if self._is_closing:
+            return
+        try:
+            answer = wish.then()
+        except Exception as fault:  # noqa: BLE001 - the application words it
+            answer = self._server.application.failed(exchange.request, fault)
+        if isinstance(answer, Later):
+            self._server.later(answer.seconds, self._ask_later, exchange, answer)
+        else:
+            self._answer_soon(exchange, answer)
 
     def _say_continue(self) -> None:
         if not self._is_closing:

@@ -7,7 +7,8 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from holdfast.http.transfer import Gone, Sender
+from holdfast.http.transfer import Gone, Sender, Turn
+from holdfast.model.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,14 +55,22 @@ class Delivery:
         """Let the sender have a turn; in a thread."""
         assert self._sender is not None
         try:
-            is_done = self._sender.turn()
+            ended = self._sender.turn(lambda: self._server.submit_bytes(self._turn))
         except Gone:
             self._server.soon(self._give_up)
-        except Exception:
-            log.exception("request %s: the stream broke off; the connection is cut", self._request.id)
+        except Exception as fault:  # noqa: BLE001 - it is worded for the log
+            self._tell(fault)
             self._server.soon(self._give_up)
         else:
-            self._server.soon(self._finish if is_done else self._wait)
+            if ended is not Turn.DRY:
+                self._server.soon(self._finish if ended is Turn.DONE else self._wait)
+
+    def _tell(self, fault: Exception) -> None:
+        """Say in the log why a stream breaks off; what may be expected needs no traceback."""
+        if isinstance(fault, Refusal):
+            log.warning("request %s: the stream broke off and the connection is cut: %s", self._request.id, fault)
+        else:
+            log.error("request %s: the stream broke off; the connection is cut", self._request.id, exc_info=fault)
 
     def _wait(self) -> None:
         """Until the client takes more."""
@@ -106,6 +115,7 @@ class Delivery:
         try:
             while position < end and not self._is_cut:
                 self.deadline = math.inf
+                await self._more(position)
                 segment = await self._server.in_byte_thread(_copy, self._stream.body, position, end)
                 position += len(segment)
                 for start in range(0, len(segment), TLS_PIECE_BYTES):
@@ -114,13 +124,22 @@ class Delivery:
                     while is_full() and not self._is_cut:
                         self._may_go_on.clear()
                         await self._may_go_on.wait()
-        except Exception:
-            log.exception("request %s: the stream broke off; the connection is cut", self._request.id)
+        except Exception as fault:  # noqa: BLE001 - it is worded for the log
+            self._tell(fault)
             self._transport.abort()
         else:
             done()
         finally:
             self._stream.body.close()
+
+    async def _more(self, position: int) -> None:
+        """Until there is something to send from a position on."""
+        growing = self._stream.growing
+        while growing is not None and not self._is_cut:
+            is_there = asyncio.Event()
+            if growing.has(position, lambda event=is_there: self._server.soon(event.set)):  # type: ignore[misc]
+                return
+            await is_there.wait()
 
     def go_on(self) -> None:
         """The transport takes more."""

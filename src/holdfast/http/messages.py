@@ -6,6 +6,7 @@ A door is called when the head of a request has arrived, and says at once what i
     ReadBody(…)        collect a small body, then ask again with all of it
     Receive(sink)      feed the body to a sink as it arrives; the sink answers at the end
     Follow(source)     the answer goes on for as long as the source has something to tell
+    Later(…)           ask again in a thread that may wait for others, perhaps after a while
 
 and a Response may carry a Stream, which is sent from where the bytes are kept. So nothing in the doors or below them
 waits for a client, and a slow one holds no thread and no buffer.
@@ -73,13 +74,21 @@ class Body(Protocol):
         """Release what is held."""
 
 
+class Growing(Protocol):
+    """Bytes that are still being written while they are read."""
+
+    def has(self, position: int, wake: Callable[[], None]) -> bool:
+        """Whether a read from a position would not wait; else `wake` is called once, by any thread, when it may not."""
+
+
 @dataclass(slots=True)
 class Stream:
-    """A part of kept bytes, sent as the client takes them."""
+    """A part of kept bytes, sent as the client takes them, and as they come if they are still growing."""
 
     body: Body
     start: int
     length: int
+    growing: Growing | None = None
 
 
 @dataclass(slots=True)
@@ -138,7 +147,15 @@ class Follow:
     source: Source
 
 
-Answer = Response | ReadBody | Receive
+@dataclass(slots=True)
+class Later:
+    """A wish to be asked again after so many seconds, in a thread that may wait for others; it needs no body."""
+
+    then: Callable[[], Response | Later]
+    seconds: float = 0.0
+
+
+Answer = Response | ReadBody | Receive | Later
 
 
 class Application(Protocol):
@@ -148,7 +165,7 @@ class Application(Protocol):
         """Whether a request is answered in microseconds without blocking, so that a thread would cost more."""
 
     def at_once(self, request: Request) -> Answer | Follow | None:
-        """Answer a hot request on the event loop; None if that would take a wait after all."""
+        """Answer a hot request on the event loop, or `Later`; None if that would take a wait after all."""
 
     def __call__(self, request: Request) -> Answer | Follow:
         """Answer a request, or say what is needed to."""

@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
@@ -29,6 +30,7 @@ T = TypeVar("T")
 
 THREADS = 8  # for requests: more of them only wait for each other
 BYTE_THREADS = 8  # for streams: each has two megabytes of buffers
+WAITING_THREADS = 32  # for requests that wait for others; they cost next to nothing, and are made when they are needed
 COLLECTED_BYTES = 256 * 1024 * 1024  # of small bodies that are waited for, of all connections
 READ_BYTES = 512 * 1024  # at most, from one connection at a time
 TLS_GOODBYE_SECONDS = 1.0  # for an idle client to agree that the connection ends
@@ -60,6 +62,7 @@ class Server:
         self._background = background  # each takes what time it needs, in a thread of its own
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._byte_threads = ThreadPoolExecutor(BYTE_THREADS, "bytes")
+        self._waiting_threads = ThreadPoolExecutor(WAITING_THREADS, "waiting")
         self._background_threads = ThreadPoolExecutor(max(len(background), 1), "background")
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -106,6 +109,7 @@ class Server:
             log.warning("%d connections did not finish in %d s and are cut", len(self.connections), DRAIN_SECONDS)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._byte_threads.shutdown(wait=False, cancel_futures=True)
+        self._waiting_threads.shutdown(wait=False, cancel_futures=True)
         self._background_threads.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_time(self) -> None:
@@ -136,9 +140,21 @@ class Server:
         """Run something in a thread for requests."""
         self._threads.submit(call, *arguments)
 
+    def later(self, seconds: float, call: Callable[..., object], *arguments: object) -> None:
+        """Run something in a thread that may wait for others, after a while; from any thread."""
+        if seconds:
+            self.soon(lambda: self.loop.call_later(seconds, self._submit_waiting, call, *arguments))
+        else:
+            self._submit_waiting(call, *arguments)
+
+    def _submit_waiting(self, call: Callable[..., object], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the server has ended, and cut whoever waited
+            self._waiting_threads.submit(call, *arguments)
+
     def submit_bytes(self, call: Callable[[], object]) -> None:
-        """Run something in a thread for streams."""
-        self._byte_threads.submit(call)
+        """Run something in a thread for streams; whoever has more for one may outlive the server."""
+        with suppress(RuntimeError):
+            self._byte_threads.submit(call)
 
     async def in_byte_thread(self, call: Callable[..., T], *arguments: object) -> T:
         """Await what a thread for streams returns."""

@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import threading
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from holdfast.http.messages import Response
@@ -34,6 +35,14 @@ class Gone(Exception):
     """The client hung up."""
 
 
+class Turn(Enum):
+    """How a turn of a sender ended."""
+
+    DONE = "done"
+    FULL = "full"  # the client takes no more for now, or others shall have a turn
+    DRY = "dry"  # there is no more to send for now; whoever has more wakes it
+
+
 class Sender:
     """Sends a head and a stream over a connected socket that is not in blocking mode."""
 
@@ -51,26 +60,29 @@ class Sender:
         """The descriptor to watch; not the transport's own, which the event loop keeps to itself."""
         return self._socket.fileno()
 
-    def turn(self) -> bool:
-        """Send until done (True), or until the client takes no more for now or others shall have a turn (False)."""
+    def turn(self, wake: Callable[[], None]) -> Turn:
+        """Send until done, or until somebody else has to do something first."""
         budget = TURN_BYTES
         while self._head:
             sent = self._send(self._head)
             if sent == 0:
-                return False
+                return Turn.FULL
             self._head = self._head[sent:]
+        growing = self._stream.growing
         while self._position < self._end:
+            if growing is not None and not growing.has(self._position, wake):
+                return Turn.DRY
             view = self._stream.body.read(self._position)[: self._end - self._position]
             while view:
                 sent = self._send(view)
                 if sent == 0:
-                    return False
+                    return Turn.FULL
                 self._position += sent
                 budget -= sent
                 view = view[sent:]
             if budget <= 0 and self._position < self._end:
-                return False
-        return True
+                return Turn.FULL
+        return Turn.DONE
 
     def close(self) -> None:
         """Release the socket's copy and the bytes."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from holdfast.model.errors import InvalidParameter, UnableToAccessSecret, UnsupportedUpstreamRegistry
 from holdfast.model.names import check_role_arn, partition
 from holdfast.model.prefixes import ROOT
+from holdfast.model.remotes import AUTHORITY, Remote
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,6 +43,30 @@ KINDS = (
 )
 
 
+ANY = Kind("", r"(?=.*[.:])(?!docker\.io$)[a-z0-9.:\[\]_-]+")  # any other host, which ECR does not know
+MANY = range(1, 1001)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What ECR's rules do not have: how an upstream is spoken to, and how much of it is kept for how long."""
+
+    is_plain: bool = False  # it speaks plain HTTP
+    ca_pem: str | None = None  # vouches for it
+    tag_seconds: int = 24 * 3600  # for which a tag is not asked for again
+    referrer_seconds: int = 6 * 3600  # likewise, what refers to an image
+    budget_bytes: int | None = None  # of all that is cached by the rule
+    at_once: int = 8  # blobs that are fetched from it at the same time, by all nodes
+
+    def __post_init__(self) -> None:
+        if self.at_once not in MANY:
+            raise InvalidParameter("atOnce", f"Member must be from {MANY[0]} to {MANY[-1]}")
+        if not 0 <= self.tag_seconds <= 10**9 or not 0 <= self.referrer_seconds <= 10**9:
+            raise InvalidParameter("tagSeconds", "Member must be a number of seconds")
+        if self.budget_bytes is not None and not 0 < self.budget_bytes < 2**62:
+            raise InvalidParameter("budgetBytes", "Member must be a number of bytes")
+
+
 @dataclass(frozen=True, slots=True)
 class Upstream:
     """A registry whose images are cached, and by whose leave."""
@@ -62,11 +87,12 @@ class CacheRule:
     upstream: Upstream
     created_at: datetime
     updated_at: datetime
+    options: Options = Options()
 
     def __post_init__(self) -> None:
         upstream = self.upstream
         kind = kind_of(upstream.url)
-        if kind.name != upstream.kind:
+        if kind.name != upstream.kind and kind is not ANY:
             raise UnsupportedUpstreamRegistry(upstream.url)
         if kind.needs_credential and upstream.credential_arn is None:
             raise UnsupportedUpstreamRegistry(upstream.url)
@@ -81,12 +107,36 @@ class CacheRule:
         if upstream.custom_role_arn is not None:
             check_role_arn("customRoleArn", upstream.custom_role_arn)
 
+    @property
+    def remote(self) -> Remote:
+        """The upstream as it is called."""
+        return Remote(self.upstream.url, self.options.is_plain, self.options.ca_pem)
+
+    def upstream_name(self, name: str) -> str:
+        """What a repository below the prefix is called at the upstream."""
+        own, theirs = (prefix.removesuffix("/") for prefix in (self.prefix, self.upstream.prefix))
+        rest = name if own == ROOT else name.removeprefix(f"{own}/")
+        found = rest if theirs == ROOT else f"{theirs}/{rest}"
+        return f"library/{found}" if self.upstream.kind == "docker-hub" and "/" not in found else found
+
+
+def own_name(prefix: str, upstream_prefix: str, upstream_name: str) -> str | None:
+    """What a repository of an upstream is called below a rule's prefix; None if the rule does not reach it."""
+    own, theirs = prefix.removesuffix("/"), upstream_prefix.removesuffix("/")
+    if theirs != ROOT and not upstream_name.startswith(f"{theirs}/"):
+        return None
+    rest = upstream_name if theirs == ROOT else upstream_name.removeprefix(f"{theirs}/")
+    return rest if own == ROOT else f"{own}/{rest}"
+
 
 def kind_of(url: str) -> Kind:
     """The kind of registry that an address belongs to, or `UnsupportedUpstreamRegistry`."""
     for kind in KINDS:
         if kind.matches(url):
             return kind
+    found = AUTHORITY.fullmatch(url)
+    if ANY.matches(url) and found and 0 < int(found["port"] or 443) < 65536:
+        return ANY
     raise UnsupportedUpstreamRegistry(url)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from holdfast.model.caching import CacheRule
     from holdfast.model.images import Image
     from holdfast.model.names import Registry, RepositoryRef
 
@@ -104,3 +105,22 @@ def replication_action(at: RepositoryRef, image: Image, tag: str | None, source:
     }
     kept = {name: value for name, value in detail.items() if value is not None}
     return Event("ECR Replication Action", kept, (at.arn,))
+
+
+def pull_through_action(
+    at: RepositoryRef, rule: CacheRule | None, digest: str, tag: str, *, failure: str | None = None
+) -> Event:
+    """What a pull through cache rule brought, or did not bring in the end."""
+    detail = {
+        "rule-version": "1",
+        "sync-status": "SUCCESS" if failure is None else "FAILED",
+        "ecr-repository-prefix": None if rule is None else rule.prefix,
+        "repository-name": at.name,
+        "upstream-registry-url": None if rule is None else rule.upstream.url,
+        "image-tag": tag or None,
+        "image-digest": digest,
+        "failure-code": None if failure is None else "UpstreamUnavailable",
+        "failure-reason": failure,
+    }
+    named = {name: value for name, value in detail.items() if value is not None}
+    return Event("ECR Pull Through Cache Action", named, (at.arn,))

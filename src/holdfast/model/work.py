@@ -248,6 +248,34 @@ class VerifyReplica(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class ImportImage(Work):
+    """Fetch from an upstream what an image needs that was pulled through, and keep it."""
+
+    is_delivery = True
+
+    repository_id: int
+    digest: str
+    tag: str  # empty for one that was asked for by its digest
+
+
+@dataclass(frozen=True, slots=True)
+class FetchReferrers(Work):
+    """Ask an upstream what refers to a cached image, and let that come as well."""
+
+    is_delivery = True
+
+    repository_id: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvictCached(Work):
+    """Let cached images go that nobody pulled for longest, where more is cached than may be."""
+
+    every = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
 class RunBackfill(Work):
     """Copy what was pushed before a replication rule."""
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from holdfast.http import ReadBody, Receive, Response
+from holdfast.http import Later, ReadBody, Receive, Response
 from holdfast.model import audit
 from holdfast.model.audit import REGISTRY_REQUEST, Note, Pull
 from holdfast.model.audit_parameters import TEXT_CHARACTERS, cut
@@ -35,7 +35,17 @@ def watched(call: Call, row: Route, answer: Answer) -> Answer:
         return answer
     if isinstance(answer, ReadBody):
         return _watched_body(call, row, answer)
+    if isinstance(answer, Later):
+        return Later(lambda: _watched_later(call, row, answer), answer.seconds)
     return Receive(_WatchedSink(call, row, answer.sink))
+
+
+def _watched_later(call: Call, row: Route, wish: Later) -> Response | Later:
+    with refusals(call, row):
+        answer = wish.then()
+    watched_answer = watched(call, row, answer)
+    assert isinstance(watched_answer, Response | Later), "whoever waits needs no body"
+    return watched_answer
 
 
 def _pulled(call: Call, row: Route) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.http import Response, Stream
+from holdfast.http import Later, Response, Stream
 from holdfast.model import digests
 from holdfast.model.errors import BlobNotFound
 from holdfast.oci import errors
@@ -14,31 +15,54 @@ from holdfast.oci.errors import API_VERSION
 from holdfast.oci.manifests import matches
 
 if TYPE_CHECKING:
-    from holdfast.http import Request
+    from holdfast.http import Body, Request
+    from holdfast.http.messages import Growing
     from holdfast.oci.call import Call
 
 RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))", re.ASCII)
 
 
-def stat(call: Call) -> Response:
-    """Say how long a blob is."""
+def stat(call: Call) -> Response | Later:
+    """Say how long a blob is; of one that only an upstream may have, it is asked."""
     _check(call)
-    size = registry.layers.size(call.on, call.at, call.reference)
+    try:
+        return _stated(call, registry.layers.size(call.on, call.at, call.reference))
+    except BlobNotFound:
+        if not registry.pull_through.may_have(call.on, call.at):
+            raise
+    return Later(lambda: _stated(call, registry.pull_through.blob_size(call.on, call.at, call.reference, call.leave)))
+
+
+def _stated(call: Call, size: int) -> Response:
     wanted = call.request.header("if-none-match")
     if wanted is not None and matches(wanted, f'"{call.reference}"'):
         return Response(304, _headers(call.reference))
     return Response(200, [*_headers(call.reference), ("Content-Length", str(size))])
 
 
-def pull(call: Call) -> Response:
+def pull(call: Call) -> Response | Later:
     """Serve a blob, or a range of it; or say where it is, as ECR does."""
     _check(call)
     if call.is_strict:
-        registry.layers.size(call.on, call.at, call.reference)
-        token = call.tokens.sign_layer(call.caller, call.at.arn, call.reference)
-        address = f"{call.request.origin}/layers/{token}"
-        return Response(307, [("Location", address), ("Docker-Content-Digest", call.reference), API_VERSION])
+        with suppress(BlobNotFound):
+            registry.layers.size(call.on, call.at, call.reference)
+            return _redirect(call)
+        if not registry.pull_through.may_have(call.on, call.at):
+            raise BlobNotFound(call.at, call.reference)
+        return Later(lambda: _redirect_if(call))
     return serve(call)
+
+
+def _redirect_if(call: Call) -> Response:
+    registry.pull_through.blob_size(call.on, call.at, call.reference, call.leave)
+    return _redirect(call)
+
+
+def _redirect(call: Call) -> Response:
+    """Say where a blob is, as ECR does."""
+    token = call.tokens.sign_layer(call.caller, call.at.arn, call.reference)
+    address = f"{call.request.origin}/layers/{token}"
+    return Response(307, [("Location", address), ("Docker-Content-Digest", call.reference), API_VERSION])
 
 
 def delete(call: Call) -> Response:
@@ -56,31 +80,53 @@ def _check(call: Call) -> None:
         digests.check_digest(call.reference)
 
 
-def serve(call: Call) -> Response:
-    """Serve a blob, or a range of it."""
+def serve(call: Call) -> Response | Later:
+    """Serve a blob, or a range of it; one that only an upstream may have as it comes from there."""
+    try:
+        return _kept(call)
+    except BlobNotFound:
+        if not registry.pull_through.may_have(call.on, call.at):
+            raise
+    return Later(lambda: _from_upstream(call))
+
+
+def _kept(call: Call) -> Response:
     on, request, at, digest = call.on, call.request, call.at, call.reference
-    headers = _headers(digest)
     etag = f'"{digest}"'
     wanted = request.header("if-none-match")
     if wanted is not None and matches(wanted, etag):
         registry.layers.size(on, at, digest)
-        return Response(304, headers)
+        return Response(304, _headers(digest))
     address = registry.layers.address(on, at, digest)
     if address is not None:
         return Response(307, [("Location", address), ("Docker-Content-Digest", digest), API_VERSION])
     body = registry.layers.open_blob(on, at, digest)
-    size = body.size_bytes
-    span = _range(request, size, etag)
+    return _ranged(call, body, body.size_bytes)
+
+
+def _from_upstream(call: Call) -> Response | Later:
+    """Serve a blob while it is fetched; while another process does that, look again in a moment."""
+    found = registry.pull_through.blob(call.on, call.at, call.reference, call.leave)
+    if found is None:
+        return _kept(call)
+    if isinstance(found, registry.pull_through.Wait):
+        return Later(lambda: _from_upstream(call), registry.pull_through.WAIT_SECONDS)
+    return _ranged(call, found, found.size_bytes, growing=found)
+
+
+def _ranged(call: Call, body: Body, size: int, growing: Growing | None = None) -> Response:
+    headers = _headers(call.reference)
+    span = _range(call.request, size, f'"{call.reference}"')
     if span is None:
-        return Response(200, headers, Stream(body, 0, size))
+        return Response(200, headers, Stream(body, 0, size, growing))
     start, end = span
     if start >= end:
         body.close()
-        refused = errors.error(request, 416, "SIZE_INVALID", f"The range lies outside the blob's {size} bytes")
+        refused = errors.error(call.request, 416, "SIZE_INVALID", f"The range lies outside the blob's {size} bytes")
         refused.headers.append(("Content-Range", f"bytes */{size}"))
         return refused
     headers.append(("Content-Range", f"bytes {start}-{end - 1}/{size}"))
-    return Response(206, headers, Stream(body, start, end - start))
+    return Response(206, headers, Stream(body, start, end - start, growing))
 
 
 def _headers(digest: str) -> list[tuple[str, str]]:

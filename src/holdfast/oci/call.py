@@ -11,6 +11,7 @@ from holdfast.model.circumstances import NOTHING
 from holdfast.model.errors import InvalidParameter
 from holdfast.model.names import AllRepositories
 from holdfast.model.profiles import Profile
+from holdfast.registry.pull_through import Leave
 
 if TYPE_CHECKING:
     from holdfast.http import Request
@@ -54,6 +55,11 @@ class Call:
     def ensure_repository(self) -> None:
         """Let the repository of a push be there; a template may make it."""
         registry.repositories.ensure_for_push(self.on, self.at, may_create=lambda: self.require("ecr:CreateRepository"))
+
+    @property
+    def leave(self) -> Leave:
+        """What the caller may do that a pull through a cache rule needs."""
+        return Leave(lambda: self.may("ecr:BatchImportUpstreamImage"), lambda: self.may("ecr:CreateRepository"))
 
     @property
     def is_strict(self) -> bool:

@@ -103,7 +103,7 @@ class Door:
         if row.needs is None:
             return row.handler(call)
         with audited.refusals(call, row):
-            call.repository = RepositoryRef(home, name) if name else None
+            call.repository = RepositoryRef(home, _mirrored(self._on, request, home, name)) if name else None
             self._ask_leave(call, row)
             if row.outlives_login and login.expires_at <= self._on.clock():
                 _require_upload(call)
@@ -133,6 +133,14 @@ class Door:
             if call.caller.kind == "anonymous":
                 raise Unauthenticated from None  # whoever he is, he may try to say so
             raise
+
+
+def _mirrored(on: Backends, request: Request, home: Registry, name: str) -> str:
+    """The repository that a request means: one of the host in containerd's `ns`, if a cache rule is for that host."""
+    if "ns=" not in request.query:
+        return name
+    host = (parse_qs(request.query).get("ns") or [""])[0].lower()
+    return registry.pull_through.rewritten(on, home, host, name)
 
 
 def _not_allowed(request: Request, methods: Iterable[str]) -> Response:

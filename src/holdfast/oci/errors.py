@@ -25,6 +25,7 @@ WORDS: dict[type[Exception], tuple[int, str]] = {
     errors.Denied: (403, "DENIED"),
     errors.LimitExceeded: (403, "DENIED"),
     errors.Throttling: (429, "TOOMANYREQUESTS"),
+    errors.UpstreamTooManyRequests: (429, "TOOMANYREQUESTS"),
     errors.Unavailable: (503, "UNAVAILABLE"),
     errors.Unauthenticated: (401, "UNAUTHORIZED"),
     errors.TokenExpired: (401, "UNAUTHORIZED"),
@@ -80,7 +81,7 @@ def refuse(request: Request, refusal: Refusal, *, strict: bool) -> Response:
         return _challenge(request, refusal, code)
     message = "Requested image not found" if isinstance(refusal, errors.ImageNotFound) else refusal.message
     response = error(request, status, code, message)
-    if status == 503:
+    if status in {429, 503}:
         response.headers.append(("Retry-After", RETRY_SECONDS))
     if isinstance(refusal, errors.RangeInvalid):
         received = refusal.details.get("received")

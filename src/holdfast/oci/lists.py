@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from holdfast import registry
-from holdfast.http import Response
+from holdfast.http import Later, Response
 from holdfast.model import digests, manifests
 from holdfast.model.errors import InvalidParameter
 from holdfast.oci.errors import API_VERSION
@@ -42,18 +42,35 @@ def tags(call: Call) -> Response:
     return _page(call, document, call.repository_path("tags/list"), limit, names[-1] if more else None)
 
 
-def referrers(call: Call) -> Response:
+def referrers(call: Call) -> Response | Later:
     """An index of the manifests whose subject is a digest (distribution-spec, "Listing Referrers")."""
     digests.check_digest(call.reference)
     kind = call.query("artifactType")
     after = call.query("last") or "0"
     place = int(after) if after.isdecimal() and len(after) < 19 else 0
+    if place == 0 and registry.pull_through.may_have(call.on, call.at) and call.leave.may_import():
+        return Later(lambda: _referrers(call, kind, place, _of_upstream(call, kind)))
+    return _referrers(call, kind, place, [])
+
+
+def _of_upstream(call: Call, kind: str | None) -> list[dict[str, Any]]:
+    """Descriptors of what an upstream has that refers to a digest and is not here yet."""
+    found = registry.pull_through.referrers(call.on, call.at, call.reference)
+    return [
+        {"mediaType": one.media_type, "digest": one.digest, "size": one.size_bytes}
+        | ({"artifactType": one.artifact_type} if one.artifact_type else {})
+        for one in found
+        if kind in {None, one.artifact_type}
+    ]
+
+
+def _referrers(call: Call, kind: str | None, place: int, more_of_them: list[dict[str, Any]]) -> Response:
     kinds = [kind] if kind is not None else []
     found, more = registry.referrers.page(call.on, call.at, call.reference, place, PAGE, kinds=kinds)
     document = {
         "schemaVersion": 2,
         "mediaType": manifests.OCI_INDEX,
-        "manifests": [_descriptor(image) for image in found],
+        "manifests": [_descriptor(image) for image in found] + more_of_them,
     }
     headers = [("Content-Type", manifests.OCI_INDEX), API_VERSION]
     if kind is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast import registry
-from holdfast.http import ReadBody, Response
+from holdfast.http import Later, ReadBody, Response
 from holdfast.model import digests, instants, manifests, vex
 from holdfast.model.callers import SCANNER
 from holdfast.model.circumstances import IMAGE_DIGEST_KEY, IMAGE_TAG_KEY
@@ -15,6 +15,7 @@ from holdfast.model.errors import (
     InvalidParameter,
     ManifestInvalid,
     ManifestTooLarge,
+    RepositoryNotFound,
     TagInvalid,
 )
 from holdfast.model.names import OCI_TAG, check_oci_tag
@@ -23,13 +24,14 @@ from holdfast.oci.errors import API_VERSION
 
 if TYPE_CHECKING:
     from holdfast.oci.call import Call
+    from holdfast.store.hot import StoredManifest
 
 MAXIMUM_TAGS_AT_ONCE = 10
 AT = "@"  # no tag and no digest has it
 
 
-def pull(call: Call) -> Response:
-    """Serve the exact bytes that a tag or digest names; GET and HEAD."""
+def pull(call: Call) -> Response | Later:
+    """Serve the exact bytes that a tag or digest names; GET and HEAD. What only an upstream has takes a wait."""
     reference = call.reference
     if AT in reference:
         reference = _named_then(call)
@@ -39,7 +41,29 @@ def pull(call: Call) -> Response:
         raise ImageNotFound(call.at, None if by_tag else reference, reference if by_tag else None)
     is_use = call.request.method == "GET" and call.caller.kind != SCANNER
     puller = call.caller.arn if is_use else None
-    found = registry.images.find_stored(call.on, call.at, reference, by_tag=by_tag, puller=puller)
+    try:
+        found = registry.images.find_stored(call.on, call.at, reference, by_tag=by_tag, puller=puller)
+    except (RepositoryNotFound, ImageNotFound):
+        if not registry.pull_through.may_have(call.on, call.at):
+            raise
+        return Later(lambda: _from_upstream(call, reference, puller, by_tag=by_tag))
+    if registry.pull_through.is_stale(call.on, found):
+        return Later(lambda: _from_upstream(call, reference, puller, by_tag=by_tag))
+    return _served(call, found, by_tag=by_tag)
+
+
+def _from_upstream(call: Call, reference: str, puller: str | None, *, by_tag: bool) -> Response | Later:
+    """Serve what a cache rule brings; while somebody else asks for it, look again in a moment."""
+    found = registry.pull_through.manifest(call.on, call.at, reference, by_tag=by_tag, leave=call.leave)
+    if isinstance(found, registry.pull_through.Wait):
+        return Later(lambda: _from_upstream(call, reference, puller, by_tag=by_tag), registry.pull_through.WAIT_SECONDS)
+    if puller is not None and found.id:
+        tag = reference if by_tag else None
+        call.on.pulls.note(call.at, found.id, puller, call.on.clock(), found.digest, tag)
+    return _served(call, found, by_tag=by_tag)
+
+
+def _served(call: Call, found: StoredManifest, *, by_tag: bool) -> Response:
     body, media_type, digest = found.body, found.media_type, found.digest
     if by_tag and call.is_strict:
         converted = manifests.convert(body, media_type, _accepted(call))

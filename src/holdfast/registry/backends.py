@@ -21,6 +21,7 @@ from holdfast.registry.damage import ReadFaults
 from holdfast.registry.iam.key_uses import KeyUses
 from holdfast.registry.identity_providers import IdentityProviders
 from holdfast.registry.peer_sessions import PeerSessions
+from holdfast.registry.pull_through.upstreams import Upstreams
 from holdfast.registry.pulls import Pulls
 from holdfast.registry.refusals import Refusals
 from holdfast.registry.session_keys import KeyCache
@@ -125,6 +126,7 @@ class Backends:
     identity_providers: IdentityProviders = field(default_factory=IdentityProviders)
     peers: PeerSessions = field(default_factory=PeerSessions)
     fetcher: Fetcher = field(default_factory=Fetcher)
+    upstreams: Upstreams = field(default_factory=Upstreams)
     poster: Poster = field(default_factory=Poster)
     aws_events: AwsEvents = field(default_factory=lambda: AwsEvents(Poster()))
     layer_reader: LayerReader = field(default_factory=LayerReader)

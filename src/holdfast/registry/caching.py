@@ -1,7 +1,4 @@
-"""Pull-through cache rules, and what is answered for images that only an upstream has.
-
-Rules are kept and told of; upstreams are not asked yet.
-"""
+"""Pull-through cache rules: what is below a prefix comes from an upstream."""
 
 from __future__ import annotations
 
@@ -13,35 +10,26 @@ from holdfast.model import caching
 from holdfast.model.caching import CacheRule
 from holdfast.model.errors import (
     InvalidParameter,
-    LayersNotFound,
     LimitExceeded,
     PullThroughCacheRuleAlreadyExists,
     PullThroughCacheRuleNotFound,
-    RepositoryNotFound,
-    UnableToGetUpstreamImage,
-    UnableToGetUpstreamLayer,
-    UnableToListUpstreamImageReferrers,
+    UnsupportedUpstreamRegistry,
 )
-from holdfast.registry import images, layers
+from holdfast.model.profiles import Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from holdfast.model.caching import Upstream
-    from holdfast.model.images import Image, ImageId
+    from holdfast.model.caching import Options, Upstream
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.registry.backends import Backends
-    from holdfast.registry.images import Failure
     from holdfast.store import Transaction
-
-UNREACHABLE = "This version of Holdfast does not reach upstream registries yet"
-
-
-# ---- Rules
 
 
 def create(on: Backends, registry: Registry, prefix: str, upstream: Upstream) -> CacheRule:
     """Let what is below a prefix come from an upstream."""
+    if on.profile is Profile.ECR_STRICT and caching.kind_of(upstream.url) is caching.ANY:
+        raise UnsupportedUpstreamRegistry(upstream.url)
     now, limit = on.clock(), on.limits.cache_rules
     rule = CacheRule(registry, prefix, upstream, now, now)
     with on.database.transaction() as tx:
@@ -74,6 +62,15 @@ def update(
     return rule
 
 
+def set_options(on: Backends, registry: Registry, prefix: str, change: Callable[[Options], Options]) -> CacheRule:
+    """Change what a rule has beyond ECR's."""
+    with on.database.transaction() as tx:
+        rule = _get(tx, registry, prefix)
+        rule = replace(rule, options=change(rule.options), updated_at=on.clock())
+        store.cache_rules.set_options(tx, rule)
+    return rule
+
+
 def describe(on: Backends, registry: Registry, prefixes: Sequence[str]) -> list[CacheRule]:
     """Named rules; one that is missing fails the whole call."""
     with on.database.snapshot() as tx:
@@ -95,12 +92,6 @@ def delete(on: Backends, registry: Registry, prefix: str) -> CacheRule:
     return rule
 
 
-def validate(on: Backends, registry: Registry, prefix: str) -> tuple[CacheRule, str]:
-    """Try a rule's upstream; the rule, and why it cannot be had."""
-    with on.database.snapshot() as tx:
-        return _get(tx, registry, prefix), UNREACHABLE
-
-
 def rule_for(tx: Transaction, at: RepositoryRef) -> CacheRule | None:
     """The rule that fills a repository: that of the longest prefix, ROOT the last."""
     return store.cache_rules.nearest(tx, at.registry, at.name)
@@ -111,53 +102,3 @@ def _get(tx: Transaction, registry: Registry, prefix: str) -> CacheRule:
     if rule is None:
         raise PullThroughCacheRuleNotFound(registry, prefix)
     return rule
-
-
-# ---- What only an upstream has
-
-
-def get_images(
-    on: Backends, at: RepositoryRef, ids: Sequence[ImageId], *, puller: str
-) -> tuple[list[tuple[ImageId, Image, bytes]], list[Failure]]:
-    """Manifests as `images.get` finds them; of those it does not find, whether an upstream would have to be asked."""
-    try:
-        found, failures = images.get(on, at, ids, puller=puller)
-    except RepositoryNotFound:
-        if (url := _upstream_url(on, at)) is not None:
-            raise UnableToGetUpstreamImage(at, url) from None
-        raise
-    if any(failure.code == "ImageNotFound" for failure in failures) and (url := _upstream_url(on, at)) is not None:
-        if not found:
-            raise UnableToGetUpstreamImage(at, url)
-        failures = [_unavailable(failure, url) if failure.code == "ImageNotFound" else failure for failure in failures]
-    return found, failures
-
-
-def require_layer(on: Backends, at: RepositoryRef, digest: str) -> None:
-    """Refuse a layer as `layers.require_in_image` does; of one it does not know, whether an upstream may."""
-    try:
-        layers.require_in_image(on, at, digest)
-    except LayersNotFound:
-        if (url := _upstream_url(on, at)) is not None:
-            raise UnableToGetUpstreamLayer(at, url) from None
-        raise
-
-
-def require_subject(on: Backends, at: RepositoryRef, digest: str) -> None:
-    """Refuse to say that nothing refers to an image that only an upstream may have."""
-    with on.database.snapshot() as tx:
-        if store.images.find(tx, store.repositories.get(tx, at), digest=digest) is not None:
-            return
-        rule = rule_for(tx, at)
-    if rule is not None:
-        raise UnableToListUpstreamImageReferrers(at, rule.upstream.url)
-
-
-def _upstream_url(on: Backends, at: RepositoryRef) -> str | None:
-    with on.database.snapshot() as tx:
-        rule = rule_for(tx, at)
-    return None if rule is None else rule.upstream.url
-
-
-def _unavailable(failure: Failure, url: str) -> Failure:
-    return replace(failure, code="UpstreamUnavailable", reason=f"Requested image cannot be had from {url}: not reached")

@@ -11,6 +11,7 @@ from holdfast import store
 from holdfast.model.errors import NotFound
 from holdfast.model.work import (
     CollectGarbage,
+    EvictCached,
     FollowScanner,
     ForgetThePast,
     Lane,
@@ -41,6 +42,7 @@ RECURRING = (
     PurgeDeleted(),
     ScrubBytes(),
     CollectGarbage(),
+    EvictCached(),
     FollowScanner(),
     VerifyReplicas(),
 )

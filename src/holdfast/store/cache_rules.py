@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
 
-from holdfast.model.caching import CacheRule, Upstream
+from holdfast.model.caching import CacheRule, Options, Upstream
+from holdfast.model.names import Registry
 from holdfast.model.prefixes import reaching, spellings
 from holdfast.store import accounts
 from holdfast.store.statements import Statement, insertion
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from holdfast.model.names import Registry
     from holdfast.store.database import Transaction
     from holdfast.store.statements import Row
 
@@ -34,6 +35,31 @@ _UPDATE = Statement(
     .where(*_the_rule)
     .values(credential_arn=bindparam("secret"), custom_role_arn=bindparam("role"), updated_at=bindparam("now"))
 )
+_SET_OPTIONS = Statement(
+    update(cache_rules).where(*_the_rule).values(options=bindparam("told"), updated_at=bindparam("now"))
+)
+_NOTE = Statement(update(cache_rules).where(*_the_rule).values(failure=bindparam("why"), failed_at=bindparam("at")))
+_WITH_BUDGETS = Statement(
+    select(cache_rules, registries.c.account_id, registries.c.region)
+    .join(registries)
+    .where(cache_rules.c.options.is_not(None))
+)
+
+
+class Faults(NamedTuple):
+    """What an upstream last did wrong."""
+
+    failure: str
+    failed_at: datetime
+
+
+class Budget(NamedTuple):
+    """A rule, and the row of its registry."""
+
+    registry_id: int
+    rule: CacheRule
+
+
 _DELETE = Statement(delete(cache_rules).where(*_the_rule))
 
 
@@ -73,6 +99,9 @@ def add(tx: Transaction, rule: CacheRule) -> int:
         custom_role_arn=upstream.custom_role_arn,
         created_at=rule.created_at,
         updated_at=rule.updated_at,
+        options=_told(rule.options),
+        failure=None,
+        failed_at=None,
     )
     return int(tx.value(_COUNT, which=registry_id))
 
@@ -87,6 +116,36 @@ def change(tx: Transaction, rule: CacheRule) -> None:
         role=rule.upstream.custom_role_arn,
         now=rule.updated_at,
     )
+
+
+def set_options(tx: Transaction, rule: CacheRule) -> None:
+    """Keep what a rule has beyond ECR's."""
+    tx.run(
+        _SET_OPTIONS,
+        which=accounts.registry_id(tx, rule.registry, rule.updated_at),
+        old_prefix=rule.prefix,
+        told=_told(rule.options),
+        now=rule.updated_at,
+    )
+
+
+def note_failure(tx: Transaction, rule: CacheRule, failure: str | None, now: datetime) -> None:
+    """Keep what an upstream did wrong, or that it does nothing wrong any more."""
+    which = accounts.registry_id(tx, rule.registry, now)
+    tx.run(_NOTE, which=which, old_prefix=rule.prefix, why=failure, at=None if failure is None else now)
+
+
+def faults(tx: Transaction, registry: Registry) -> dict[str, Faults]:
+    """What the upstreams of rules last did wrong, by prefix."""
+    rows = tx.all(_PAGE, account_id=registry.account_id, region=registry.region, after="", limit=1000)
+    return {row["prefix"]: Faults(row["failure"], row["failed_at"]) for row in rows if row["failure"] is not None}
+
+
+def with_budgets(tx: Transaction) -> list[Budget]:
+    """Rules of all registries that may cache so many bytes and no more."""
+    found = [Budget(row["registry_id"], _rule(Registry(row["account_id"], row["region"]), row)) for row in tx.all(
+        _WITH_BUDGETS)]  # fmt: skip
+    return [one for one in found if one.rule.options.budget_bytes is not None]
 
 
 def remove(tx: Transaction, rule: CacheRule, now: datetime) -> None:
@@ -107,4 +166,9 @@ def _rule(registry: Registry, row: Row) -> CacheRule:
         credential_arn=row["credential_arn"],
         custom_role_arn=row["custom_role_arn"],
     )
-    return CacheRule(registry, row["prefix"], upstream, row["created_at"], row["updated_at"])
+    options = Options(**(row["options"] or {}))
+    return CacheRule(registry, row["prefix"], upstream, row["created_at"], row["updated_at"], options)
+
+
+def _told(options: Options) -> dict[str, object] | None:
+    return None if options == Options() else asdict(options)

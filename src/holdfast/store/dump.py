@@ -6,8 +6,8 @@
 
 An instant is microseconds since 1970, and bytes are base64. `counted` is the last number that a table gave to a row: it
 is never given again. Tables come in an order in which each refers to earlier ones only. What is in progress is left
-out: uploads with their parts, the objects that no blob is yet, holds on deletion, and where files of the audit log end;
-and so are the bytes of small objects, which never change: they are told apart.
+out: uploads with their parts, images on their way from upstreams, the objects that no blob is yet, holds on deletion,
+and where files of the audit log end; and so are the bytes of small objects, which never change: they are told apart.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from holdfast.store.tables import (
     Instant,
     audit_heads,
     blobs,
+    cache_fetches,
+    cache_imports,
     damaged_objects,
     deletion_holds,
     metadata,
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from holdfast.store.database import Transaction
 
 AT_ONCE = 32  # rows: a manifest may have four megabytes
-IN_PROGRESS = {uploads, upload_parts, deletion_holds, damaged_objects, audit_heads}
+IN_PROGRESS = {uploads, upload_parts, deletion_holds, damaged_objects, audit_heads, cache_imports, cache_fetches}
 
 _KINDS: tuple[tuple[type[Any], str], ...] = (
     (Instant, "instant"), (Boolean, "bool"), (JSON, "json"), (LargeBinary, "bytes"), (Float, "float"),

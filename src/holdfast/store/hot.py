@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.model.callers import Caller
-    from holdfast.model.names import RepositoryRef
+    from holdfast.model.names import Registry, RepositoryRef
 
 _MANIFEST = """
-SELECT m.id, m.digest, m.media_type, b.body FROM registries g
+SELECT m.id, m.digest, m.media_type, b.body, {stale_at} FROM registries g
   JOIN repositories r ON r.registry_id = g.id AND r.name = ?
   JOIN {join}
   JOIN manifest_bodies b ON b.manifest_id = m.id
  WHERE g.account_id = ? AND g.region = ? AND m.status = 'ACTIVE' AND m.damaged_at IS NULL
 """
 _BY_TAG = _MANIFEST.format(
-    join="tags t ON t.repository_id = r.id AND t.name = ? JOIN manifests m ON m.id = t.manifest_id"
+    join="tags t ON t.repository_id = r.id AND t.name = ? JOIN manifests m ON m.id = t.manifest_id",
+    stale_at="t.stale_at",
 )
-_BY_DIGEST = _MANIFEST.format(join="manifests m ON m.repository_id = r.id AND m.digest = ?")
+_BY_DIGEST = _MANIFEST.format(join="manifests m ON m.repository_id = r.id AND m.digest = ?", stale_at="NULL")
 
 _BLOB = """
 SELECT b.size_bytes, b.object_key, b.damaged_at IS NOT NULL FROM registries g
@@ -39,6 +40,10 @@ SELECT b.size_bytes, b.object_key, b.damaged_at IS NOT NULL FROM registries g
 _REPOSITORY = """
 SELECT r.id FROM registries g JOIN repositories r ON r.registry_id = g.id AND r.name = ?
  WHERE g.account_id = ? AND g.region = ?
+"""
+_RULE_OF_HOST = """
+SELECT c.prefix, c.upstream_prefix FROM registries g JOIN cache_rules c ON c.registry_id = g.id AND c.upstream_url = ?
+ WHERE g.account_id = ? AND g.region = ? ORDER BY c.prefix
 """
 _ACCESS_VERSION = "SELECT value FROM counters WHERE name = ?"
 _OBJECT = "SELECT sealed, key_scope, key_version, wrapped_key FROM objects WHERE key = ?"
@@ -63,10 +68,11 @@ SELECT s.account_id, s.kind, s.entity_id, s.name, coalesce(r.name, u.name, ''), 
 class StoredManifest(NamedTuple):
     """A manifest as it is served."""
 
-    id: int
+    id: int  # 0 for one that is still on its way from an upstream
     digest: str
     media_type: str
     body: bytes
+    stale_at: int | None = None  # in microseconds since 1970; from then on the tag's upstream is to be asked
 
 
 class StoredObject(NamedTuple):
@@ -131,6 +137,10 @@ class HotReads:
         """Whether a repository of that name exists."""
         registry = at.registry
         return self._execute(_REPOSITORY, (at.name, registry.account_id, registry.region)).fetchone() is not None
+
+    def rules_of_host(self, registry: Registry, host: str) -> list[tuple[str, str]]:
+        """Prefixes here and there of the cache rules for an upstream."""
+        return list(self._execute(_RULE_OF_HOST, (host, registry.account_id, registry.region)).fetchall())
 
     def access_version(self, account_id: str) -> int:
         """How often anything was changed that decides who may do what in an account, or in all of them."""

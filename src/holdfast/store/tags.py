@@ -23,7 +23,7 @@ _INSERT = insertion(tags)
 _MOVE = Statement(
     update(tags)
     .where(tags.c.repository_id == bindparam("in_repository"), tags.c.name == bindparam("tag"))
-    .values(manifest_id=bindparam("to"), tagged_at=bindparam("now"), is_active=True)
+    .values(manifest_id=bindparam("to"), tagged_at=bindparam("now"), is_active=True, stale_at=None)
 )
 _DELETE = Statement(
     delete(tags).where(tags.c.repository_id == bindparam("repository_id"), tags.c.name == bindparam("tag"))
@@ -43,7 +43,10 @@ def point(
 ) -> None:
     """Point a tag at an image, where it pointed nowhere, or at its holder so far."""
     if holder is None:
-        tx.run(_INSERT, repository_id=repository.id, name=tag, manifest_id=image.id, tagged_at=now, is_active=True)
+        tx.run(
+            _INSERT, repository_id=repository.id, name=tag, manifest_id=image.id, tagged_at=now, is_active=True,
+            stale_at=None,
+        )  # fmt: skip
     else:
         tag_history.end(tx, repository, tag, now)
         tx.run(_MOVE, in_repository=repository.id, tag=tag, to=image.id, now=now)

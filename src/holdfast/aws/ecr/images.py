@@ -92,7 +92,7 @@ def batch_get_image(call: Call, request: Shape) -> Shape:
     """Manifests by tag or digest; what cannot be had is told one by one."""
     at = the_repository(call, request)
     ids, failures = _identifiers(request)
-    found, missing = registry.caching.get_images(call.on, at, ids, puller=call.caller.arn)
+    found, missing = registry.pull_through.get_images(call.on, at, ids, puller=call.caller.arn)
     accepted = frozenset(request.get("acceptedMediaTypes", ()))
     images = []
     for id_, image, stored in found:

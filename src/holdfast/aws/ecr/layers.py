@@ -138,7 +138,7 @@ def get_download_url_for_layer(call: Call, request: Shape) -> Shape:
     at, digest = the_repository(call, request), request["layerDigest"]
     if not digests.is_digest(digest):
         raise LayersNotFound(at, [digest])
-    registry.caching.require_layer(call.on, at, digest)
+    registry.pull_through.require_layer(call.on, at, digest)
     return {
         "layerDigest": digest,
         "downloadUrl": f"{call.http.origin}/layers/{call.tokens.sign_layer(call.caller, at.arn, digest)}",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from holdfast.model.caching import CacheRule
 
 
-@operation(on=the_registry, lacks="pulls from upstreams: only what was pushed here is served")
+@operation(on=the_registry)
 def create_pull_through_cache_rule(call: Call, request: Shape) -> Shape:
     """Let what is below a prefix come from an upstream registry."""
     url = request["upstreamRegistryUrl"]
@@ -28,7 +28,7 @@ def create_pull_through_cache_rule(call: Call, request: Shape) -> Shape:
     rule = registry.caching.create(call.on, the_registry(call, request), request["ecrRepositoryPrefix"], upstream)
     return _rendered(rule) | {
         "upstreamRegistryUrl": upstream.url,
-        "upstreamRegistry": upstream.kind,
+        "upstreamRegistry": upstream.kind or None,
         "createdAt": rule.created_at,
     }
 
@@ -69,12 +69,12 @@ def delete_pull_through_cache_rule(call: Call, request: Shape) -> Shape:
     return _rendered(rule) | {"upstreamRegistryUrl": rule.upstream.url, "createdAt": rule.created_at}
 
 
-@operation(on=the_registry, lacks="pulls from upstreams: no rule is valid, and the answer says why")
+@operation(on=the_registry)
 def validate_pull_through_cache_rule(call: Call, request: Shape) -> Shape:
     """Try whether the upstream of a rule can be had."""
     home = the_registry(call, request)
-    rule, failure = registry.caching.validate(call.on, home, request["ecrRepositoryPrefix"])
-    return _rendered(rule) | {"upstreamRegistryUrl": rule.upstream.url, "isValid": False, "failure": failure}
+    rule, failure = registry.pull_through.validate(call.on, home, request["ecrRepositoryPrefix"])
+    return _rendered(rule) | {"upstreamRegistryUrl": rule.upstream.url, "isValid": failure is None, "failure": failure}
 
 
 def _rendered(rule: CacheRule) -> Shape:
@@ -91,7 +91,7 @@ def _rendered(rule: CacheRule) -> Shape:
 def _whole(rule: CacheRule) -> Shape:
     return _rendered(rule) | {
         "upstreamRegistryUrl": rule.upstream.url,
-        "upstreamRegistry": rule.upstream.kind,
+        "upstreamRegistry": rule.upstream.kind or None,
         "createdAt": rule.created_at,
         "updatedAt": rule.updated_at,
     }

@@ -50,7 +50,7 @@ def list_image_referrers(call: Call, request: Shape) -> Shape:
         status=wish.get("artifactStatus", "ACTIVE"),
     )
     if not found:
-        registry.caching.require_subject(call.on, at, subject)
+        registry.pull_through.require_subject(call.on, at, subject)
     return {
         "referrers": [_rendered(image) for image in found],
         "nextToken": pages.token(found[-1].id) if more else None,

@@ -34,6 +34,7 @@ from holdfast.model.errors.denied import (
     TokenExpired,
     Unauthenticated,
     UnrecognizedClient,
+    UpstreamAccessDenied,
 )
 from holdfast.model.errors.families import (
     AlreadyExists,
@@ -84,6 +85,7 @@ from holdfast.model.errors.limit_exceeded import (
     RequestTooLarge,
     Throttling,
     TooManyTags,
+    UpstreamTooManyRequests,
 )
 from holdfast.model.errors.not_found import (
     BlobNotFound,
@@ -145,6 +147,7 @@ from holdfast.model.errors.unavailable import (
     UnableToGetUpstreamImage,
     UnableToGetUpstreamLayer,
     UnableToListUpstreamImageReferrers,
+    UpstreamUnavailable,
 )
 
 __all__ = [
@@ -260,6 +263,9 @@ __all__ = [
     "UnsupportedImageType",
     "UnsupportedUpstreamRegistry",
     "UploadNotFound",
+    "UpstreamAccessDenied",
+    "UpstreamTooManyRequests",
+    "UpstreamUnavailable",
     "Validation",
     "VexDocumentNotFound",
 ]

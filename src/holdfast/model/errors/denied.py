@@ -43,3 +43,15 @@ class UnrecognizedClient(Denied):
 
     def __init__(self) -> None:
         super().__init__("The security token included in the request is invalid.")
+
+
+class UpstreamAccessDenied(Denied):
+    """An upstream does not take the credentials of its rule, or wants some."""
+
+    code_of_failure = "UpstreamAccessDenied"
+
+    def __init__(self, upstream_url: str, reason: str) -> None:
+        super().__init__(
+            "The authentication to the upstream registry failed. Verify that the credentials of the pull through cache "
+            f"rule for {upstream_url} are right and may pull: {reason}"
+        )

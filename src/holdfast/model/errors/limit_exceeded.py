@@ -38,3 +38,13 @@ class Throttling(LimitExceeded):
 
     def __init__(self) -> None:
         super().__init__("Rate exceeded")
+
+
+class UpstreamTooManyRequests(LimitExceeded):
+    """An upstream wants to be asked less often."""
+
+    code_of_failure = "UpstreamTooManyRequests"
+
+    def __init__(self, upstream_url: str, reason: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"The upstream registry {upstream_url} takes no more requests for now: {reason}")
+        self.retry_after_seconds = retry_after_seconds

@@ -69,6 +69,15 @@ class BytesDamaged(Unavailable):
         super().__init__(f"The stored bytes of '{digest}' are missing or damaged and are not served")
 
 
+class UpstreamUnavailable(Unavailable):
+    """An upstream that cannot be reached, or does not do what a registry does."""
+
+    code_of_failure = "UpstreamUnavailable"
+
+    def __init__(self, upstream_url: str, reason: str) -> None:
+        super().__init__(f"The upstream registry {upstream_url} cannot give what was asked for: {reason}")
+
+
 class UnableToGetUpstreamImage(Unavailable):
     """An image that is not cached, and its upstream cannot be asked."""
 

@@ -155,17 +155,22 @@ class Puller(Session):
         start: int = 0,
         size_bytes: int | None = None,
         *,
+        opened: Callable[[int], None] = lambda _: None,
+        is_proved_elsewhere: bool = False,
         pause: Callable[[float], None] = time.sleep,
     ) -> Iterator[bytes]:
         """The pieces of a blob from an offset on; what breaks off is gone on with a few times.
 
-        A blob that is read from its beginning is proved: `Lied` is raised after its last piece if that was not it.
+        `opened` is told how many bytes it has in all, once that is known. A blob that is read from its beginning is
+        proved, unless the caller does that: `Lied` is raised after its last piece if that was not it.
         """
-        proof = digests.hasher(digests.algorithm(digest)) if start == 0 else None
+        proof = digests.hasher(digests.algorithm(digest)) if start == 0 and not is_proved_elsewhere else None
         position, breaks = start, 0
         while True:
             try:
                 with self.blob(name, digest, position, size_bytes) as stream:
+                    if position == start and not breaks:
+                        opened(stream.size_bytes)
                     size_bytes = stream.size_bytes
                     while piece := stream.read():
                         if proof is not None:

@@ -78,6 +78,7 @@ tags = Table(
     Column("manifest_id", ForeignKey("manifests.id"), nullable=False),
     Column("tagged_at", Instant, nullable=False),
     Column("is_active", Boolean, nullable=False, server_default=true()),  # whether its image is: others are not listed
+    Column("stale_at", Instant),  # from when on its upstream is to be asked; null for a tag that was pushed here
     Index("ix_tags_manifest_id_name", "manifest_id", "name"),
     Index("ix_tags_repository_id_is_active_name", "repository_id", "is_active", "name"),
 )

@@ -49,6 +49,9 @@ cache_rules = Table(
     Column("custom_role_arn", String(2048)),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("options", JSON(none_as_null=True)),  # what ECR's rules do not have; null where all are the default
+    Column("failure", Text),  # what the upstream last did wrong
+    Column("failed_at", Instant),
 )
 
 pull_exclusions = Table(  # principals whose pulls are not recorded

@@ -1,0 +1,54 @@
+"""Images that an upstream registry has: served while they are fetched, kept, looked after, and let go.
+
+    a pull ─► not here, a rule is ─► manifest: asked for, kept as on its way ─► served at once
+                                 └─► blob: one flight for all who want it ────► served as it comes
+                                                │
+    ImportImage ─ what the client did not fetch ┴─► all is here: the image, its tags, its referrers
+
+`upstreams` is what a process knows of upstreams, `flights` fetches blobs, `images` answers pulls, `importing` does the
+rest in the background, and `evicting` makes room.
+"""
+
+from holdfast.registry.pull_through import evicting, importing
+from holdfast.registry.pull_through.flights import Flight, Reader
+from holdfast.registry.pull_through.images import (
+    WAIT_SECONDS,
+    Leave,
+    Wait,
+    blob,
+    blob_size,
+    get_images,
+    is_stale,
+    manifest,
+    may_have,
+    refresh,
+    require_layer,
+    rewritten,
+)
+from holdfast.registry.pull_through.referring import referrers, require_subject
+from holdfast.registry.pull_through.standing import status
+from holdfast.registry.pull_through.upstreams import Upstreams, validate
+
+__all__ = [
+    "WAIT_SECONDS",
+    "Flight",
+    "Leave",
+    "Reader",
+    "Upstreams",
+    "Wait",
+    "blob",
+    "blob_size",
+    "evicting",
+    "get_images",
+    "importing",
+    "is_stale",
+    "manifest",
+    "may_have",
+    "referrers",
+    "refresh",
+    "require_layer",
+    "require_subject",
+    "rewritten",
+    "status",
+    "validate",
+]

@@ -1,0 +1,289 @@
+"""Blobs on their way from an upstream: each is fetched once, whoever wants it, and read while it comes.
+
+    a row of `cache_fetches`, with a lease ── nobody else fetches it; they wait, or read along in this process
+    │
+    upstream ─► a thread ─┬─► PartWriter ─► proved, durable ─► a blob of every repository that wanted it
+                          └─► Spool ─► readers, all but the last bytes ─────────────────────► and now those
+
+The last piece is held back until the digest is proved and the blob is kept: who reads along gets all of it, or fewer
+bytes than he was promised. If the process dies, the lease ends, somebody else begins, and the sweep removes the object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.blobs.spool import Spool
+from holdfast.model.errors import DigestInvalid, Refusal, UpstreamUnavailable
+from holdfast.outbound.distribution import Lied, NotThere, RemoteFault, Unreachable
+from holdfast.registry import keys, uploads
+from holdfast.registry.objects import PartWriter
+from holdfast.registry.pull_through.upstreams import refusal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from holdfast.model.caching import CacheRule
+    from holdfast.model.names import RepositoryRef
+    from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
+    from holdfast.store.cached import Fetch
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=12)
+BEAT_SECONDS = 3.0
+OPENING_SECONDS = 45.0  # until an upstream has begun to send
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A blob that a repository shall have, and the rule by which."""
+
+    at: RepositoryRef
+    digest: str
+    rule: CacheRule
+    key_scope: str
+
+    @property
+    def key(self) -> str:
+        """One blob is one flight in a registry, for all repositories that seal under the same key."""
+        registry = self.at.registry
+        return key_of(registry.account_id, registry.region, self.key_scope, self.digest)
+
+    @property
+    def upstream_name(self) -> str:
+        """What the repository is called there."""
+        return self.rule.upstream_name(self.at.name)
+
+
+def key_of(*parts: str) -> str:
+    """The name of something that is fetched once."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Flight:
+    """A blob on its way."""
+
+    wanted: Wanted
+    spool: Spool
+    size_bytes: int = 0
+    received_bytes: int = 0
+    refusal: Refusal | None = None
+    is_absent: bool = False  # the upstream does not have it
+    also: set[RepositoryRef] = field(default_factory=set)
+    opened: threading.Event = field(default_factory=threading.Event)  # its size is known, or that it does not come
+    ended: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _wakes: list[Callable[[], None]] = field(default_factory=list)
+    _shown: int = 0  # bytes that may be read
+
+    def has(self, position: int, wake: Callable[[], None]) -> bool:
+        """Whether a read from a position would not wait; else `wake` is called when it may not."""
+        with self._lock:
+            if position < self._shown or self.ended.is_set():
+                return True
+            self._wakes.append(wake)
+            return False
+
+    def read(self, position: int) -> memoryview:
+        """Bytes from a position on."""
+        with self._lock:
+            shown, refusal = self._shown, self.refusal
+        if position >= shown:
+            raise refusal or UpstreamUnavailable(self.wanted.rule.upstream.url, "it sent fewer bytes than it promised")
+        return memoryview(self.spool.read(position))[: shown - position]
+
+    def show(self, amount: int) -> None:
+        """Let readers see so many bytes."""
+        with self._lock:
+            self._shown = max(amount, self._shown)
+            wakes, self._wakes = self._wakes, []
+        for wake in wakes:
+            wake()
+
+    def end(self, refusal: Refusal | None) -> None:
+        """It has come, or it does not."""
+        with self._lock:
+            self.refusal = refusal
+            self.ended.set()
+        self.opened.set()
+        self.show(0 if refusal is not None else self.size_bytes)
+
+
+class Reader:
+    """One who reads along."""
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+        self.size_bytes = flight.size_bytes
+        self._is_open = True
+        flight.spool.hold()
+
+    def has(self, position: int, wake: Callable[[], None]) -> bool:
+        """Whether a read would not wait."""
+        return self._flight.has(position, wake)
+
+    def read(self, position: int) -> memoryview:
+        """Bytes from a position on. Raises a `Refusal` if no more come."""
+        return self._flight.read(position)
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._is_open:
+            self._is_open = False
+            self._flight.spool.let_go()
+
+
+def find(on: Backends, wanted: Wanted) -> Flight | None:
+    """The flight of a blob in this process, if there is one."""
+    with on.upstreams.lock:
+        return on.upstreams.flights.get(wanted.key)
+
+
+def join(on: Backends, flight: Flight, at: RepositoryRef) -> Reader | None:
+    """Read along, and let another repository have the blob as well; None if it is over."""
+    with on.upstreams.lock:
+        if on.upstreams.flights.get(flight.wanted.key) is not flight:
+            return None
+        if at != flight.wanted.at:
+            flight.also.add(at)
+        return Reader(flight)
+
+
+def begin(on: Backends, wanted: Wanted) -> Flight | None:
+    """Begin to fetch a blob; None if somebody else does, or as many are fetched from the upstream as may be."""
+    keys.require(on, wanted.at)
+    now = on.clock()
+    with on.database.transaction(durable=False, within=[store.Content(wanted.at.registry, wanted.digest)]) as tx:
+        if not store.cached.claim(tx, _fetch(on, tx, wanted, now), now, wanted.rule.options.at_once):
+            return None
+    flight = Flight(wanted, Spool(on.upstreams.spool))
+    with on.upstreams.lock:
+        on.upstreams.flights[wanted.key] = flight
+        if not on.upstreams.is_beating:
+            on.upstreams.is_beating = True
+            threading.Thread(target=_beat, args=(on,), name="leases", daemon=True).start()
+    threading.Thread(target=_fly, args=(on, flight), name=f"fetch {wanted.digest[:19]}", daemon=True).start()
+    return flight
+
+
+def _fetch(on: Backends, tx: Transaction, wanted: Wanted, now: datetime) -> Fetch:
+    return store.cached.Fetch(
+        key=wanted.key,
+        registry_id=store.accounts.registry_id(tx, wanted.at.registry, now),
+        prefix=wanted.rule.prefix,
+        repository_name=wanted.at.name,
+        reference=wanted.digest,
+        owner=on.upstreams.owner,
+        started_at=now,
+        expires_at=now + LEASE,
+        received_bytes=0,
+        size_bytes=1,  # that it is a blob; how large one is told with the first beat
+        failure=None,
+    )
+
+
+def _fly(on: Backends, flight: Flight) -> None:
+    """Fetch, in a thread of its own. Whatever happens, readers and waiters are told."""
+    wanted = flight.wanted
+    refusal: Refusal | None = None
+    try:
+        _bring(on, flight)
+    except NotThere as fault:
+        flight.is_absent = True
+        on.upstreams.failed(on, wanted.rule, wanted.upstream_name, wanted.digest, fault)
+        refusal = refusal_of(wanted.rule, fault)
+    except RemoteFault as fault:
+        on.upstreams.failed(on, wanted.rule, wanted.upstream_name, wanted.digest, fault)
+        refusal = refusal_of(wanted.rule, fault)
+    except Refusal as fault:
+        refusal = fault
+    except Exception:
+        log.exception("fetching %s from %s failed", wanted.digest, wanted.rule.upstream.url)
+        refusal = UpstreamUnavailable(wanted.rule.upstream.url, "this registry failed to keep it; its log says why")
+    try:
+        with on.database.transaction(durable=False, within=()) as tx:
+            if refusal is None:
+                store.cached.end_fetch(tx, wanted.key, on.upstreams.owner)
+            else:
+                store.cached.fail_fetch(tx, wanted.key, on.upstreams.owner, refusal.message, on.clock())
+    except Exception:
+        log.exception("the lease of %s ends by itself", wanted.digest)
+    finally:
+        with on.upstreams.lock:
+            on.upstreams.flights.pop(wanted.key, None)
+        flight.end(refusal)
+        flight.spool.let_go()
+
+
+def _bring(on: Backends, flight: Flight) -> None:
+    wanted = flight.wanted
+    on.upstreams.require_awake(wanted.rule)
+    puller = on.upstreams.puller(on, wanted.rule)
+
+    def opened(size_bytes: int) -> None:
+        flight.size_bytes = size_bytes
+        flight.opened.set()
+
+    writer = PartWriter(on, 0, wanted.key_scope)
+    is_spooled = True
+    try:
+        pieces = puller.read_blob(wanted.upstream_name, wanted.digest, opened=opened, is_proved_elsewhere=True)
+        for piece in pieces:
+            writer.write(piece)
+            flight.received_bytes += len(piece)
+            if is_spooled:
+                is_spooled = _spool(flight, piece)
+    except BaseException:
+        writer.discard()
+        raise
+    try:
+        uploads.complete_whole(on, wanted.at, writer, wanted.digest)
+    except DigestInvalid:
+        raise Lied(f"{wanted.rule.upstream.url} sent other bytes as the blob {wanted.digest}") from None
+    if not is_spooled:
+        raise Unreachable("the bytes are kept; there was no room to send them along meanwhile")
+    with on.upstreams.lock:
+        on.upstreams.flights.pop(wanted.key, None)  # who comes now finds the blob
+        also = sorted(flight.also, key=lambda at: at.name)
+    for at in also:
+        uploads.mount(on, at, wanted.at, wanted.digest)
+
+
+def _spool(flight: Flight, piece: bytes) -> bool:
+    """Let readers have a piece, all but the last one; False if there is no room for that."""
+    try:
+        flight.spool.append(piece)
+    except OSError as fault:
+        log.warning("%s is not sent along while it is fetched: %s", flight.wanted.digest, fault)
+        return False
+    flight.show(min(flight.received_bytes, flight.size_bytes - 1))
+    return True
+
+
+def _beat(on: Backends) -> None:
+    """Lengthen the leases of this process while it has any."""
+    while True:
+        threading.Event().wait(BEAT_SECONDS)
+        with on.upstreams.lock:
+            flights = list(on.upstreams.flights.values())
+            if not flights:
+                on.upstreams.is_beating = False
+                return
+        try:
+            with on.database.transaction(durable=False, within=()) as tx:
+                until = on.clock() + LEASE
+                for flight in flights:
+                    store.cached.hold_fetch(tx, flight.wanted.key, on.upstreams.owner, until, flight.received_bytes,
+                                            max(flight.size_bytes, 1))  # fmt: skip
+        except Exception:
+            log.exception("the leases of what is being fetched could not be lengthened")

@@ -1,0 +1,340 @@
+"""Pulls of what is not here: manifests and blobs by way of a rule, and tags that are to be asked for again.
+
+A manifest that was fetched is on its way until all that it needs is here; it is served meanwhile. Its bytes are those
+of the upstream, whatever else happens.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from holdfast import store
+from holdfast.model import digests, manifests
+from holdfast.model.caching import own_name
+from holdfast.model.errors import (
+    BlobNotFound,
+    ImageNotFound,
+    LayersNotFound,
+    Refusal,
+    RepositoryNotFound,
+    UnableToGetUpstreamImage,
+    UnableToGetUpstreamLayer,
+)
+from holdfast.model.templates import Purpose, TemplateSettings
+from holdfast.model.work import ImportImage
+from holdfast.outbound.distribution import NotThere, RemoteFault
+from holdfast.registry import caching, images, keys, kms_keys, layers, repositories, templates
+from holdfast.registry.pull_through import flights
+from holdfast.registry.pull_through.flights import OPENING_SECONDS, Reader, Wanted
+from holdfast.registry.pull_through.upstreams import refusal_of
+from holdfast.store.hot import StoredManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from holdfast.model.caching import CacheRule
+    from holdfast.model.images import Image, ImageId
+    from holdfast.model.names import Registry, RepositoryRef
+    from holdfast.model.repositories import Repository
+    from holdfast.outbound.distribution import Manifest
+    from holdfast.registry.backends import Backends
+    from holdfast.registry.images import Failure
+
+log = logging.getLogger(__name__)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WAIT_SECONDS = 0.15  # between two looks at what somebody else fetches
+RETRY = timedelta(minutes=1)  # after which a tag is asked for again whose upstream did not answer
+IMPORT_DELAY = timedelta(seconds=2)  # in which a client begins to fetch what it wants by itself
+DOCKER_HUB = {"docker.io": "registry-1.docker.io"}  # what clients call it, and where its registry is
+
+
+class Wait:
+    """Somebody else is asking: look again in a moment."""
+
+
+WAIT = Wait()
+
+
+class Leave:
+    """What a caller may do that ECR asks of whoever pulls through a rule."""
+
+    def __init__(self, may_import: Callable[[], bool], may_create: Callable[[], bool]) -> None:
+        self.may_import = may_import
+        self.may_create = may_create
+
+
+EVERYTHING = Leave(lambda: True, lambda: True)
+
+
+def may_have(on: Backends, at: RepositoryRef) -> bool:
+    """Whether an upstream may have what a repository has not."""
+    return _rule(on, at) is not None
+
+
+def is_stale(on: Backends, found: StoredManifest) -> bool:
+    """Whether the upstream of the tag that named a manifest is to be asked again."""
+    return found.stale_at is not None and found.stale_at <= (on.clock() - EPOCH) // timedelta(microseconds=1)
+
+
+def rewritten(on: Backends, registry: Registry, host: str, name: str) -> str:
+    """The repository here that stands for one of another host, as containerd's `ns` names it; else the name itself."""
+    for prefix, upstream_prefix in on.database.hot.rules_of_host(registry, DOCKER_HUB.get(host, host)):
+        found = own_name(prefix, upstream_prefix, name)
+        if found is not None:
+            return found
+    return name
+
+
+# ---- Manifests
+
+
+def manifest(on: Backends, at: RepositoryRef, reference: str, *, by_tag: bool, leave: Leave) -> StoredManifest | Wait:
+    """A manifest by way of its rule: on its way already, or asked for now; the cached one where that fails."""
+    rule = _rule(on, at)
+    kept = on.database.hot.manifest(at, reference, by_tag=by_tag)
+    if kept is not None and (rule is None or not is_stale(on, kept)):
+        return kept
+    with on.database.snapshot() as tx:
+        repository = store.repositories.find(tx, at)
+        named = {"tag" if by_tag else "digest": reference}
+        coming = None if repository is None else store.cached.on_its_way(tx, repository, **named)
+    if rule is None:
+        raise _missing(at, reference, by_tag=by_tag, repository=repository)
+    if (repository is None and not leave.may_create()) or not leave.may_import():
+        if kept is not None:
+            return kept
+        raise _missing(at, reference, by_tag=by_tag, repository=repository)
+    if coming is not None and (
+        not by_tag or coming.requested_at + timedelta(seconds=rule.options.tag_seconds) > on.clock()
+    ):
+        return StoredManifest(0, coming.digest, coming.media_type, coming.body)
+    return _asked(on, at, rule, reference, by_tag=by_tag, repository=repository, kept=kept)
+
+
+def _asked(
+    on: Backends,
+    at: RepositoryRef,
+    rule: CacheRule,
+    reference: str,
+    *,
+    by_tag: bool,
+    repository: Repository | None,
+    kept: StoredManifest | None,
+) -> StoredManifest | Wait:
+    name = rule.upstream_name(at.name)
+    key = flights.key_of("manifest", at.arn, reference)
+    with on.upstreams.turn(rule) as is_mine, on.upstreams.once(key) as is_first:
+        if not (is_mine and is_first) or not _claim(on, at, rule, key, reference):
+            return kept if kept is not None else WAIT  # a cached one is good enough while somebody else asks
+        try:
+            if kept is not None and _is_same(on, rule, name, reference, kept):
+                _postpone(on, at, reference, timedelta(seconds=rule.options.tag_seconds))
+                return kept
+            fetched = on.upstreams.ask(on, rule, name, reference, lambda puller: puller.manifest(name, reference))
+            return _begun(on, at, fetched, reference if by_tag else "")
+        except RemoteFault as fault:
+            if kept is not None:
+                _postpone(on, at, reference, RETRY)
+                return kept
+            if isinstance(fault, NotThere):
+                raise _missing(at, reference, by_tag=by_tag, repository=repository) from None
+            raise refusal_of(rule, fault) from None
+        finally:
+            with on.database.transaction(durable=False, within=()) as tx:
+                store.cached.end_fetch(tx, key, on.upstreams.owner)
+
+
+def _claim(on: Backends, at: RepositoryRef, rule: CacheRule, key: str, reference: str) -> bool:
+    """Be the only one of all processes who asks."""
+    now = on.clock()
+    with on.database.transaction(durable=False, within=[key]) as tx:
+        wanted = store.cached.Fetch(
+            key=key, registry_id=store.accounts.registry_id(tx, at.registry, now), prefix=rule.prefix,
+            repository_name=at.name, reference=reference, owner=on.upstreams.owner, started_at=now,
+            expires_at=now + timedelta(seconds=70), received_bytes=0, size_bytes=0, failure=None,
+        )  # fmt: skip
+        return store.cached.claim(tx, wanted, now, None)
+
+
+def _is_same(on: Backends, rule: CacheRule, name: str, tag: str, kept: StoredManifest) -> bool:
+    found = on.upstreams.ask(on, rule, name, tag, lambda puller: puller.stat_manifest(name, tag))
+    return found.digest == kept.digest
+
+
+def _begun(on: Backends, at: RepositoryRef, fetched: Manifest, tag: str) -> StoredManifest:
+    """Let a manifest that was fetched be on its way; its repository comes into being if need be."""
+    parsed = manifests.parse(fetched.body, fetched.media_type or None, digests.algorithm(fetched.digest))
+    _ensure_repository(on, at)
+    keys.require(on, at)
+    now = on.clock()
+    with on.database.transaction(within=[at]) as tx:
+        repository = store.repositories.get(tx, at)
+        here = store.images.find(tx, repository, digest=parsed.digest)
+        store.cached.begin_import(tx, repository, tag, parsed.digest, parsed.media_type, fetched.body, now)
+        due_at = now if here is not None else now + IMPORT_DELAY
+        store.work.add(tx, ImportImage(repository.id, parsed.digest, tag), now, due_at)
+    return StoredManifest(0, parsed.digest, parsed.media_type, fetched.body)
+
+
+def _ensure_repository(on: Backends, at: RepositoryRef) -> None:
+    """Let the repository of a first pull be there: by the template for that, else with what is the default."""
+    while not on.database.hot.has_repository(at):
+        with on.database.snapshot() as tx:
+            template = templates.settings_for(tx, at, Purpose.PULL_THROUGH_CACHE)
+        settings = TemplateSettings((Purpose.PULL_THROUGH_CACHE,)) if template is None else template.settings
+        if settings.lacks_role:
+            log.warning("repository %s is not created: its template sets tags or KMS but no customRoleArn", at.name)
+            raise RepositoryNotFound(at)
+        settings = replace(settings, encryption=kms_keys.settled(on, at.registry, settings.encryption))
+        with on.database.transaction() as tx:
+            if store.repositories.find(tx, at) is not None:
+                return
+            if templates.settings_for(tx, at, Purpose.PULL_THROUGH_CACHE) == template:
+                repositories.create_by_template(on, tx, at, settings)
+                return
+
+
+def _postpone(on: Backends, at: RepositoryRef, tag: str, pause: timedelta) -> None:
+    with on.database.transaction(durable=False, within=[at]) as tx:
+        repository = store.repositories.find(tx, at)
+        if repository is not None:
+            store.cached.set_stale_at(tx, repository, tag, on.clock() + pause)
+
+
+def refresh(on: Backends, at: RepositoryRef, tag: str) -> StoredManifest:
+    """Ask for a tag now, whenever that was done last; what it names at the upstream. Raises what asking does."""
+    rule = _rule(on, at)
+    if rule is None:
+        raise ImageNotFound(at, None, tag)
+    on.upstreams.forget(rule)
+    name = rule.upstream_name(at.name)
+    try:
+        fetched = on.upstreams.ask(on, rule, name, tag, lambda puller: puller.manifest(name, tag))
+    except NotThere:
+        raise ImageNotFound(at, None, tag) from None
+    except RemoteFault as fault:
+        raise refusal_of(rule, fault) from None
+    found = _begun(on, at, fetched, tag)
+    _postpone(on, at, tag, -RETRY)  # till it is here, whoever pulls the tag gets what is on its way
+    return found
+
+
+def _missing(at: RepositoryRef, reference: str, *, by_tag: bool, repository: Repository | None) -> Refusal:
+    if repository is None:
+        return RepositoryNotFound(at)
+    return ImageNotFound(at, None if by_tag else reference, reference if by_tag else None)
+
+
+# ---- Blobs
+
+
+def blob_size(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> int:
+    """How many bytes a blob has that only an upstream has. Raises `BlobNotFound`."""
+    rule = _rule(on, at)
+    if rule is None or not leave.may_import():
+        raise BlobNotFound(at, digest)
+    repositories.require(on, at)
+    return _stat(on, at, rule, digest)
+
+
+def _stat(on: Backends, at: RepositoryRef, rule: CacheRule, digest: str) -> int:
+    name = rule.upstream_name(at.name)
+    try:
+        return on.upstreams.ask(on, rule, name, digest, lambda puller: puller.stat_blob(name, digest))
+    except NotThere:
+        raise BlobNotFound(at, digest) from None
+    except RemoteFault as fault:
+        raise refusal_of(rule, fault) from None
+
+
+def blob(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Reader | Wait | None:
+    """A blob that comes from an upstream, to be read while it comes; None if the repository has it by now."""
+    if on.database.hot.blob(at, digest) is not None:
+        return None
+    rule = _rule(on, at)
+    if rule is None or not leave.may_import():
+        raise BlobNotFound(at, digest)
+    wanted = _wanted(on, at, rule, digest)
+    flight = flights.find(on, wanted)
+    if flight is None:
+        if _is_elsewhere(on, wanted):
+            _stat(on, at, rule, digest)  # whoever may not have it from there does not get it here
+            _link(on, at, digest)
+            return None
+        flight = flights.begin(on, wanted)
+        if flight is None:
+            return WAIT
+    elif flight.wanted.at != at:
+        _stat(on, at, rule, digest)
+    flight.opened.wait(OPENING_SECONDS)
+    if flight.is_absent:
+        raise BlobNotFound(at, digest)
+    if flight.refusal is not None:
+        raise flight.refusal
+    if not flight.opened.is_set():
+        raise refusal_of(rule, RemoteFault("it does not begin to send"))
+    return flights.join(on, flight, at) or WAIT
+
+
+def _wanted(on: Backends, at: RepositoryRef, rule: CacheRule, digest: str) -> Wanted:
+    with on.database.snapshot() as tx:
+        return Wanted(at, digest, rule, store.repositories.get(tx, at).encryption.key_scope)
+
+
+def _is_elsewhere(on: Backends, wanted: Wanted) -> bool:
+    with on.database.snapshot() as tx:
+        return store.cached.find_elsewhere(tx, store.repositories.get(tx, wanted.at), wanted.digest) is not None
+
+
+def _link(on: Backends, at: RepositoryRef, digest: str) -> None:
+    """Let a repository have what another one of the registry has."""
+    with on.database.transaction(within=[store.Content(at.registry, digest)]) as tx:
+        repository = store.repositories.get(tx, at)
+        found = store.cached.find_elsewhere(tx, repository, digest)
+        if found is not None:
+            store.blobs.keep(tx, repository, found, on.clock(), on.limits.push_time)
+
+
+# ---- The ECR API
+
+
+def get_images(
+    on: Backends, at: RepositoryRef, ids: Sequence[ImageId], *, puller: str
+) -> tuple[list[tuple[ImageId, Image, bytes]], list[Failure]]:
+    """Manifests as `images.get` finds them; of those it does not find, whether an upstream would have to be asked."""
+    try:
+        found, failures = images.get(on, at, ids, puller=puller)
+    except RepositoryNotFound:
+        if (rule := _rule(on, at)) is not None:
+            raise UnableToGetUpstreamImage(at, rule.upstream.url) from None
+        raise
+    if any(failure.code == "ImageNotFound" for failure in failures) and (rule := _rule(on, at)) is not None:
+        url = rule.upstream.url
+        if not found:
+            raise UnableToGetUpstreamImage(at, url)
+        failures = [_unavailable(failure, url) if failure.code == "ImageNotFound" else failure for failure in failures]
+    return found, failures
+
+
+def require_layer(on: Backends, at: RepositoryRef, digest: str) -> None:
+    """Refuse a layer as `layers.require_in_image` does; of one it does not know, whether an upstream may."""
+    try:
+        layers.require_in_image(on, at, digest)
+    except LayersNotFound:
+        if (rule := _rule(on, at)) is not None:
+            raise UnableToGetUpstreamLayer(at, rule.upstream.url) from None
+        raise
+
+
+def _unavailable(failure: Failure, url: str) -> Failure:
+    reason = f"Requested image cannot be had from {url} by this call; pull it by the registry protocol first"
+    return replace(failure, code="UpstreamUnavailable", reason=reason)
+
+
+def _rule(on: Backends, at: RepositoryRef) -> CacheRule | None:
+    with on.database.snapshot() as tx:
+        return caching.rule_for(tx, at)

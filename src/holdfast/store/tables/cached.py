@@ -1,0 +1,51 @@
+"""What comes from upstream registries: images on their way, those that came, and what is being fetched."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, String, Table, Text, UniqueConstraint
+
+from holdfast.store.tables.basis import Instant, RowId, metadata
+
+cache_imports = Table(  # manifests that are served already, while what they need is still being fetched
+    "cache_imports",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("tag", String(300), nullable=False),  # empty for one that was asked for by its digest
+    Column("digest", String(140), nullable=False),
+    Column("media_type", String(255), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("requested_at", Instant, nullable=False, index=True),
+    Column("failure", Text),  # why it was given up
+    UniqueConstraint("repository_id", "tag", "digest"),
+    Index("ix_cache_imports_repository_id_digest", "repository_id", "digest"),
+    sqlite_autoincrement=True,
+)
+
+cache_images = Table(  # images that an upstream has as well; only these make room for others
+    "cache_images",
+    metadata,
+    Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("registry_id", ForeignKey("registries.id"), nullable=False),
+    Column("prefix", String(30), nullable=False),  # of the rule
+    Column("cached_at", Instant, nullable=False),
+    Column("referrers_at", Instant, nullable=False),  # when the upstream was last asked what refers to it
+    Index("ix_cache_images_registry_id_prefix", "registry_id", "prefix"),
+)
+
+cache_fetches = Table(  # what is being fetched, by whom, so that nobody else does; or why it could not be
+    "cache_fetches",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("registry_id", ForeignKey("registries.id"), nullable=False),
+    Column("prefix", String(30), nullable=False),  # of the rule
+    Column("repository_name", String(256), nullable=False),
+    Column("reference", String(300), nullable=False),
+    Column("owner", String(64), nullable=False),  # a process
+    Column("started_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),  # of the owner's lease
+    Column("received_bytes", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),  # 0 if it is no blob
+    Column("failure", Text),
+    Index("ix_cache_fetches_registry_id_prefix", "registry_id", "prefix"),
+)
