@@ -20,13 +20,14 @@ from holdfast.model.severities import ORDER, Severity
 from holdfast.registry import advisories, events, image_findings, scanning, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from holdfast.model.findings import Finding
     from holdfast.model.image_findings import Counts
     from holdfast.model.images import Image
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
+    from holdfast.registry.verdicts import Judge
     from holdfast.registry.work import Job
     from holdfast.store import Transaction
     from holdfast.store.feeds import Feed
@@ -170,8 +171,7 @@ def _tell_repository(on: Backends, job: Job, run: str, since: datetime, reposito
             if repository is None or scanning.effective(tx, repository).frequency is not Frequency.CONTINUOUS_SCAN:
                 return
             page = store.image_findings.images_with_news(tx, run, since, repository_id, after, IMAGES_AT_ONCE)
-            for image_id, some in page.items():
-                found = _tell_image(on, tx, repository, image_id, some)
+            for found in _tell_images(on, tx, repository, page):
                 images += found.count > 0
                 for name, severity in found.severities.items():
                     total[name] = (severity, total.get(name, (severity, 0))[1] + 1)
@@ -184,20 +184,24 @@ def _tell_repository(on: Backends, job: Job, run: str, since: datetime, reposito
         job.rest()
 
 
-def _tell_image(
-    on: Backends, tx: Transaction, repository: Repository, image_id: int, some: Sequence[Mapping[str, Any]]
-) -> News:
-    found, closed = _together(some, "new"), _together(some, "closed")
-    image = store.images.find_by_id(tx, image_id)
-    assert image is not None, "it was found in this transaction"
-    [tagged] = store.tags.of_images(tx, [image[0]])
-    found = _counting(on, tx, repository, tagged, found)
-    if found.count:
-        events.tell(on, tx, repository.registry, news.in_image(repository.ref, tagged, found))
-    closed = _gone(tx, tagged, closed)
-    if closed.count:
-        events.tell(on, tx, repository.registry, news.in_image(repository.ref, tagged, closed, "CLOSED"))
-    return found
+def _tell_images(
+    on: Backends, tx: Transaction, repository: Repository, page: Mapping[int, Sequence[Mapping[str, Any]]]
+) -> Iterator[News]:
+    """Tell of each image of a page, and yield what is new in it."""
+    rows = [store.images.find_by_id(tx, image_id) for image_id in page]
+    images = store.tags.of_images(tx, [row[0] for row in rows if row is not None])
+    judges = verdicts.over(tx, repository, images, on.clock())
+    judged = verdicts.touched(tx, judges, list(page))
+    for image in images:
+        found, closed = _together(page[image.id], "new"), _together(page[image.id], "closed")
+        if image.id in judged:
+            found = _counting(tx, judges[image.id], found)
+        if found.count:
+            events.tell(on, tx, repository.registry, news.in_image(repository.ref, image, found))
+        closed = _gone(tx, image, closed)
+        if closed.count:
+            events.tell(on, tx, repository.registry, news.in_image(repository.ref, image, closed, "CLOSED"))
+        yield found
 
 
 def _together(some: Sequence[Mapping[str, Any]], kind: str) -> News:
@@ -218,12 +222,9 @@ def _gone(tx: Transaction, image: Image, closed: News) -> News:
     return News(closed.count - len(closed.severities) + len(severities) if severities else 0, severities)
 
 
-def _counting(on: Backends, tx: Transaction, repository: Repository, image: Image, found: News) -> News:
+def _counting(tx: Transaction, judge: Judge, found: News) -> News:
     """Without what somebody decided does not count; of what is not told by name that is not known."""
-    judge = verdicts.on_image(tx, repository, image, on.clock())
-    if image.id not in verdicts.touched(tx, {image.id: judge}, [image.id]):
-        return found
-    packages = store.image_findings.packages(tx, image.id)
+    packages = store.image_findings.packages(tx, judge.image.id)
     hidden = {one.name for one, _ in image_findings.suppressed(tx, packages, ScanType.ENHANCED, judge)}
     shown = {one.name for one in image_findings.of_image(tx, packages, ScanType.ENHANCED, judge)}
     gone = [name for name in found.severities if name in hidden - shown]
