@@ -11,6 +11,7 @@ import garbage_rows
 import ground
 import lifecycle_rows
 import search_rows
+import watched_rows
 from content import MANIFEST_TYPE, digest_of, fresh_blob, fresh_config, manifest, shared_blob
 from deeds import CLIENTS
 from samples import BYTES, MEMORY, PAIRS, REQUESTS, SLOW_CLIENTS, Sample, occupied, paced, peak
@@ -35,6 +36,7 @@ def scenes(scale: Scale) -> list[Scene]:
         api_rows.pages(scale),
         lifecycle_rows.lifecycle(scale),
         search_rows.search(scale),
+        watched_rows.watched(scale),
         garbage_rows.garbage(scale, scale.blobs // 10, is_felt=False),
         garbage_rows.garbage(scale, scale.blobs, is_felt=True),
         idleness(),

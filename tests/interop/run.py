@@ -53,9 +53,9 @@ def main() -> int:
     options = _options()
     if options.install:
         clients.install()
-    found = clients.find()
-    report = Report(found)
     with tempfile.TemporaryDirectory(prefix="holdfast-interop-") as folder, ExitStack() as stack:
+        found = clients.find(Path(folder) / "wheels")
+        report = Report(found)
         for name, flags in PLACES.items():
             try:
                 place = stack.enter_context(Place(name, Path(folder) / name.lower(), flags, found))

@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from tests import builders, layers
+from tests.advisories import given
 from tests.interop.places import expect, expect_same
 from tests.interop.report import Checks, Unable
 
@@ -26,6 +27,7 @@ MODULE = {
         | layers.pom("org.apache.logging.log4j", "log4j-core", "2.14.1")
     ),
 }
+EXPECTED = ("CVE-2019-10744", "CVE-2021-23337", "CVE-2021-44228", "CVE-2021-45046", "CVE-2021-45105", "CVE-2021-44832")
 KINDS = {"java-archive": "maven", "python": "pypi"}
 # What belongs to a package of Debian syft tells twice, and we as Debian's only.
 OWNED = {"maven", "pypi"}
@@ -100,6 +102,20 @@ def syft(at: Place) -> None:
     theirs = {_named(one) for one in json.loads(done.stdout)["artifacts"]}
     expect(not packages - theirs, f"only we find {packages - theirs}")
     expect(not {one for one in theirs - packages if one[0] not in OWNED}, f"only syft finds {theirs - packages}")
+
+
+@CHECKS.add("holdfast image affected, by advisories of Maven and npm", "debootstrap", only="HTTP")
+def affected(at: Place) -> None:
+    for file in given.excerpts():
+        if file.source.name in {"osv/Maven", "osv/npm"}:
+            path = at.folder / file.source.name.replace("/", "_")
+            path.write_bytes(file.file.read())
+            told = at.product.cli("advisories", "import", str(path), "--feed", file.source.name)
+            expect_same(told.returncode, 0)
+
+    for name in EXPECTED:
+        told = at.product.cli("image", "affected", name)
+        expect(NAME in told.stdout, f"{name} is in no image: {told.stdout}{told.stderr}")
 
 
 def _named(artifact: dict[str, str]) -> tuple[str, str, str]:
