@@ -10,7 +10,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from holdfast import registry
+from holdfast import registry, store
 from holdfast.model.errors import InvalidParameter, LayerDamaged
 from holdfast.model.images import ImageId
 from holdfast.model.names import Registry
@@ -247,6 +247,22 @@ def test_a_process_may_die_at_any_step(on, peer, there, clock, monkeypatch, step
 
     assert status(on, index.digest) == ("COMPLETE", None)
     assert images_of(there) == {member.digest: set(), index.digest: {"v1"}}
+
+
+@pytest.mark.parametrize("peer", [Kind.HOLDFAST], indirect=True)
+def test_a_manifest_that_rotted_is_not_sent_under_any_tag(on, peer, there):
+    image = push(on, AT, "image", "v1")
+    finish(on)
+    with on.database.transaction() as tx:
+        kept = store.images.find(tx, store.repositories.get(tx, AT), digest=image.digest)
+        store.damage.replace_body(tx, kept.id, image.body + b"\n", on.clock())
+    registry.images.delete_tag(on, AT, "v1")
+    finish(on)
+    registry.undelete.restore_tag(on, AT, "v1", None)
+    finish(on)
+
+    assert status(on, image.digest) == ("FAILED", "ManifestDamaged")
+    assert images_of(there) == {image.digest: set()}
 
 
 @pytest.mark.parametrize("peer", [Kind.HOLDFAST], indirect=True)

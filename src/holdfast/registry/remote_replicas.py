@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LAYERS_AT_ONCE = 4  # of one image
+DAMAGED = "ManifestDamaged"
 DEEPEST = 8  # indexes within indexes, and subjects of subjects
 _CODES: tuple[tuple[type[RemoteFault], str], ...] = (
     (Refused, "PeerAccessDenied"),
@@ -112,6 +113,8 @@ class _Push:
         if image.status != ACTIVE:
             return Copied(ARCHIVED)
         manifest = manifests.parse(body, image.media_type, digests.algorithm(digest))
+        if manifest.digest != digest:  # it rotted, and under a tag nobody there would notice
+            return Copied(DAMAGED)
         wanted = image.tags if tags is None else [tag for tag in tags if tag in image.tags]
         missing = [tag for tag in wanted if self._named(tag) != digest]
         if len(missing) == len(wanted) and self._named(digest) != digest:
