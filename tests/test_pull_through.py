@@ -16,6 +16,7 @@ from holdfast.registry.backends import HOME
 from tests import builders
 from tests.callers import Http
 from tests.conftest import Product
+from tests.grants import LOGIN, PULL, allow, policy
 from tests.hostile import Hostile
 
 NAME = "some/where"
@@ -343,7 +344,53 @@ def test_credentials_of_a_secret_are_shown_and_new_ones_as_well(cache, upstream,
     assert until(lambda: (again := pull("/manifests/v1")).status == 200 and again)
 
 
+def test_whoever_may_not_import_or_create_is_told_that_there_is_nothing(cache, upstream, prefix, pull):
+    image = upstream.add_image(NAME, "v1")
+    iam = cache.aws_client("iam")
+    iam.create_user(UserName=prefix)
+    key = iam.create_access_key(UserName=prefix)["AccessKey"]
+
+    def as_user(*actions):
+        iam.put_user_policy(UserName=prefix, PolicyName="it", PolicyDocument=policy(LOGIN, allow([*PULL, *actions])))
+        login = token(cache, key_id=key["AccessKeyId"], secret=key["SecretAccessKey"])
+        return Http(cache.address, f"Basic {login}")("GET", f"/v2/{prefix}/{NAME}/manifests/v1")
+
+    assert as_user("ecr:BatchImportUpstreamImage").code == "NAME_UNKNOWN"
+    assert as_user("ecr:CreateRepository").code == "NAME_UNKNOWN"
+    cache.ecr().create_repository(repositoryName=f"{prefix}/{NAME}")
+    assert as_user("ecr:CreateRepository").code == "MANIFEST_UNKNOWN"
+    assert upstream.count("GET", "manifests") == 0
+    assert as_user("ecr:BatchImportUpstreamImage").body == image.body
+    until(lambda: is_here(cache, prefix, image.digest))
+    assert as_user().body == image.body
+
+
 # ---- Afterwards
+
+
+def test_an_event_tells_that_a_tag_came_and_a_template_shapes_the_repository(cache, upstream, prefix, pull):
+    image = upstream.add_image(NAME, "v1")
+    cache.ecr().create_repository_creation_template(
+        prefix=prefix, appliedFor=["PULL_THROUGH_CACHE"], imageTagMutability="IMMUTABLE"
+    )
+
+    pull("/manifests/v1")
+    until(lambda: is_here(cache, prefix, image.digest))
+
+    [made] = cache.ecr().describe_repositories(repositoryNames=[f"{prefix}/{NAME}"])["repositories"]
+    assert made["imageTagMutability"] == "IMMUTABLE"
+    told = with_backends(cache, lambda on: [one.event for one in registry.events.page(on)])
+    [event] = [one for one in told if one.detail.get("ecr-repository-prefix") == prefix]
+    assert event.detail_type == "ECR Pull Through Cache Action"
+    assert event.detail == {
+        "rule-version": "1",
+        "sync-status": "SUCCESS",
+        "ecr-repository-prefix": prefix,
+        "repository-name": f"{prefix}/{NAME}",
+        "upstream-registry-url": upstream.address,
+        "image-tag": "v1",
+        "image-digest": image.digest,
+    }
 
 
 def test_a_process_that_dies_while_it_fetches_leaves_nothing_but_what_is_fetched_again(tmp_path, upstream):
