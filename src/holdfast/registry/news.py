@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from holdfast.model.findings import Finding
     from holdfast.model.image_findings import Counts
-    from holdfast.model.images import Image
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.registry.verdicts import Judge
@@ -192,14 +191,15 @@ def _tell_images(
     images = store.tags.of_images(tx, [row[0] for row in rows if row is not None])
     judges = verdicts.over(tx, repository, images, on.clock())
     judged = verdicts.touched(tx, judges, list(page))
+    closed_in = {image_id: closed for image_id, some in page.items() if (closed := _together(some, "closed")).count}
+    left = _names_in(tx, list(closed_in))
     for image in images:
-        found, closed = _together(page[image.id], "new"), _together(page[image.id], "closed")
+        found = _together(page[image.id], "new")
         if image.id in judged:
             found = _counting(tx, judges[image.id], found)
         if found.count:
             events.tell(on, tx, repository.registry, news.in_image(repository.ref, image, found))
-        closed = _gone(tx, image, closed)
-        if closed.count:
+        if image.id in closed_in and (closed := _gone(closed_in[image.id], left[image.id])).count:
             events.tell(on, tx, repository.registry, news.in_image(repository.ref, image, closed, "CLOSED"))
         yield found
 
@@ -212,12 +212,16 @@ def _together(some: Sequence[Mapping[str, Any]], kind: str) -> News:
     return found
 
 
-def _gone(tx: Transaction, image: Image, closed: News) -> News:
+def _names_in(tx: Transaction, image_ids: Sequence[int]) -> dict[int, set[str]]:
+    """The names of all that is wrong with each image; what images share is looked up once."""
+    members = {image_id: list(store.image_findings.packages(tx, image_id)) for image_id in image_ids}
+    every = advisories.findings_of(tx, sorted({row for rows in members.values() for row in rows}))
+    names = {row: {name for one in some for name in (one.name, *one.aliases)} for row, some in every.items()}
+    return {image_id: set().union(*(names.get(row, ()) for row in rows)) for image_id, rows in members.items()}
+
+
+def _gone(closed: News, left: Collection[str]) -> News:
     """Without what is closed in one set of packages of an image, and still in another one."""
-    if not closed.count:
-        return closed
-    every = advisories.findings_of(tx, list(store.image_findings.packages(tx, image.id)))
-    left = {name for some in every.values() for one in some for name in (one.name, *one.aliases)}
     severities = {name: severity for name, severity in closed.severities.items() if name not in left}
     return News(closed.count - len(closed.severities) + len(severities) if severities else 0, severities)
 
