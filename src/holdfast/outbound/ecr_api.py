@@ -10,7 +10,15 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Signer
 
 from holdfast.outbound.distribution.ecr_login import beside
-from holdfast.outbound.distribution.faults import Lied, NotThere, Refused, Rejected, TooManyRequests, Unreachable
+from holdfast.outbound.distribution.faults import (
+    Lied,
+    NotThere,
+    Refused,
+    Rejected,
+    TooManyRequests,
+    Unreachable,
+    printable,
+)
 from holdfast.outbound.distribution.wire import at
 
 if TYPE_CHECKING:
@@ -23,7 +31,6 @@ ECR = "AmazonEC2ContainerRegistry_V20150921"
 HOLDFAST = "Holdfast_V20261128"  # our own operations, which only another Holdfast has
 SECONDS = 60.0
 ANSWER_BYTES = 8 * 1024 * 1024
-WORDS = 300
 _REFUSED = {
     "AccessDeniedException",
     "ExpiredTokenException",
@@ -71,4 +78,4 @@ def call(
 def _said(told: Any) -> tuple[str, str]:
     known = told if isinstance(told, dict) else {}
     code, words = known.get("__type", ""), known.get("message") or known.get("Message") or ""
-    return str(code).rpartition("#")[2][:100], str(words)[:WORDS]
+    return printable(str(code).rpartition("#")[2][:100]), printable(str(words))
