@@ -22,6 +22,7 @@ PACKAGES = {
     "containerd": "containerd",
     "ctr": "containerd",
     "debootstrap": "debootstrap",
+    "docker-registry": "docker-registry",
     "podman": "podman",
     "runc": "runc",
     "skopeo": "skopeo",

@@ -23,6 +23,7 @@ from tests.interop import (
     with_object_store,
     with_podman,
     with_skopeo,
+    with_upstreams,
     with_what_it_prints,
 )
 from tests.interop.places import Place
@@ -44,6 +45,7 @@ CHECKS = [
     *with_containerd.CHECKS,
     *with_object_store.CHECKS,
     *with_networks.CHECKS,
+    *with_upstreams.CHECKS,
     *with_what_it_prints.CHECKS,
 ]
 
