@@ -40,7 +40,8 @@ class Server:
     def __init__(self, folder):
         self.folder = folder
         self.log = folder.parent / f"{folder.name}.log"
-        command = [sys.executable, "-m", "holdfast", "serve", "--data", folder, "--listen", "127.0.0.1:0"]
+        self.program = [sys.executable, "-m", "holdfast"]
+        command = [*self.program, "serve", "--data", folder, "--listen", "127.0.0.1:0"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([*command, "--upstream-allow", NETWORK], stdout=log, stderr=log)
         while not (found := READY.search(self.log.read_text())):
@@ -76,9 +77,14 @@ def fill(server, images, layers, layer_bytes):
     server.client("ecr").create_repository(repositoryName="bench/app")
     remote = Remote(server.address, is_plain=True)
     pusher = Pusher(remote, Password("AWS", server.password()), wire=Wire([ip_network(NETWORK)]))
+    push_images(pusher, "bench/app", images, layers, layer_bytes)
+
+
+def push_images(pusher, name, images, layers, layer_bytes):
+    """Push images that share nothing to a repository."""
 
     def push(kind, suffix, data):
-        pusher.push_blob("bench/app", digest_of(data, "sha256"), len(data), lambda start: [data[start:]])
+        pusher.push_blob(name, digest_of(data, "sha256"), len(data), lambda start: [data[start:]])
         return {"mediaType": TYPES.format(kind, suffix), "digest": digest_of(data, "sha256"), "size": len(data)}
 
     for number in range(images):
@@ -90,7 +96,7 @@ def fill(server, images, layers, layer_bytes):
             "config": push("config", "+json", config),
             "layers": [push("layer", ".tar", os.urandom(layer_bytes)) for _ in range(layers)],
         }
-        pusher.push_manifest("bench/app", f"v{number}", members["mediaType"], json.dumps(members).encode())
+        pusher.push_manifest(name, f"v{number}", members["mediaType"], json.dumps(members).encode())
 
 
 def by_backfill(source, there):
