@@ -173,7 +173,7 @@ def restore(tx: Transaction, repository: Repository, deleted: DeletedImage, free
     for name, tagged_at in named:
         tx.run(
             _INSERT_TAG, repository_id=repository.id, name=name, manifest_id=deleted.id, tagged_at=instant(tagged_at),
-            is_active=deleted.status == "ACTIVE",
+            is_active=deleted.status == "ACTIVE", stale_at=None,
         )  # fmt: skip
     for table in _FACTS:
         for packed in memory["facts"].get(table.name, ()):
