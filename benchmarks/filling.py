@@ -115,6 +115,7 @@ def _tag(repository_id: int, row: int, pushed_at: datetime) -> dict:
         "manifest_id": row,
         "tagged_at": pushed_at,
         "is_active": True,
+        "stale_at": None,
     }
 
 
