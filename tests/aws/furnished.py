@@ -22,7 +22,18 @@ from holdfast.registry.pulls import Pulls
 from holdfast.store import sqlite
 from tests import builders, databases
 from tests.aws.desk import Desk
-from tests.registry.ground import AT, HOME, Clock, create, open_ground, push, push_blob, put, work_off
+from tests.registry.ground import (
+    AT,
+    HOME,
+    Clock,
+    create,
+    open_ground,
+    push,
+    push_blob,
+    put,
+    work_off,
+    work_off_patiently,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,10 +265,11 @@ def _work(on: Backends) -> None:
     """Let some things be over, and others be going on."""
     for name in ("old", "returning"):
         registry.archive.set_storage_class(on, AT, ImageId(tag=name), "ARCHIVE")
+    registry.backfills.start(_naming(on, COPIED), HOME, Registry(HOME.account_id, WEST["region"]))
+    work_off_patiently(on)
     registry.scanning.start(on, AT, ImageId(tag="v1"))
     registry.lifecycle.put(on, AT, KEEPING)
     registry.lifecycle.start_preview(on, AT, EXPIRING)
-    registry.backfills.start(_naming(on, COPIED), HOME, Registry(HOME.account_id, WEST["region"]))
     work_off(on)
     registry.backfills.start(_naming(on, COPYING), HOME, Registry(HOME.account_id, EAST["region"]))
     registry.lifecycle.start_preview(on, FROZEN, EXPIRING)

@@ -13,6 +13,7 @@ from holdfast import registry
 from holdfast.blobs import files
 from holdfast.model.errors import BlobNotFound, LayerDamaged, StorageUnavailable
 from holdfast.model.names import Registry, RepositoryRef
+from holdfast.model.repositories import Encryption
 from holdfast.registry.scrub import Wanted
 from tests import builders, databases
 from tests.registry.ground import AT, HOME, create, push, push_blob, told, work_off, work_off_patiently
@@ -39,6 +40,12 @@ def push_apart(on, at, data, tmp_path):
     push_blob(on, at, data)
     [file] = set(objects(tmp_path)) - set(before)
     return file
+
+
+def create_under_another_key(on):
+    """A repository in another registry whose bytes are its own: under one key they would be shared."""
+    key = registry.kms_keys.create(on, ELSEWHERE.registry)
+    create(on, ELSEWHERE, encryption=Encryption("KMS", key.arn))
 
 
 def flip(file, position):
@@ -91,7 +98,7 @@ def test_no_rate_is_no_scrub(on, clock, tmp_path):
 
 
 def test_a_damaged_layer_is_repaired_from_another_registry_of_the_installation(on, clock, tmp_path):
-    create(on, ELSEWHERE)
+    create_under_another_key(on)
     data = b"x" * MIB
     file = push_apart(on, AT, data, tmp_path)
     push_blob(on, ELSEWHERE, data)
@@ -115,7 +122,7 @@ def test_a_damaged_layer_is_repaired_from_another_registry_of_the_installation(o
 
 
 def test_a_copy_that_is_damaged_itself_repairs_nothing(on, tmp_path):
-    create(on, ELSEWHERE)
+    create_under_another_key(on)
     push_apart(on, AT, b"y" * MIB, tmp_path)
     data = b"x" * MIB
     for at in (AT, ELSEWHERE):
