@@ -17,14 +17,15 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import urllib3
-from urllib3.connection import HTTPSConnection
 
-from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, dial, target_of
+from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, connection_to, dial, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
+
+    from urllib3.connection import HTTPConnection
 
     from holdfast.outbound.fetch import Target
 
@@ -88,20 +89,17 @@ class Downloader(Fetcher):
             return found
         raise Unreachable(f"{target_of(url).authority} redirects more than {REDIRECTS} times")
 
-    def _open_connection(self, target: Target) -> HTTPSConnection:
-        def connection(address: str) -> HTTPSConnection:
-            return HTTPSConnection(
-                address, target.port, timeout=READ_SECONDS, ssl_context=self._tls, server_hostname=target.host
-            )
-
+    def _open_connection(self, target: Target) -> HTTPConnection:
         try:
-            return dial(self._addresses(target), connection)
+            return dial(
+                self._addresses(target), lambda address: connection_to(address, target, self._tls, READ_SECONDS)
+            )
         except _FAULTS as fault:
             raise Unreachable(f"{target.authority} refuses connections: {fault}") from None
 
     def _one(
         self,
-        connection: HTTPSConnection,
+        connection: HTTPConnection,
         target: Target,
         url: str,
         partial: Path,

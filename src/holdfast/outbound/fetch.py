@@ -20,7 +20,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from holdfast.outbound import pins
-from holdfast.outbound.addresses import Address, Network, may_reach
+from holdfast.outbound.addresses import Address, Network, is_in_any, may_reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -92,6 +92,29 @@ def dial(addresses: Iterable[Address], connect: Callable[[str], Connection]) -> 
     raise fault
 
 
+def reachable(target: Target, resolve: Resolve, allowed: Collection[Network], allowing: str) -> list[Address]:
+    """The addresses of a target that may be called, or `Unreachable`; over plain HTTP only those that are allowed."""
+    found = resolve(target.host, target.port)
+    judge = may_reach if target.is_secure else is_in_any
+    good = [address for address in found if judge(address, allowed)]
+    if not good:
+        told = ", ".join(map(str, found[:ADDRESSES]))
+        if target.is_secure:
+            raise Unreachable(f"{target.host} has no address that may be reached ({told}); {allowing} allows networks")
+        raise Unreachable(
+            f"{target.host} has no address that may be reached over plain HTTP ({told}): "
+            f"it is not spoken to in plain HTTP unless {allowing} allows its network"
+        )
+    return good[:ADDRESSES]
+
+
+def connection_to(address: str, target: Target, tls: ssl.SSLContext, seconds: float) -> HTTPConnection:
+    """A connection to one address of a target, not yet opened; secured for the name of its host, if it is to be."""
+    if not target.is_secure:
+        return HTTPConnection(address, target.port, timeout=seconds)
+    return HTTPSConnection(address, target.port, timeout=seconds, ssl_context=tls, server_hostname=target.host)
+
+
 class Fetcher:
     """Fetches documents; one a process."""
 
@@ -128,14 +151,7 @@ class Fetcher:
         return attempt.fetched
 
     def _addresses(self, target: Target) -> list[Address]:
-        found = self._resolve(target.host, target.port)
-        reachable = [address for address in found if may_reach(address, self._allowed)]
-        if not reachable:
-            told = ", ".join(map(str, found[:ADDRESSES]))
-            raise Unreachable(
-                f"{target.host} has no address that may be reached ({told}); {self._allowing} allows networks"
-            )
-        return reachable[:ADDRESSES]
+        return reachable(target, self._resolve, self._allowed, self._allowing)
 
 
 class _Attempt:
@@ -238,7 +254,7 @@ def target_of(url: str, *, may_be_plain: bool = False) -> Target:
     is_secure = found is not None and found["scheme"] == "https"
     port = int(found["port"] or (443 if is_secure else 80)) if found else 0
     if not found or not (is_secure or may_be_plain) or not 0 < port < 65536:
-        raise Unreachable(f"{url[:200]!r} is not a plain https URL")
+        raise Unreachable(f"{url[:200]!r} is not a plain {'http or https' if may_be_plain else 'https'} URL")
     path = found["path"] or "/"
     return Target(found["host"].strip("[]").lower(), port, path if path.startswith("/") else f"/{path}", is_secure)
 

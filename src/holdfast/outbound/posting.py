@@ -5,7 +5,6 @@ Plain HTTP is spoken only in networks that the operator allows; nothing is follo
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 import threading
@@ -13,25 +12,20 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from holdfast.outbound.addresses import is_in_any
-from holdfast.outbound.fetch import ADDRESSES, USER_AGENT, Fetcher, Target, Unreachable, dial
+from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, connection_to, dial, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from holdfast.outbound.addresses import Address
+    from urllib3.connection import HTTPConnection
+
+    from holdfast.outbound.fetch import Target
 
 CONNECT_SECONDS = 5.0  # for each of the addresses of a name
 SECONDS = 10.0  # for each piece of an answer
 ANSWER_SECONDS = 20.0  # for a whole one
 ANSWER_BYTES = 256 * 1024
-URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>[/?][!-\"$-~]*)?",
-    re.ASCII,
-)
 _FAULTS = (OSError, urllib3.exceptions.HTTPError)
 
 
@@ -43,32 +37,13 @@ class Heard(NamedTuple):
     body: bytes
 
 
-class Place(NamedTuple):
-    """A URL taken apart."""
-
-    is_secure: bool
-    host: str
-    port: int
-    path: str
-
-    @property
-    def authority(self) -> str:
-        """What stands in the Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.is_secure else 80) else f"{host}:{self.port}"
-
-
-def place_of(url: str) -> Place | None:
-    """A URL taken apart; None if it is none that is posted to."""
-    found = URL.fullmatch(url)
-    if found is None:
-        return None
-    is_secure = found["scheme"] == "https"
-    port = int(found["port"] or (443 if is_secure else 80))
-    if not 0 < port < 65536:
-        return None
-    path = found["path"] or "/"
-    return Place(is_secure, found["host"].strip("[]").lower(), port, path if path.startswith("/") else f"/{path}")
+def is_called(url: str) -> bool:
+    """Whether a URL is one that is posted to."""
+    try:
+        target_of(url, may_be_plain=True)
+    except Unreachable:
+        return False
+    return True
 
 
 class Poster(Fetcher):
@@ -78,30 +53,14 @@ class Poster(Fetcher):
         """Something to post with, which keeps its connection from one time to the next."""
         return Line(self)
 
-    def connect(self, place: Place) -> HTTPConnection:
-        """A connection to the first address of a place that may be reached, and takes one."""
+    def connect(self, target: Target) -> HTTPConnection:
+        """A connection to the first address of a target that may be reached, and takes one."""
         try:
-            return dial(self._reachable(place), lambda address: self._connection(place, address))
+            return dial(
+                self._addresses(target), lambda address: connection_to(address, target, self._tls, CONNECT_SECONDS)
+            )
         except _FAULTS as fault:
-            raise Unreachable(f"{place.authority} refuses connections: {fault}") from None
-
-    def _reachable(self, place: Place) -> list[Address]:
-        if place.is_secure:
-            return self._addresses(Target(place.host, place.port, place.path))
-        found = self._resolve(place.host, place.port)
-        allowed = [one for one in found if is_in_any(one, self._allowed)]
-        if not allowed:
-            raise Unreachable(
-                f"{place.host} is not spoken to in plain HTTP: it is in no network that {self._allowing} allows"
-            )
-        return allowed[:ADDRESSES]
-
-    def _connection(self, place: Place, address: str) -> HTTPConnection:
-        if place.is_secure:
-            return HTTPSConnection(
-                address, place.port, timeout=CONNECT_SECONDS, ssl_context=self._tls, server_hostname=place.host
-            )
-        return HTTPConnection(address, place.port, timeout=CONNECT_SECONDS)
+            raise Unreachable(f"{target.authority} refuses connections: {fault}") from None
 
 
 class Line:
@@ -109,32 +68,30 @@ class Line:
 
     def __init__(self, poster: Poster) -> None:
         self._poster = poster
-        self._place: Place | None = None
+        self._target: Target | None = None
         self._connection: HTTPConnection | None = None
         self._is_late = False
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes, method: str = "POST") -> Heard:
         """What a server answers to a body. Raises `Unreachable`."""
-        place = place_of(url)
-        if place is None:
-            raise Unreachable(f"{url[:200]!r} is not a plain http or https URL")
-        with _bounded(place, self):
-            if self._place is not None and (place.host, place.port) == (self._place.host, self._place.port):
+        target = target_of(url, may_be_plain=True)
+        with _bounded(target, self):
+            if self._target is not None and (target.host, target.port) == (self._target.host, self._target.port):
                 with suppress(ConnectionError, urllib3.exceptions.ProtocolError):  # it was idle for too long
-                    return self._ask(place, method, headers, body)
+                    return self._ask(target, method, headers, body)
             self.close()
             if self._is_late:
-                raise Unreachable(f"{place.authority} did not answer within {ANSWER_SECONDS:g} seconds")
-            self._connection, self._place = self._poster.connect(place), place
+                raise Unreachable(f"{target.authority} did not answer within {ANSWER_SECONDS:g} seconds")
+            self._connection, self._target = self._poster.connect(target), target
             self._connection.timeout = SECONDS
-            return self._ask(place, method, headers, body)
+            return self._ask(target, method, headers, body)
 
-    def _ask(self, place: Place, method: str, headers: Mapping[str, str], body: bytes) -> Heard:
+    def _ask(self, target: Target, method: str, headers: Mapping[str, str], body: bytes) -> Heard:
         assert self._connection is not None
-        sent = {**headers, "Host": place.authority, "Accept-Encoding": "identity"}
+        sent = {**headers, "Host": target.authority, "Accept-Encoding": "identity"}
         if not any(name.lower() == "user-agent" for name in sent):
             sent["User-Agent"] = USER_AGENT
-        self._connection.request(method, place.path, body=body, headers=sent, preload_content=False,
+        self._connection.request(method, target.path, body=body, headers=sent, preload_content=False,
                                  decode_content=False)  # fmt: skip
         response = self._connection.getresponse()
         try:
@@ -156,11 +113,11 @@ class Line:
         """Keep no connection."""
         if self._connection is not None:
             self._connection.close()
-        self._connection = self._place = None
+        self._connection = self._target = None
 
 
 @contextmanager
-def _bounded(place: Place, line: Line) -> Iterator[None]:
+def _bounded(target: Target, line: Line) -> Iterator[None]:
     """A block in which whatever goes wrong is the other side's fault, and which does not last for ever."""
     timer = threading.Timer(ANSWER_SECONDS, line.hang_up)  # nothing else bounds an answer that comes in drops
     timer.daemon = True
@@ -173,6 +130,6 @@ def _bounded(place: Place, line: Line) -> Iterator[None]:
         raise
     except (*_FAULTS, ssl.SSLError, ValueError) as fault:
         line.close()
-        raise Unreachable(f"{place.authority}: {type(fault).__name__}: {str(fault)[:200]}") from None
+        raise Unreachable(f"{target.authority}: {type(fault).__name__}: {str(fault)[:200]}") from None
     finally:
         timer.cancel()

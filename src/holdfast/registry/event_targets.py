@@ -18,7 +18,7 @@ from holdfast.model.event_targets import EVERY, Envelope, Fault, Kind, Message, 
 from holdfast.model.events import Event, Told
 from holdfast.model.names import Registry
 from holdfast.model.work import DeliverEvents
-from holdfast.outbound.posting import place_of
+from holdfast.outbound.posting import is_called
 from holdfast.registry.event_senders import Secrets, open_sender
 from holdfast.registry.events import PLACING, place_some
 
@@ -204,7 +204,7 @@ def _check(wishes: Wishes) -> None:
         raise InvalidParameter("maximumEventAgeInSeconds", "It must be from 60 to 604800")
     if not 0 <= wishes.maximum_retries <= 1000:
         raise InvalidParameter("maximumRetryAttempts", "It must be from 0 to 1000")
-    if wishes.endpoint is not None and (wishes.kind is Kind.WEBHOOK or place_of(wishes.endpoint) is None):
+    if wishes.endpoint is not None and (wishes.kind is Kind.WEBHOOK or not is_called(wishes.endpoint)):
         raise InvalidParameter("endpoint", "It must be an http or https URL, and is for AWS APIs only")
     _check_address(wishes)
     _check_texts(wishes)
@@ -228,7 +228,7 @@ def _check_texts(wishes: Wishes) -> None:
 def _check_address(wishes: Wishes) -> None:
     kind, address = wishes.kind, wishes.address
     if kind in {Kind.WEBHOOK, Kind.SQS}:
-        if len(address) > 2048 or place_of(address) is None:
+        if len(address) > 2048 or not is_called(address):
             what = "of a queue" if kind is Kind.SQS else "of a webhook"
             raise InvalidParameter("address", f"It must be the http or https URL {what}, without a user or a fragment")
     elif not (BUS_ARN if kind is Kind.EVENTBRIDGE else TOPIC_ARN).fullmatch(address):

@@ -125,16 +125,12 @@ class Importer:
                     self._holders.popitem(last=False)
 
     def _download(self, at: RepositoryRef, name: str, digest: str, size_bytes: int) -> None:
-        writer = uploads.receive_whole(self._on, at)
-        try:
+        def pieces() -> Iterator[bytes]:
             for piece in self._puller.read_blob(name, digest, size_bytes=size_bytes, pause=self._on.sleep):
-                writer.write(piece)
+                yield piece
                 self._moved(len(piece))
-        except BaseException:
-            writer.discard()
-            raise
-        uploads.complete_whole(self._on, at, writer, digest)
-        self._count(0, 1, writer.size_bytes)
+
+        self._count(0, 1, uploads.take(self._on, at, digest, pieces()))
 
     def _is_here(self, at: RepositoryRef, digest: str) -> bool:
         try:

@@ -218,14 +218,7 @@ class _Copy:
             target = store.repositories.get(tx, self._there)
             if store.blobs.share(tx, target, digest, on.clock(), on.limits.push_time):
                 return
-        writer = uploads.receive_whole(on, self._there)
-        try:
-            for piece in layers.pieces(on, self._at, digest):
-                writer.write(piece)
-        except BaseException:
-            writer.discard()
-            raise
-        uploads.complete_whole(on, self._there, writer, digest)
+        uploads.take(on, self._there, digest, layers.pieces(on, self._at, digest))
 
     def _put(self, manifest: Manifest, tags: Sequence[str] | None) -> None:
         """Put the manifest, and those tags that name it here at this very moment and may be set there."""

@@ -79,33 +79,25 @@ def ensure_for_push(on: Backends, at: RepositoryRef, *, may_create: Callable[[],
 
     `may_create` refuses a caller who may not make it.
     """
-    template = require_for_push(on, at)
-    if template is None:
-        return
-    may_create()
-    while template is not None:
-        if template.settings.lacks_role:
-            log.warning("repository %s is not created: the template '%s' sets tags or KMS but no customRoleArn",
-                        at.name, template.prefix)  # fmt: skip
-            raise RepositoryNotFound(at)
-        encryption = kms_keys.settled(on, at.registry, template.settings.encryption)
-        with on.database.transaction() as tx:
-            if store.repositories.find(tx, at) is not None:
-                return
-            settled, template = template, templates.settings_for(tx, at, Purpose.CREATE_ON_PUSH)
-            if template == settled:
-                create_by_template(on, tx, at, replace(settled.settings, encryption=encryption))
-                return
-    raise RepositoryNotFound(at)
+    if require_for_push(on, at) is not None:
+        may_create()
+        create_for(on, at, Purpose.CREATE_ON_PUSH, needs_template=True)
 
 
-def create_for(on: Backends, at: RepositoryRef, purpose: Purpose) -> None:
-    """Let a repository be there: made by a template for a purpose, or with ECR's defaults (ECR user guide)."""
+def create_for(on: Backends, at: RepositoryRef, purpose: Purpose, *, needs_template: bool = False) -> None:
+    """Let a repository be there: made by a template for a purpose, or with ECR's defaults (ECR user guide).
+
+    Raises `RepositoryNotFound` where a template is needed and there is none, or it lacks a role.
+    """
     while not on.database.hot.has_repository(at):
         with on.database.snapshot() as tx:
             template = templates.settings_for(tx, at, purpose)
+        if template is None and needs_template:
+            raise RepositoryNotFound(at)
         settings = template.settings if template is not None else TemplateSettings((purpose,))
         if settings.lacks_role:
+            log.warning("repository %s is not created: the template '%s' sets tags or KMS but no customRoleArn",
+                        at.name, template.prefix if template is not None else "")  # fmt: skip
             raise RepositoryNotFound(at)
         encryption = kms_keys.settled(on, at.registry, settings.encryption)
         with on.database.transaction() as tx:

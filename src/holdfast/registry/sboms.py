@@ -54,9 +54,7 @@ def attach(on: Backends, at: RepositoryRef, id_: ImageId, form: Format) -> tuple
     """An image, and its SBOM that was pushed as a referrer of it; one that is there already is not another one."""
     image, data = document(on, at, id_, form)
     for blob in (EMPTY, data):
-        writer = uploads.receive_whole(on, at)
-        writer.write(blob)
-        uploads.complete_whole(on, at, writer, digests.digest_of(blob))
+        uploads.take(on, at, digests.digest_of(blob), [blob])
     body = msgspec.json.encode({
         "schemaVersion": 2,
         "mediaType": manifests.OCI_MANIFEST,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
-    from holdfast.model.image_findings import Bare, Counts, ImageFinding, Place
+    from holdfast.model.image_findings import Bare, Counts, ImageFinding, PackageVersion, Place
     from holdfast.model.images import Image, ImageId
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.packages import OperatingSystem
@@ -115,14 +115,7 @@ class Report:
 def report(on: Backends, at: RepositoryRef, id_: ImageId, after: Place, limit: int) -> Report:
     """The latest scan of an image with up to `limit` findings that follow a place; or `ScanNotFound`."""
     with on.database.snapshot() as tx:
-        repository, image = _get(tx, at, id_)
-        kept = store.scans.find(tx, image.id)
-        if kept is None:
-            raise ScanNotFound(at, id_.digest, id_.tag)
-        [image] = store.tags.of_images(tx, [image])
-        packages = store.image_findings.packages(tx, image.id) if kept.is_live else {}
-        covered = store.image_findings.covered(tx, kept.ecosystems or ())
-        scan = _now(on, image, kept, covered, has_packages=bool(packages))
+        repository, image, scan, packages = _latest(on, tx, at, id_)
         if not scan.has_findings:
             return Report(image, scan)
         judge = verdicts.on_image(tx, repository, image, on.clock())
@@ -139,20 +132,26 @@ def report(on: Backends, at: RepositoryRef, id_: ImageId, after: Place, limit: i
         return Report(image, scan, image_findings.shown(tx, image.id, some), more, *described)
 
 
+def _latest(
+    on: Backends, tx: Transaction, at: RepositoryRef, id_: ImageId
+) -> tuple[Repository, Image, Scan, dict[int, PackageVersion]]:
+    """An image with its tags, how its latest scan stands now, and the packages that are watched; or `ScanNotFound`."""
+    repository, image = _get(tx, at, id_)
+    scan = store.scans.find(tx, image.id)
+    if scan is None:
+        raise ScanNotFound(at, id_.digest, id_.tag)
+    [image] = store.tags.of_images(tx, [image])
+    packages = store.image_findings.packages(tx, image.id) if scan.is_live else {}
+    covered = store.image_findings.covered(tx, scan.ecosystems or ())
+    return repository, image, _now(on, image, scan, covered, has_packages=bool(packages)), packages
+
+
 def suppressed(
     on: Backends, at: RepositoryRef, id_: ImageId, after: Place, limit: int
 ) -> tuple[Report, Sequence[Suppressed]]:
     """Up to `limit` findings of the latest scan of an image that do not count, each with why, that follow a place."""
     with on.database.snapshot() as tx:
-        repository, image = _get(tx, at, id_)
-        scan = store.scans.find(tx, image.id)
-        if scan is None:
-            raise ScanNotFound(at, id_.digest, id_.tag)
-        [image] = store.tags.of_images(tx, [image])
-        packages = store.image_findings.packages(tx, image.id) if scan.is_live else {}
-        scan = _now(
-            on, image, scan, store.image_findings.covered(tx, scan.ecosystems or ()), has_packages=bool(packages)
-        )
+        repository, image, scan, packages = _latest(on, tx, at, id_)
         if not scan.has_findings:
             return Report(image, scan), ()
         judge = verdicts.on_image(tx, repository, image, on.clock())

@@ -127,6 +127,22 @@ def complete_whole(on: Backends, at: RepositoryRef, writer: PartWriter, digest: 
     return blob
 
 
+def take(on: Backends, at: RepositoryRef, digest: str, pieces: Iterable[bytes]) -> int:
+    """Let a repository hold a layer whose bytes come in pieces from elsewhere; how many they are.
+
+    Raises `DigestInvalid`, and whatever the pieces do.
+    """
+    writer = receive_whole(on, at)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+    except BaseException:
+        writer.discard()
+        raise
+    complete_whole(on, at, writer, digest)
+    return writer.size_bytes
+
+
 def mount(on: Backends, at: RepositoryRef, source: RepositoryRef, digest: str) -> bool:
     """Let a repository hold a blob that another one of its registry holds; False if that cannot be."""
     keys.require(on, at)

@@ -16,17 +16,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from holdfast.outbound import fetch
-from holdfast.outbound.addresses import is_in_any, may_reach
 from holdfast.outbound.distribution.faults import Lied, Unreachable
-from holdfast.outbound.fetch import ADDRESSES, USER_AGENT, Target, dial, resolve, target_of
+from holdfast.outbound.fetch import USER_AGENT, Target, connection_to, dial, reachable, resolve, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from holdfast.outbound.addresses import Address, Network
+    from urllib3.connection import HTTPConnection
+
+    from holdfast.outbound.addresses import Network
     from holdfast.outbound.fetch import Resolve
 
     Body: TypeAlias = bytes | Callable[[], Iterable[bytes]] | None
@@ -129,31 +129,14 @@ class Wire:
         return Answer(self, target, connection, response, limit)
 
     def _dial(self, target: Target) -> HTTPConnection:
-        connection = dial(self._addresses(target), lambda address: self._connection(address, target))
+        try:
+            addresses = reachable(target, self._resolve, self._allowed, self._allowing)
+        except fetch.Unreachable as fault:
+            raise Unreachable(str(fault)) from None
+        connection = dial(addresses, lambda address: connection_to(address, target, self._tls, CONNECT_SECONDS))
         assert connection.sock is not None
         connection.sock.settimeout(READ_SECONDS)
         return connection
-
-    def _connection(self, address: str, target: Target) -> HTTPConnection:
-        if not target.is_secure:
-            return HTTPConnection(address, target.port, timeout=CONNECT_SECONDS)
-        return HTTPSConnection(
-            address, target.port, timeout=CONNECT_SECONDS, ssl_context=self._tls, server_hostname=target.host
-        )
-
-    def _addresses(self, target: Target) -> list[Address]:
-        found = self._resolve(target.host, target.port)
-        if target.is_secure:
-            reachable = [address for address in found if may_reach(address, self._allowed)]
-        else:
-            reachable = [address for address in found if is_in_any(address, self._allowed)]
-        if not reachable:
-            told = ", ".join(map(str, found[:ADDRESSES]))
-            plain = "" if target.is_secure else " over plain HTTP"
-            raise Unreachable(
-                f"{target.host} has no address that may be reached{plain} ({told}); {self._allowing} allows networks"
-            )
-        return reachable[:ADDRESSES]
 
 
 def _asked(
