@@ -23,10 +23,13 @@ def region(product, request):
     return Region(product, request.node.nodeid)
 
 
-def rule(*destinations, prefixes=None, deletes=None):
+def rule(*destinations, prefixes=None, deletes=None, filters=()):
     members = {"destinations": list(destinations)}
     if prefixes is not None:
         members["repositoryFilters"] = [{"filter": prefix, "filterType": "PREFIX_MATCH"} for prefix in prefixes]
+    if filters:
+        others = [{"filter": pattern, "filterType": kind} for kind, pattern in filters]
+        members["repositoryFilters"] = members.get("repositoryFilters", []) + others
     if deletes is not None:
         members["deleteReplication"] = {"enabled": deletes}
     return members
@@ -58,6 +61,14 @@ def test_a_registry_is_copied_nowhere_by_default(region):
     }
 
 
+FILTERS = [
+    ("REPOSITORY_MATCH", "team/app"),
+    ("REPOSITORY_EXCLUDE", "*/scratch"),
+    ("TAG_MATCH", "v*"),
+    ("TAG_EXCLUDE", "*-RC*"),
+]
+
+
 @pytest.mark.parametrize(
     "rules",
     [
@@ -68,8 +79,9 @@ def test_a_registry_is_copied_nowhere_by_default(region):
         [rule()],
         [rule(WEST, prefixes=[f"r{number}-" for number in range(100)])] * 25,
         [rule(*destinations(25))],
+        [rule(WEST, prefixes=["prod/"], filters=FILTERS), rule(EAST, filters=FILTERS[-1:])],
     ],
-    ids=["none", "bare", "whole", "another account", "no destination", "most rules", "most destinations"],
+    ids=["none", "bare", "whole", "another account", "no destination", "most rules", "most destinations", "filters"],
 )
 def test_rules_are_answered_as_they_were_put(region, rules):
     answer = put(region, *rules)
@@ -131,6 +143,9 @@ def test_a_registry_is_not_copied_to_itself(region):
         ([rule(*destinations(20)), rule(*destinations(20, 10))], "ValidationException", "more than 25 destinations"),
         ([rule(WEST, EAST, WEST)], "ValidationException", "same destination twice"),
         ([rule(WEST, prefixes=["ab", "ab"])], "ValidationException", "same repository filter twice"),
+        ([rule(WEST, filters=[("TAG_MATCH", "ab")] * 2)], "ValidationException", "same repository filter twice"),
+        ([rule(WEST, filters=[("TAG_MATCH", "a/b")])], "InvalidParameterException", "'filter'"),
+        ([rule(WEST, filters=[("REPOSITORY_MATCH", "A*")])], "InvalidParameterException", "'filter'"),
     ],
 )
 def test_rules_that_cannot_be_are_refused_and_change_nothing(region, rules, code, words):
@@ -141,6 +156,17 @@ def test_rules_that_cannot_be_are_refused_and_change_nothing(region, rules, code
     assert answer[0] == code
     assert words in answer[1]
     assert configuration(region) == {"rules": [rule(EAST)]}
+
+
+def test_as_ecr_itself_there_are_filters_of_prefixes_only(strict_product, request):
+    region = Region(strict_product, request.node.nodeid)
+    put(region, rule(WEST, prefixes=["prod/"]))
+
+    code, message = refused(region, rule(WEST, filters=FILTERS[:1]))
+
+    assert code == "InvalidParameterException"
+    assert message.endswith("'Member must satisfy enum value set: [PREFIX_MATCH]'")
+    assert configuration(region) == {"rules": [rule(WEST, prefixes=["prod/"])]}
 
 
 # ---- Images

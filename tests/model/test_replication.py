@@ -5,7 +5,19 @@ import pytest
 from holdfast.model import replication, signing
 from holdfast.model.errors import InvalidParameter, Validation
 from holdfast.model.names import Registry
-from holdfast.model.replication import BackfillStatus, Configuration, Copied, Progress, Rule, destinations_of
+from holdfast.model.replication import (
+    BackfillStatus,
+    Choice,
+    Configuration,
+    Copied,
+    Filter,
+    FilterType,
+    Progress,
+    Rule,
+    TagFilter,
+    choices_of,
+    destinations_of,
+)
 
 HOME, WEST, EAST = (Registry("111122223333", region) for region in ("eu-home-1", "eu-west-1", "eu-east-1"))
 PROFILE = "arn:aws:signer:eu-home-1:111122223333:/signing-profiles/{}"
@@ -27,6 +39,75 @@ PROFILE = "arn:aws:signer:eu-home-1:111122223333:/signing-profiles/{}"
 )
 def test_a_filter_is_the_beginning_of_a_name(prefixes, name, verdict):
     assert Rule((WEST,), prefixes).selects(name) is verdict
+
+
+MATCH, EXCLUDE = FilterType.REPOSITORY_MATCH, FilterType.REPOSITORY_EXCLUDE
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "filters", "selected"),
+    [
+        (None, [(EXCLUDE, "prod/scratch")], ["prod/app", "prod/scratch2", "team/app"]),
+        (("prod/",), [(EXCLUDE, "*/scratch*")], ["prod/app"]),
+        (None, [(MATCH, "prod/app"), (MATCH, "team/*")], ["prod/app", "team/app"]),
+        (("prod/s",), [(MATCH, "team/app"), (EXCLUDE, "prod/scratch2")], ["prod/scratch", "team/app"]),
+        (None, [(MATCH, "prod/*"), (EXCLUDE, "prod/*")], []),
+    ],
+)
+def test_filters_of_whole_names_say_which_repositories_are_copied(prefixes, filters, selected):
+    rule = Rule((WEST,), prefixes, filters=tuple(Filter(*one) for one in filters))
+
+    names = ["prod/app", "prod/scratch", "prod/scratch2", "team/app"]
+
+    assert [name for name in names if rule.selects(name)] == selected
+
+
+SIGNATURE = "sha256-" + "0" * 64 + ".sig"
+
+
+@pytest.mark.parametrize(
+    ("filters", "taken", "follows"),
+    [
+        ([((), ())], ["v1", "v1-rc", "dev"], True),
+        ([(("v*",), ())], ["v1", "v1-rc"], True),
+        ([(("v*",), ("*-rc",))], ["v1"], True),
+        ([((), ("*-rc", "*.sig"))], ["v1", "dev"], False),
+        ([(("v1",), ("*",)), (("dev",), ())], ["dev"], True),
+        ([(("sha256-*",), ())], [SIGNATURE], True),
+        ([(("sha256-*",), ("*.sig",)), ((), ("*.sig", "dev"))], ["v1", "v1-rc"], False),
+    ],
+)
+def test_a_tag_is_taken_if_a_rule_matches_it_and_does_not_exclude_it(filters, taken, follows):
+    choice = Choice(tuple(TagFilter(*one) for one in filters))
+
+    assert [tag for tag in ("v1", "v1-rc", "dev", SIGNATURE) if choice.takes(tag)] == taken
+    assert choice.follows(SIGNATURE) is follows
+    assert not choice.follows("v1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern"),
+    [
+        (MATCH, "Prod/*"),
+        (EXCLUDE, "a"),
+        (EXCLUDE, "a b"),
+        (FilterType.TAG_MATCH, "a/b"),
+        (FilterType.TAG_MATCH, "x" * 129),
+    ],
+)
+def test_a_filter_is_made_of_what_names_are_made_of(kind, pattern):
+    with pytest.raises(InvalidParameter):
+        Filter(kind, pattern)
+
+
+def test_what_was_kept_before_there_were_filters_is_read_as_it_was():
+    place = '{"account_id":"111122223333","region":"eu-west-1"}'
+    kept = f'{{"rules":[{{"destinations":[{place}],"prefixes":["ab"],"deletes":true}}]}}'
+
+    configuration = replication.read(kept)
+
+    assert configuration == Configuration((Rule((WEST,), ("ab",), True),))
+    assert choices_of(configuration, "abc", deletions=True)[WEST].is_everything
 
 
 def test_a_repository_is_copied_once_to_each_destination_of_its_rules():
@@ -59,7 +140,8 @@ def test_rules_and_distinct_destinations_are_limited(rules, destinations):
 
 
 def test_what_was_not_said_stays_unsaid():
-    configuration = Configuration((Rule((WEST,)), Rule((EAST,), ("ab",), False), Rule((), None, True)))
+    filtered = Rule((WEST,), None, None, (Filter(FilterType.TAG_EXCLUDE, "dev-*"),))
+    configuration = Configuration((Rule((WEST,)), Rule((EAST,), ("ab",), False), Rule((), None, True), filtered))
 
     assert replication.read(configuration.text) == configuration
     assert replication.read(None) == Configuration()

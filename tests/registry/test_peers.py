@@ -15,7 +15,7 @@ from holdfast.model.errors import InvalidParameter, LayerDamaged
 from holdfast.model.images import ImageId
 from holdfast.model.names import Registry
 from holdfast.model.peers import Kind, Peer
-from holdfast.model.replication import Configuration, Rule
+from holdfast.model.replication import Configuration, Filter, FilterType, Rule
 from holdfast.model.secrets import Value
 from holdfast.model.verification import Counts, State
 from holdfast.outbound.distribution import Pusher
@@ -214,6 +214,26 @@ def test_a_peer_that_cannot_be_is_refused(on, changed, said):
 
     with pytest.raises(InvalidParameter, match=said):
         registry.peers.put(on, HOME, Peer(**{**right, "credential_arn": arn, **changed}))
+
+
+@pytest.mark.parametrize("peer", [Kind.HOLDFAST, Kind.OCI], indirect=True)
+def test_only_tags_that_a_rule_takes_go_there_with_what_hangs_on_their_images(on, peer, to, there):
+    rule = Rule((to,), deletes=True, filters=(Filter(FilterType.TAG_MATCH, "v*"),))
+    registry.replication.configure(on, HOME, Configuration((rule,)))
+    member = push(on, AT, "member")
+    signature = push(on, AT, "signature", f"{member.digest.replace(':', '-')}.sig")
+    index = builders.an_index(member)
+    push(on, AT, "other", "dev2")
+    put(on, AT, index, "dev")
+    finish(on)
+    put(on, AT, index, "v1")
+    finish(on)
+    finish(on)
+
+    signed = {f"{member.digest.replace(':', '-')}.sig"}
+    assert images_of(there) == {member.digest: set(), index.digest: {"v1"}, signature.digest: signed}
+    check = registry.verification.verify(on, AT, to, repairs=True, everything=True)
+    assert check.counts == Counts(agreeing=5)
 
 
 class Killed(BaseException):

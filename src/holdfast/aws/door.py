@@ -16,6 +16,7 @@ from holdfast.model import errors
 from holdfast.model.callers import ANONYMOUS
 from holdfast.model.errors import Refusal
 from holdfast.model.names import Registry
+from holdfast.model.profiles import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -98,8 +99,10 @@ class Door:
         self._on = on
         self._tokens = tokens
         self._window = window
-        self._ecr = load("ecr")
-        self._by_target = {load(name).target_prefix: (load(name), OPERATIONS[name]) for name in SPOKEN_IN_JSON}
+        is_extended = on.profile is not Profile.ECR_STRICT
+        self._ecr = load("ecr", is_extended=is_extended)
+        spoken = {name: load(name, is_extended=is_extended) for name in SPOKEN_IN_JSON}
+        self._by_target = {found.target_prefix: (found, OPERATIONS[name]) for name, found in spoken.items()}
         self._by_version = {service.api_version: service for service in (load("iam"), load("sts"))}
 
     def __call__(self, request: Request) -> Answer:

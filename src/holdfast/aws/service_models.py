@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+
+from holdfast.model.replication import FilterType
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, StructureShape
@@ -29,6 +31,14 @@ CORRECTIONS = {
 # The model has it for single digests, not for those of a batch, which are refused one by one in its words.
 DIGEST_PATTERN = "[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"
 
+
+# What Holdfast takes beyond Amazon's description, unless it shall behave as Amazon; boto3 sends it unchecked.
+EXTENSIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "ecr": {
+        "RepositoryFilterType": {"enum": ["PREFIX_MATCH", *FilterType]},
+        "RepositoryFilterValue": {"pattern": "^[0-9a-zA-Z*._/-]+$"},
+    }
+}
 
 OWN_MODELS = Path(__file__).parent / "own/models"
 
@@ -58,12 +68,16 @@ def _status_and_code(shape: StructureShape) -> tuple[int, str]:
 
 
 @cache
-def load(service: str) -> Service:
+def load(service: str, *, is_extended: bool = False) -> Service:
     """Read the newest description of a service that botocore or we bundle; nothing else on the machine is looked at."""
     # The default search paths would let a file below ~/.aws/models change what we serve.
     folders = [Loader.BUILTIN_DATA_PATH, str(OWN_MODELS)]
     loader = Loader(extra_search_paths=folders, include_default_search_paths=False)
-    return Service(ServiceModel(loader.load_service_model(service, "service-2"), service))
+    model = loader.load_service_model(service, "service-2")
+    if is_extended:
+        shapes = {name: model["shapes"][name] | more for name, more in EXTENSIONS.get(service, {}).items()}
+        model = model | {"shapes": model["shapes"] | shapes}
+    return Service(ServiceModel(model, service))
 
 
 def matches(pattern: str, value: str) -> bool:

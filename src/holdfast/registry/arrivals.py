@@ -102,14 +102,14 @@ def untagged(
 ) -> None:
     """A tag was removed, and its image stays."""
     if spreads:
-        replication.removed(tx, repository, image.digest, tag, on.clock())
+        replication.removed(tx, repository, image, tag, on.clock())
     events.tell(on, tx, repository.registry, image_action("DELETE", repository.name, image, tag))
 
 
 def removed(on: Backends, tx: Transaction, repository: Repository, image: Image, *, spreads: bool = True) -> None:
-    """An image with its tags was removed."""
+    """An image with its tags is being removed."""
     if spreads:
-        replication.removed(tx, repository, image.digest, None, on.clock())
+        replication.removed(tx, repository, image, None, on.clock())
     _tell_each(on, tx, repository, image, "DELETE")
     if store.lists.has_referrers(tx, repository, image.digest):
         due_at = on.clock() + on.limits.referrer_delay  # the subject may be pushed again

@@ -34,7 +34,8 @@ from holdfast.model.replication import (
     Replication,
 )
 from holdfast.model.work import RunBackfill
-from holdfast.registry import replicas
+from holdfast.registry import replicas, selection
+from holdfast.registry.replication import rules_of
 from holdfast.registry.work import WorkCancelled
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Place(NamedTuple):
     repository: str
     digest: str
     tag: str | None
+    is_set: bool = True  # the tag, there: an image may go of whose tags none does
 
 
 START = Place("", "", "", "")
@@ -155,8 +157,7 @@ def _prepare(on: Backends, job: Job, backfill: Backfill, source: Registry) -> Pr
     noted = job.item.progress or {}
     total = noted.get("counted", 0)
     for repositories, last in _selected(on, source, backfill.destination, noted.get("after", "")):
-        with on.database.snapshot() as tx:
-            total += sum(store.backfills.pair_count(tx, repository) for repository in repositories)
+        total += sum(_count(on, repository, backfill.destination) for repository in repositories)
         with on.database.transaction(durable=False) as tx:
             job.step(tx, {"counted": total, "after": last})
     progress = Progress(total)
@@ -174,7 +175,7 @@ def _copy_all(on: Backends, job: Job, backfill: Backfill, source: Registry, prog
     while batch := list(islice(wanted, PAIRS_AT_ONCE)):
         copied = [_copy(on, RepositoryRef(source, at.repository), at, backfill.destination) for at in batch]
         results = [
-            BackfillResult(position, at.repository, ImageId(at.digest, at.tag), outcome)
+            BackfillResult(position, at.repository, ImageId(at.digest, at.tag if at.is_set else None), outcome)
             for position, (at, outcome) in enumerate(zip(batch, copied, strict=True), progress.done + 1)
         ]
         progress = progress.after(copied)
@@ -206,7 +207,7 @@ def _note(
 def _copy(on: Backends, repository: RepositoryRef, at: Place, destination: Registry) -> Copied:
     """Copy an image under one of its tags; what cannot be done now is told, and is for the next backfill."""
     try:
-        return replicas.copy(on, repository, at.digest, destination, [at.tag] if at.tag else [])
+        return replicas.copy(on, repository, at.digest, destination, [at.tag] if at.tag and at.is_set else [])
     except Unavailable as refusal:
         return Copied(refusal.code)
 
@@ -217,15 +218,40 @@ def _wanted(on: Backends, source: Registry, destination: Registry, place: Place)
     for repositories, _ in _selected(on, source, destination, done):
         for repository in repositories:
             pair: Pair = (place.digest, place.tag) if repository.name == place.repository else ("", "")
-            while True:
-                with on.database.snapshot() as tx:
-                    pairs = store.backfills.pairs(tx, repository, pair, PAIRS_AT_ONCE)
-                for digest, tag in pairs:
-                    yield Place(done, repository.name, digest, tag)
-                if len(pairs) < PAIRS_AT_ONCE:
-                    break
-                pair = pairs[-1]
+            for (digest, tag), is_set in _pairs(on, repository, destination, pair):
+                yield Place(done, repository.name, digest, tag, is_set)
             done = repository.name
+
+
+def _count(on: Backends, repository: Repository, destination: Registry) -> int:
+    with on.database.snapshot() as tx:
+        choice = replication.choices_of(rules_of(tx, repository), repository.name).get(destination)
+        if choice is not None and choice.is_everything:
+            return store.backfills.pair_count(tx, repository)
+    return sum(1 for _ in _pairs(on, repository, destination, ("", "")))
+
+
+def _pairs(on: Backends, repository: Repository, destination: Registry, after: Pair) -> Iterator[tuple[Pair, bool]]:
+    """Every image with each of its tags that goes, after a pair; an image of whose tags none does with one of them.
+
+    Whether the tag goes is told with it.
+    """
+    with on.database.snapshot() as tx:
+        choice = replication.choices_of(rules_of(tx, repository), repository.name).get(destination)
+    if choice is None:
+        return
+    chosen = selection.whole(on, repository, choice)
+    while True:
+        with on.database.snapshot() as tx:
+            pairs = store.backfills.pairs(tx, repository, after, PAIRS_AT_ONCE)
+        for digest, tag in pairs:
+            if tag is not None and chosen.has_tag(tag):
+                yield (digest, tag), True
+            elif chosen.has_image(digest) and (tag is None or (digest != after[0] and digest not in chosen.tagged)):
+                yield (digest, tag), tag is None
+            after = digest, tag
+        if len(pairs) < PAIRS_AT_ONCE:
+            return
 
 
 def _selected(

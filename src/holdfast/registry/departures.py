@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def remove(on: Backends, tx: Transaction, repository: Repository, image: Image, *, spreads: bool = True) -> None:
     """Delete an image with its tags, so that it can be restored; or `ImageInUse`."""
     leases.require_unused(on, tx, repository, image)
-    store.deleted_images.bury(tx, repository, image, on.clock())
     arrivals.removed(on, tx, repository, image, spreads=spreads)
+    store.deleted_images.bury(tx, repository, image, on.clock())
 
 
 def archive(on: Backends, tx: Transaction, repository: Repository, image: Image) -> Image:

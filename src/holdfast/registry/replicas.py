@@ -30,6 +30,7 @@ from holdfast.registry import (
     remote_replicas,
     replication,
     repositories,
+    selection,
     uploads,
 )
 from holdfast.registry.work import ATTEMPTS, WorkCancelled
@@ -63,15 +64,26 @@ def replicate(on: Backends, job: Job) -> datetime | None:
             return purging.look_again(on, tx, image_id)
         image, repository_id = found
         repository = store.repositories.get_by_id(tx, repository_id)
-        is_wanted = there in rules.destinations_of(replication.rules_of(tx, repository), repository.name)
+        choice = rules.choices_of(replication.rules_of(tx, repository), repository.name).get(there)
+        tags = None if choice is None else selection.tags_of(tx, repository, image.digest, choice)
+        is_left_out = choice is not None and not tags and not selection.goes(tx, repository, image.digest, choice)
         peer = peers.find_in(tx, repository.ref.registry, there)
-    if is_wanted and peer is not None and not isinstance(job.item.work, PushImage):
+    if is_left_out:  # its tag moved on, or the filters did
+        with on.database.transaction() as tx:
+            job.step(tx)
+            if choice is not None and not selection.goes(tx, repository, image.digest, choice):
+                store.replications.forget(tx, image_id, there)
+        return None
+    if choice is not None and peer is not None and not isinstance(job.item.work, PushImage):
         with on.database.transaction() as tx:
             job.step(tx)
             store.work.add(tx, PushImage(image_id, there.region, there.account_id), on.clock())
         return None
     try:
-        failure = copy(on, repository.ref, image.digest, there, job=job).failure_code if is_wanted else NO_RULE
+        copied = copy(on, repository.ref, image.digest, there, tags, job=job) if choice is not None else Copied(NO_RULE)
+        if choice is not None and copied.failure_code is None:
+            replication.call_dependents(on, job, repository, image.digest, there, choice)
+        failure = copied.failure_code
     except Unavailable as refusal:
         if job.item.attempts < ATTEMPTS:
             raise
@@ -95,7 +107,7 @@ def replicate_deletion(on: Backends, job: Job) -> None:
         repository = store.repositories.find_by_id(tx, wanted.repository_id)
         if repository is None:
             return  # the deletion of a repository is not followed
-        if there not in rules.deletion_destinations_of(replication.rules_of(tx, repository), repository.name):
+        if there not in rules.choices_of(replication.rules_of(tx, repository), repository.name, deletions=True):
             return
         if store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None) is not None:
             return

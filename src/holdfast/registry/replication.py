@@ -4,6 +4,7 @@
     deletion ──► work, where a rule says so ──► the same deletion there
 
 Work is about what is there when it is done: a tag that moved on meanwhile, or an image that is back, is as it is now.
+Which images and tags go where rules have filters for tags is for `selection` to say.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model import replication
-from holdfast.model.replication import SETTING
+from holdfast.model.replication import SETTING, subject_of
 from holdfast.model.work import PushImage, ReplicateDeletion, ReplicateImage
+from holdfast.registry import selection
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.images import Image, ImageId
     from holdfast.model.names import Registry, RepositoryRef
-    from holdfast.model.replication import Configuration, Replication
+    from holdfast.model.replication import Choice, Configuration, Replication
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
+    from holdfast.registry.work import Job
     from holdfast.store import Transaction
+
+AT_ONCE = 200  # images in one transaction
 
 
 def configuration(on: Backends, registry: Registry) -> Configuration:
@@ -49,16 +54,57 @@ def of_image(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, list
 
 def pushed(_on: Backends, tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:
     """Let an image that was pushed, tagged, or is there again be copied where the rules say."""
-    for destination in replication.destinations_of(rules_of(tx, repository), repository.name):
-        store.replications.begin(tx, image.id, destination, now)
-        store.work.add(tx, ReplicateImage(image.id, destination.region, destination.account_id), now)
+    for destination, choice in replication.choices_of(rules_of(tx, repository), repository.name).items():
+        if selection.goes(tx, repository, image.digest, choice):
+            begin(tx, image.id, destination, now)
 
 
-def removed(tx: Transaction, repository: Repository, digest: str, tag: str | None, now: datetime) -> None:
-    """Let a tag, or without one an image, be removed where the rules say that deletions are followed."""
-    for there in replication.deletion_destinations_of(rules_of(tx, repository), repository.name):
-        wanted = ReplicateDeletion(repository.id, digest, tag or "", there.region, there.account_id)
-        store.work.add(tx, wanted, now)
+def begin(tx: Transaction, image_id: int, destination: Registry, now: datetime) -> None:
+    """Let an image be copied to a destination."""
+    store.replications.begin(tx, image_id, destination, now)
+    store.work.add(tx, ReplicateImage(image_id, destination.region, destination.account_id), now)
+
+
+def removed(tx: Transaction, repository: Repository, image: Image, tag: str | None, now: datetime) -> None:
+    """Let a tag, or without one an image, be removed where the rules say that deletions are followed.
+
+    Where they have filters for tags, an image that was never to be copied is nobody's business there.
+    """
+    choices = replication.choices_of(rules_of(tx, repository), repository.name, deletions=True)
+    for there, choice in choices.items():
+        if tag is not None:
+            is_meant = choice.may_set(tag)
+        else:
+            is_meant = choice.is_everything or store.replications.find(tx, image.id, there) is not None
+        if is_meant:
+            wanted = ReplicateDeletion(repository.id, image.digest, tag or "", there.region, there.account_id)
+            store.work.add(tx, wanted, now)
+
+
+def call_dependents(
+    on: Backends, job: Job, repository: Repository, digest: str, destination: Registry, choice: Choice
+) -> None:
+    """Let what hangs on an image that went be copied, too, if it never was to be: it came before the image's tag.
+
+    Where every image goes, each was to be copied when it came.
+    """
+    if choice.is_everything:
+        return
+    reads = (store.relations.new_members, store.relations.new_referrers, store.relations.new_by_tag)
+    after = dict.fromkeys(reads, "")
+    while after:
+        with on.database.transaction() as tx:
+            job.step(tx)
+            for read, place in list(after.items()):
+                found = read(tx, repository, digest, destination, place, AT_ONCE)
+                for one in found:
+                    is_meant = subject_of(one.place) == digest and choice.follows(one.place)
+                    if is_meant or read is not store.relations.new_by_tag:
+                        begin(tx, one.image_id, destination, on.clock())
+                if len(found) < AT_ONCE:
+                    del after[read]
+                else:
+                    after[read] = found[-1].place
 
 
 def rules_of(tx: Transaction, repository: Repository) -> Configuration:

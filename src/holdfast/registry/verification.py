@@ -4,7 +4,8 @@
         └── no ──► the buckets that differ ──► what is missing, or has another image ──► work, as for a push
 
 Only what was to be copied is missed: an image that was pushed before its rule is counted and left to a backfill, unless
-everything is asked for. Nothing is ever removed: what only the copy has is counted.
+everything is asked for. Nothing is ever removed: what only the copy has is counted. What the filters of rules leave out
+is not looked at.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from holdfast.model.peers import Kind
 from holdfast.model.replication import SETTING
 from holdfast.model.verification import Check, Counts, State, drift_event
 from holdfast.model.work import ReplicateImage, VerifyReplica
-from holdfast.registry import events, peers, remote_contents
+from holdfast.registry import events, peers, remote_contents, selection
 from holdfast.registry.remote_contents import Copy
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from holdfast.model.merkle import Tree
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
+    from holdfast.registry.selection import Chosen
     from holdfast.registry.work import Job
     from holdfast.store.contents import Held
 
@@ -138,10 +140,11 @@ def _copied_to(on: Backends, at: RepositoryRef, destination: Registry) -> Reposi
 def _one(
     on: Backends, job: Job | None, repository: Repository, destination: Registry, *, repairs: bool, everything: bool
 ) -> Check:
-    here = tree(on, repository)
+    chosen = _chosen(on, repository, destination)
+    here = tree(on, repository, chosen)
     state, counts, failure = State.IN_SYNC, Counts(), None
     try:
-        counts, drifted = _compared(on, repository, destination, here)
+        counts, drifted = _compared(on, repository, destination, chosen, here)
         state = counts.state
     except Refusal as refusal:
         state, failure, drifted = State.FAILED, f"{refusal.code}: {refusal.message}", {}
@@ -169,10 +172,20 @@ def _one(
     return check
 
 
-def tree(on: Backends, repository: Repository) -> Tree:
-    """All that a repository holds, as one digest."""
+def _chosen(on: Backends, repository: Repository, destination: Registry) -> Chosen | None:
+    """What of a repository goes there; None if everything does."""
+    with on.database.snapshot() as tx:
+        rules = replication.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
+    choice = replication.choices_of(rules, repository.name).get(destination)
+    return None if choice is None or choice.is_everything else selection.whole(on, repository, choice)
+
+
+def tree(on: Backends, repository: Repository, chosen: Chosen | None = None) -> Tree:
+    """All that a repository holds, or what is chosen of it, as one digest."""
     growing = merkle.Growing()
     for held in _held(on, repository):
+        if chosen is not None and not chosen.has(held):
+            continue
         if held.tag:
             growing.add_tag(held.tag, held.digest)
         else:
@@ -215,15 +228,16 @@ def contents(
 
 
 def _compared(
-    on: Backends, repository: Repository, destination: Registry, here: Tree
+    on: Backends, repository: Repository, destination: Registry, chosen: Chosen | None, here: Tree
 ) -> tuple[Counts, dict[int, str | None]]:
     """How a repository agrees with its copy, and the images that must be copied again, with how that stood."""
     peer = peers.find(on, repository.ref.registry, destination)
     if peer is not None:
-        buckets, copy = remote_contents.compare(on, repository, peer, here, lambda: _held(on, repository))
+        wanted = (held for held in _held(on, repository) if chosen is None or chosen.has(held))
+        buckets, copy = remote_contents.compare(on, repository, peer, here, lambda: wanted)
         if not buckets:
             return Counts(agreeing=here.count), {}
-        return _judged(on, repository, destination, None, buckets, copy)
+        return _judged(on, repository, destination, chosen, None, buckets, copy)
     there = RepositoryRef(destination, repository.name)
     with on.database.snapshot() as tx:
         target = store.repositories.find(tx, there)
@@ -232,7 +246,7 @@ def _compared(
     if not buckets:
         return Counts(agreeing=here.count), {}
     copy = Copy(frozenset(), {}) if target is None else _copy(on, target, buckets)
-    return _judged(on, repository, destination, target, buckets, copy)
+    return _judged(on, repository, destination, chosen, target, buckets, copy)
 
 
 def _copy(on: Backends, target: Repository, buckets: Collection[int]) -> Copy:
@@ -256,6 +270,7 @@ def _judged(
     on: Backends,
     repository: Repository,
     destination: Registry,
+    chosen: Chosen | None,
     target: Repository | None,
     buckets: Collection[int],
     copy: Copy,
@@ -264,10 +279,13 @@ def _judged(
     drifted: dict[int, str | None] = {}
     seen = 0
     for held in _held(on, repository, destination):
+        is_chosen = chosen is None or chosen.has(held)
         if _bucket(held) not in buckets:
-            counts["agreeing"] += 1
+            counts["agreeing"] += is_chosen
             continue
         seen += held.tag in copy.tags if held.tag else held.digest in copy.images
+        if not is_chosen:
+            continue
         found = _found(held, target, copy)
         if found in {"missing_images", "missing_tags", "moved_tags"}:
             if held.copied == "IN_PROGRESS":

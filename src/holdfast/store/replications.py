@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.store.database import Transaction
+    from holdfast.store.statements import Row
 
 _of_image = image_replications.c.manifest_id == bindparam("which")
 _OF_IMAGE = Statement(
@@ -27,6 +28,7 @@ _it = (
     image_replications.c.account_id == bindparam("of_account"),
 )
 _DELETE = Statement(delete(image_replications).where(*_it))
+_FIND = Statement(select(image_replications).where(*_it))
 _CHANGE = Statement(
     update(image_replications)
     .where(*_it)
@@ -75,16 +77,19 @@ def count(tx: Transaction, status: str) -> int:
 
 def of_image(tx: Transaction, image_id: int) -> list[Replication]:
     """Where an image was to be copied to, and how each copying stands."""
-    return [
-        Replication(Registry(row["account_id"], row["region"]), row["status"], row["failure_code"])
-        for row in tx.all(_OF_IMAGE, which=image_id)
-    ]
+    return [_replication(row) for row in tx.all(_OF_IMAGE, which=image_id)]
+
+
+def find(tx: Transaction, image_id: int, destination: Registry) -> Replication | None:
+    """How the copying of an image to a destination stands; None if it never was to be copied there."""
+    row = tx.first(_FIND, which=image_id, in_region=destination.region, of_account=destination.account_id)
+    return _replication(row) if row else None
 
 
 def begin(tx: Transaction, image_id: int, destination: Registry, now: datetime) -> None:
     """Note that an image is being copied to a destination, whatever was before."""
     place = {"region": destination.region, "account_id": destination.account_id}
-    tx.run(_DELETE, which=image_id, in_region=destination.region, of_account=destination.account_id)
+    forget(tx, image_id, destination)
     tx.run(_INSERT, manifest_id=image_id, **place, status="IN_PROGRESS", failure_code=None, updated_at=now)
 
 
@@ -93,3 +98,12 @@ def change(tx: Transaction, image_id: int, replication: Replication, now: dateti
     destination = replication.destination
     place = {"in_region": destination.region, "of_account": destination.account_id}
     tx.run(_CHANGE, which=image_id, **place, to=replication.status, code=replication.failure_code, now=now)
+
+
+def forget(tx: Transaction, image_id: int, destination: Registry) -> None:
+    """Note that an image was never to be copied to a destination."""
+    tx.run(_DELETE, which=image_id, in_region=destination.region, of_account=destination.account_id)
+
+
+def _replication(row: Row) -> Replication:
+    return Replication(Registry(row["account_id"], row["region"]), row["status"], row["failure_code"])

@@ -8,7 +8,7 @@ from holdfast import registry
 from holdfast.aws import pages
 from holdfast.aws.operations import Call, Shape, operation, the_image, the_registry, the_repository
 from holdfast.model.names import Registry
-from holdfast.model.replication import Configuration, Rule
+from holdfast.model.replication import PREFIX_MATCH, Configuration, Filter, FilterType, Rule, check_prefix
 
 if TYPE_CHECKING:
     from holdfast.model.replication import Backfill, BackfillResult
@@ -108,11 +108,14 @@ def _destination(item: Shape) -> Registry:
 
 
 def _rule(item: Shape) -> Rule:
-    filters, deletion = item.get("repositoryFilters"), item.get("deleteReplication")
+    filters, deletion = item.get("repositoryFilters", ()), item.get("deleteReplication")
+    prefixes = tuple(check_prefix(wish["filter"]) for wish in filters if wish["filterType"] == PREFIX_MATCH)
+    others = [wish for wish in filters if wish["filterType"] != PREFIX_MATCH]
     return Rule(
         tuple(_destination(destination) for destination in item["destinations"]),
-        tuple(wish["filter"] for wish in filters) if filters is not None else None,
+        prefixes or None,
         deletion["enabled"] if deletion is not None else None,
+        tuple(Filter(FilterType(wish["filterType"]), wish["filter"]) for wish in others),
     )
 
 
@@ -121,13 +124,12 @@ def _rendered(configuration: Configuration) -> Shape:
 
 
 def _rendered_rule(rule: Rule) -> Shape:
-    prefixes, deletes = rule.prefixes, rule.deletes
-    filters = (
-        [{"filter": prefix, "filterType": "PREFIX_MATCH"} for prefix in prefixes] if prefixes is not None else None
-    )
+    deletes = rule.deletes
+    filters = [{"filter": prefix, "filterType": PREFIX_MATCH} for prefix in rule.prefixes or ()]
+    filters += [{"filter": one.pattern, "filterType": one.type.value} for one in rule.filters]
     return {
         "destinations": [_rendered_destination(destination) for destination in rule.destinations],
-        "repositoryFilters": filters,
+        "repositoryFilters": filters or None,
         "deleteReplication": {"enabled": deletes} if deletes is not None else None,
     }
 
