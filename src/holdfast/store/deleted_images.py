@@ -12,6 +12,7 @@ from holdfast.store import images, tag_history
 from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import (
     Instant,
+    cache_images,
     deleted_images,
     deleted_references,
     image_findings,
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
 # Both tables have these columns, by the same names.
 _SHARED = [column.name for column in deleted_images.c if column.name in manifests.c]
 _REFERENCE = ["digest", "repository_id", "is_manifest", "media_type"]
-_FACTS = (image_scans, image_findings, image_replications, image_signings, image_sboms)
+_FACTS = (image_scans, image_findings, image_replications, image_signings, image_sboms, cache_images)
+_STALE = "stale_tags"  # from when on the upstreams of tags are to be asked; beside the facts
 # Columns that scans did not have when some of the facts were written, and what stands for them.
 _LATER = {"scan_type": "BASIC", "is_live": False, "counts": None, "ecosystems": None, "source_updated_at": None}
 
@@ -69,7 +71,9 @@ _BURY_REFERENCES = Statement(
     )
 )
 _TAGS = Statement(
-    select(tags.c.name, tags.c.tagged_at).where(tags.c.manifest_id == bindparam("which")).order_by(tags.c.name)
+    select(tags.c.name, tags.c.tagged_at, tags.c.stale_at)
+    .where(tags.c.manifest_id == bindparam("which"))
+    .order_by(tags.c.name)
 )
 _READ_FACTS = {
     table.name: Statement(select(table).where(table.c.manifest_id == bindparam("which"))) for table in _FACTS
@@ -153,9 +157,12 @@ _ERASE_OF = Statement(delete(deleted_images).where(deleted_images.c.id.in_(_OF_R
 
 def bury(tx: Transaction, repository: Repository, image: Image, now: datetime) -> None:
     """Delete an image with its tags so that it can come back."""
-    named = [[row["name"], microseconds(row["tagged_at"])] for row in tx.all(_TAGS, which=image.id)]
-    facts = {table.name: [_packed(table, row) for row in tx.all(_READ_FACTS[table.name], which=image.id)]
-             for table in _FACTS}  # fmt: skip
+    rows = tx.all(_TAGS, which=image.id)
+    named = [[row["name"], microseconds(row["tagged_at"])] for row in rows]
+    facts: dict[str, Any] = {
+        table.name: [_packed(table, row) for row in tx.all(_READ_FACTS[table.name], which=image.id)] for table in _FACTS
+    }
+    facts[_STALE] = {row["name"]: microseconds(row["stale_at"]) for row in rows if row["stale_at"] is not None}
     tx.run(_BURY, which=image.id, now=now, tag_list=named, fact_list=facts)
     tx.run(_BURY_REFERENCES, which=image.id)
     tag_history.end_all(tx, image, now)
@@ -170,10 +177,11 @@ def restore(tx: Transaction, repository: Repository, deleted: DeletedImage, free
     tx.run(_RESTORE, which=deleted.id, tagged=bool(named))
     tx.run(_RESTORE_BODY, which=deleted.id)
     tx.run(_RESTORE_REFERENCES, which=deleted.id)
+    stale = memory["facts"].get(_STALE, {})
     for name, tagged_at in named:
         tx.run(
             _INSERT_TAG, repository_id=repository.id, name=name, manifest_id=deleted.id, tagged_at=instant(tagged_at),
-            is_active=deleted.status == "ACTIVE", stale_at=None,
+            is_active=deleted.status == "ACTIVE", stale_at=instant(stale[name]) if name in stale else None,
         )  # fmt: skip
     for table in _FACTS:
         for packed in memory["facts"].get(table.name, ()):

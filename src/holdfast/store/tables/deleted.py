@@ -41,7 +41,7 @@ deleted_images = Table(  # its id is the one that it had as a manifest, and has 
     Column("activated_at", Instant),
     Column("deleted_at", Instant, nullable=False, index=True),
     Column("tags", JSON, nullable=False),  # each a name and when it was set, in microseconds since 1970
-    Column("facts", JSON, nullable=False),  # its scan, replications and signings
+    Column("facts", JSON, nullable=False),  # its scan, replications and signings, and what it is a copy of
     Column("annotations", JSON, nullable=False),
     Column("body", LargeBinary, nullable=False),  # last, so that lists need not read past it
     Index("ix_deleted_images_repository_id_id", "repository_id", "id"),
