@@ -97,6 +97,9 @@ OWN_REQUESTS = {
     "DeleteReplicationPeer": {"destination": {"region": "eu-west-1", "registryId": HOME.account_id}},
     "ListReplicationPeers": {},
     "DescribeReplicationVerifications": {},
+    "PutPullThroughCacheOptions": {"ecrRepositoryPrefix": "cached"},
+    "DescribePullThroughCaches": {},
+    "RefreshPullThroughCacheTag": {"repositoryName": AT.name, "imageTag": "v1"},
     "StartReplicationVerification": {
         "repositoryName": AT.name,
         "destination": {"region": "eu-west-1", "registryId": HOME.account_id},
@@ -164,7 +167,10 @@ ITSELF = {
 SPOKEN_IN_JSON = {"ecr": ECR_REQUESTS, "holdfast": OWN_REQUESTS, "secretsmanager": SECRET_REQUESTS}
 NO_LEAVE = {"GetCallerIdentity", "GetSessionToken"}
 TRUSTED = {"AssumeRole", "AssumeRoleWithWebIdentity"}  # a trust policy has its say; the second asks for a token
-ALSO = {"AddRoleToInstanceProfile": allow("iam:PassRole", f"arn:aws:iam::{HOME.account_id}:role/deployer")}
+ALSO = {
+    "AddRoleToInstanceProfile": allow("iam:PassRole", f"arn:aws:iam::{HOME.account_id}:role/deployer"),
+    "RefreshPullThroughCacheTag": allow("ecr:BatchImportUpstreamImage", AT.arn),
+}
 HIDDEN = {"GetAccessKeyLastUsed"}  # of what is another account's, as of what is not there
 SERVICES = {
     "ecr": ecr.OPERATIONS,

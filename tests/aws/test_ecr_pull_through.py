@@ -16,6 +16,7 @@ ACCOUNT = "000000000000"
 OTHER = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/cache"
 PUBLIC = "public.ecr.aws"
+CLOSED = "127.0.0.1:9"  # may not be reached unless somebody allows it
 HUB = "registry-1.docker.io"
 ABSENT = "sha256:" + "0" * 64
 
@@ -388,18 +389,24 @@ def test_a_change_that_cannot_be_changes_nothing(ecr, secret, url, members, code
 @pytest.fixture
 def cached(product, ecr):
     """A repository below a rule, with an image."""
-    create(ecr)
+    create(ecr, url=CLOSED)
     ecr.create_repository(repositoryName="hub/app")
     token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     repository = Registry(Http(product.address, f"Basic {token}"), "hub/app")
     return repository, repository.push_image("v1")
 
 
+UNREACHABLE = (
+    f"The upstream registry {CLOSED} cannot give what was asked for: 127.0.0.1 has no address that may be reached "
+    "(127.0.0.1); --upstream-allow allows networks"
+)
+
+
 def upstream_image(name="hub/app"):
     return "UnableToGetUpstreamImageException", (
         f"The image is not in the repository with name '{name}' in the registry with id '{ACCOUNT}', "
-        f"and it cannot be had from its upstream registry {PUBLIC}"
-    )  # fmt: skip
+        f"and it cannot be pulled through. {UNREACHABLE}"
+    )
 
 
 def test_an_image_that_is_there_is_given_as_ever(ecr, cached):
@@ -448,7 +455,7 @@ def test_what_no_upstream_is_asked_for_is_told_as_ever(ecr, cached):
 
 
 def test_an_image_of_a_repository_that_only_a_pull_would_make_cannot_be_got(ecr):
-    create(ecr)
+    create(ecr, url=CLOSED)
 
     answer = refusal(ecr.batch_get_image, repositoryName="hub/new", imageIds=[{"imageTag": "v1"}])
 
@@ -478,7 +485,7 @@ def test_a_layer_that_only_an_upstream_may_have_cannot_be_got(ecr, cached):
     assert code == "UnableToGetUpstreamLayerException"
     assert message == (
         f"The layer is not in the repository with name 'hub/app' in the registry with id '{ACCOUNT}', "
-        f"and it cannot be had from its upstream registry {PUBLIC}"
+        f"and it cannot be pulled through. {UNREACHABLE}"
     )
     assert ecr.get_download_url_for_layer(repositoryName="hub/app", layerDigest=layer)["layerDigest"] == layer
     code, _ = refusal(ecr.get_download_url_for_layer, repositoryName="hub/app", layerDigest=unused)
@@ -501,7 +508,7 @@ def test_referrers_of_what_only_an_upstream_may_have_cannot_be_listed(ecr, cache
     assert code == "UnableToListUpstreamImageReferrersException"
     assert message == (
         f"The referrers of an image of the repository with name 'hub/app' in the registry with id '{ACCOUNT}' "
-        f"cannot be listed at its upstream registry {PUBLIC}"
+        f"cannot be listed at its upstream registry {CLOSED}"
     )
 
 

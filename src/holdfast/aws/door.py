@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from holdfast import registry
 from holdfast.aws import ecr, event_stream, iam, json_protocol, own, query_protocol, secretsmanager, signature, sts
 from holdfast.aws.audited import Trail
-from holdfast.aws.operations import GLOBAL_REGION, Call, ask_leave
+from holdfast.aws.operations import GLOBAL_REGION, Again, Call, ask_leave
 from holdfast.aws.service_models import load
-from holdfast.http import ReadBody, Response
+from holdfast.http import Later, ReadBody, Response
 from holdfast.model import errors
 from holdfast.model.callers import ANONYMOUS
 from holdfast.model.errors import Refusal
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from botocore.model import OperationModel
 
-    from holdfast.aws.operations import Operation
+    from holdfast.aws.operations import Operation, Shape
     from holdfast.http import Answer, Follow, Request
     from holdfast.model.callers import Caller
     from holdfast.registry import Backends
@@ -151,7 +151,7 @@ class Door:
         except Refusal as refusal:
             return self._refuse(request, refusal, trail)
 
-        def run(body: bytes) -> Response:
+        def run(body: bytes) -> Response | Later:
             return self._run(self._prove(request, signer, body, trail), operation, model, body, trail)
 
         return self._read_body(request, BODY_BYTES, run, trail)
@@ -167,7 +167,7 @@ class Door:
         except Refusal as refusal:
             return self._refuse(request, refusal, trail)
 
-        def run(body: bytes) -> Response:
+        def run(body: bytes) -> Response | Later:
             anybody = self._call(request, ANONYMOUS, GLOBAL_REGION)
             call = self._prove(request, signer, body, trail) if signer else anybody
             form = query_protocol.read_form(request, body)
@@ -179,19 +179,28 @@ class Door:
 
         return self._read_body(request, query_protocol.FORM_BYTES, run, trail)
 
-    def _read_body(self, request: Request, limit: int, run: Callable[[bytes], Response], trail: Trail) -> ReadBody:
+    def _read_body(
+        self, request: Request, limit: int, run: Callable[[bytes], Response | Later], trail: Trail
+    ) -> ReadBody:
         """Wish for the body, and then do what the call asks for."""
 
-        def then(body: bytes) -> Response:
-            try:
-                return run(body)
-            except Refusal as refusal:
-                return self._refuse(request, refusal, trail)
-            except Exception:
-                trail.failed()
-                raise
+        def then(body: bytes) -> Response | Later:
+            return self._watched(request, lambda: run(body), trail)
 
         return ReadBody(limit, then, lambda: self._refuse(request, errors.RequestTooLarge(limit), trail))
+
+    def _watched(self, request: Request, run: Callable[[], Response | Later], trail: Trail) -> Response | Later:
+        """What comes of a call; whatever is refused on the way is worded and noted."""
+        try:
+            answer = run()
+        except Refusal as refusal:
+            return self._refuse(request, refusal, trail)
+        except Exception:
+            trail.failed()
+            raise
+        if isinstance(answer, Later):
+            return Later(lambda: self._watched(request, answer.then, trail), answer.seconds)
+        return answer
 
     def refuse(self, request: Request, refusal: Refusal) -> Response:
         """The answer to a refusal."""
@@ -282,7 +291,7 @@ class Door:
         model: OperationModel,
         sent: bytes | Mapping[str, str],
         trail: Trail | None = None,
-    ) -> Response:
+    ) -> Response | Later:
         """Do an operation; what was sent is a body or a form, as its service's protocol has it."""
         if call.on.throttle is not None:
             call.on.throttle.take(call.caller.account_id, call.region, operation.name)
@@ -292,11 +301,17 @@ class Door:
         if trail is not None:
             trail.asks(call, operation, parameters)
         ask_leave(call, model.service_model.signing_name, operation, parameters)
-        result = operation.function(call, parameters)
-        response: Response = protocol.answer(call.http, model, result)
-        if trail is not None:
-            trail.answered(result)
-        return response
+        return _answered(call, model, operation.function(call, parameters), trail)
+
+
+def _answered(call: Call, model: OperationModel, result: Shape | Again, trail: Trail | None) -> Response | Later:
+    """The answer that an operation's members are, or when they are to be asked for again."""
+    if isinstance(result, Again):
+        return Later(lambda: _answered(call, model, result.then(), trail), result.seconds)
+    response: Response = PROTOCOLS[model.metadata["protocol"]].answer(call.http, model, result)
+    if trail is not None:
+        trail.answered(result)
+    return response
 
 
 def _words(request: Request, refusal: Refusal) -> tuple[int, str, str]:

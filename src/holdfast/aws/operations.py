@@ -13,6 +13,7 @@ from holdfast.model.images import ImageId
 from holdfast.model.names import AllRepositories, Arn, Registry, RepositoryRef
 from holdfast.model.repositories import repository_of_arn
 from holdfast.registry.access import Resource
+from holdfast.registry.pull_through import Leave
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
 
-__all__ = ["GLOBAL_REGION", "Call", "Operation", "Resource", "Shape", "ask_leave", "collect", "operation",
-           "tags_told", "the_image", "the_place", "the_registry", "the_repositories", "the_repository",
+__all__ = ["GLOBAL_REGION", "Again", "Call", "Operation", "Resource", "Shape", "ask_leave", "collect", "operation",
+           "pull_leave", "tags_told", "the_image", "the_place", "the_registry", "the_repositories", "the_repository",
            "the_repository_or_all", "the_tagged"]  # fmt: skip
 
 Shape = dict[str, Any]
@@ -55,7 +56,17 @@ class Call:
 
 
 Resources = Callable[[Call, Shape], Resource | Sequence[Resource]]
-Function = Callable[[Call, Shape], Shape]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """In place of members: a wish to be asked again after so many seconds, in a thread that may wait for others."""
+
+    then: Callable[[], Shape | Again]
+    seconds: float = 0.0
+
+
+Function = Callable[[Call, Shape], Shape | Again]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,11 @@ def the_registry(call: Call, request: Shape) -> Registry:
 def the_repository(call: Call, request: Shape) -> RepositoryRef:
     """The repository a request names."""
     return RepositoryRef(the_registry(call, request), request["repositoryName"])
+
+
+def pull_leave(call: Call, at: RepositoryRef) -> Leave:
+    """What the caller may do that a pull through a cache rule needs."""
+    return Leave(lambda: call.may("ecr:BatchImportUpstreamImage", at), lambda: call.may("ecr:CreateRepository", at))
 
 
 def the_repository_or_all(call: Call, request: Shape) -> Resource:

@@ -27,6 +27,7 @@ class PlainWriter:
         self._target = target
         self._watch = watch
         self.size_bytes = 0
+        self.pending = ()  # which `watch` was not shown yet
         self.close, self.discard = target.close, target.discard
 
     def write(self, data: bytes) -> None:

@@ -33,7 +33,7 @@ from holdfast.blobs.interface import ObjectDamaged
 from holdfast.blobs.keys import KEY_BYTES, WRAPPED_BYTES, WrongKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from holdfast.blobs.interface import ObjectReader, ObjectWriter
     from holdfast.blobs.keys import KeyRing
@@ -96,6 +96,11 @@ class SealedWriter:
             else:
                 self._pending.append(bytearray(view))
             self._pending_bytes += len(view)
+
+    @property
+    def pending(self) -> Sequence[bytearray | memoryview]:
+        """Plaintext that `watch` was not shown yet."""
+        return self._pending
 
     def close(self) -> None:
         """Seal the last segment and make the object durable."""

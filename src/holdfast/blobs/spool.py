@@ -1,7 +1,7 @@
-"""Bytes of a blob that is still being fetched, for those who read it meanwhile: in a file that has no name.
+"""Bytes of a blob that is still being fetched, for those who read it meanwhile.
 
-Nothing is left of it when the process dies. It is sealed under a key that is nowhere but here, block by block, as all
-that this registry writes to a disk is; the last block stays in memory until it is full.
+They stay in memory while there is room for that, which all spools of a process share; the rest is in a file that has no
+name, sealed under a key that is nowhere but here, block by block. Nothing is left of it when the process dies.
 """
 
 from __future__ import annotations
@@ -16,19 +16,43 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 if TYPE_CHECKING:
     from pathlib import Path
 
+ROOM_BYTES = 64 * 1024 * 1024
 BLOCK_BYTES = 256 * 1024
 TAG_BYTES = 16
+
+
+class Room:
+    """Memory that spools share."""
+
+    def __init__(self, size_bytes: int = ROOM_BYTES) -> None:
+        self._left = size_bytes
+        self._lock = threading.Lock()
+
+    def take(self, amount: int) -> bool:
+        """Whether there was room."""
+        with self._lock:
+            has_room = amount <= self._left
+            if has_room:
+                self._left -= amount
+            return has_room
+
+    def give(self, amount: int) -> None:
+        """Take it back."""
+        with self._lock:
+            self._left += amount
 
 
 class Spool:
     """Appended to by one thread, read by many; it lasts as long as somebody holds it."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, room: Room) -> None:
         self._folder = folder
+        self._room = room
         self._cipher = AESGCM(AESGCM.generate_key(256))
         self._file: int | None = None
         self._lock = threading.Lock()
         self._last = bytearray()
+        self._kept: dict[int, bytes] = {}  # blocks that are in memory; the others are in the file
         self._blocks = 0
         self._holders = 1
 
@@ -41,14 +65,17 @@ class Spool:
                 self._last += view[:room]
             view = view[room:]
             if len(self._last) == BLOCK_BYTES:
-                self._write()
+                self._put_away()
 
-    def read(self, position: int) -> bytes:
+    def read(self, position: int) -> bytes | memoryview:
         """Bytes from a position on that was reached, to the end of its block."""
         block, start = divmod(position, BLOCK_BYTES)
         with self._lock:
             if block >= self._blocks:
                 return bytes(self._last[start:])
+            kept = self._kept.get(block)
+        if kept is not None:
+            return memoryview(kept)[start:]
         assert self._file is not None
         sealed = os.pread(self._file, BLOCK_BYTES + TAG_BYTES, block * (BLOCK_BYTES + TAG_BYTES))
         return self._cipher.decrypt(_nonce(block), sealed, None)[start:]
@@ -62,11 +89,24 @@ class Spool:
         """One less does; the last one closes it."""
         with self._lock:
             self._holders -= 1
-            file, is_over = self._file, self._holders == 0
-            if is_over:
-                self._file = None
-        if is_over and file is not None:
+            if self._holders:
+                return
+            file, self._file = self._file, None
+            held, self._kept = len(self._kept) * BLOCK_BYTES, {}
+        self._room.give(held)
+        if file is not None:
             os.close(file)
+
+    def _put_away(self) -> None:
+        """Begin another block; the one that is full stays in memory, or goes to the file."""
+        kept = bytes(self._last) if self._room.take(BLOCK_BYTES) else None
+        if kept is None:
+            self._write()
+        with self._lock:
+            if kept is not None:
+                self._kept[self._blocks] = kept
+            self._blocks += 1
+            self._last = bytearray()
 
     def _write(self) -> None:
         if self._file is None:
@@ -76,9 +116,6 @@ class Spool:
                 self._file = os.dup(file.fileno())
         sealed = self._cipher.encrypt(_nonce(self._blocks), bytes(self._last), None)
         os.pwrite(self._file, sealed, self._blocks * (BLOCK_BYTES + TAG_BYTES))
-        with self._lock:
-            self._blocks += 1
-            self._last.clear()
 
 
 def _nonce(block: int) -> bytes:

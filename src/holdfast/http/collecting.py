@@ -14,7 +14,7 @@ from holdfast.model.circumstances import neighbourhood
 from holdfast.model.errors import ServerBusy
 
 if TYPE_CHECKING:
-    from holdfast.http.messages import Application, ReadBody, Request, Response, Sink
+    from holdfast.http.messages import Application, Later, ReadBody, Request, Response, Sink
 
 
 def collect(wish: ReadBody, request: Request, application: Application, room: Room) -> Sink:
@@ -104,7 +104,7 @@ class _Collector:
         for piece in pieces:
             data += piece
 
-    def finish(self) -> Response:
+    def finish(self) -> Response | Later:
         """Ask again, with the whole body."""
         self._room.complete(self)
         self._refuse_if_dropped()

@@ -1,7 +1,7 @@
 """One connection: requests in, answers out, in order.
 
     bytes ─► Parser ─► Exchange ─► application ─┬─ Response ──────────────────► head and body
-                          │   (loop or thread)  ├─ ReadBody ─► whole body ─► Response
+                          │   (loop or thread)  ├─ ReadBody ─► whole body ─► Response, or Later
                           └── Feed ◄─ body      ├─ Receive ──► sink ───────► Response
                                                 ├─ Later ────► asked again ► Response
                                                 └─ Follow ───► source ─────► head, and more once a second
@@ -217,14 +217,11 @@ class Connection(asyncio.BufferedProtocol):
             answer: Answer | Follow = application(exchange.request)
         except Exception as fault:  # noqa: BLE001 - the application words it
             answer = application.failed(exchange.request, fault)
-        if isinstance(answer, Response):
+        if isinstance(answer, Response | Later):
             self._answer_soon(exchange, answer)
             return
         if isinstance(answer, Follow):
             self._server.soon(self._follow, exchange, answer)
-            return
-        if isinstance(answer, Later):
-            self._server.later(answer.seconds, self._ask_later, exchange, answer)
             return
         feed = exchange.feed
         if feed is None:
@@ -247,18 +244,17 @@ class Connection(asyncio.BufferedProtocol):
             answer = wish.then()
         except Exception as fault:  # noqa: BLE001 - the application words it
             answer = self._server.application.failed(exchange.request, fault)
-        if isinstance(answer, Later):
-            self._server.later(answer.seconds, self._ask_later, exchange, answer)
-        else:
-            self._answer_soon(exchange, answer)
+        self._answer_soon(exchange, answer)
 
     def _say_continue(self) -> None:
         if not self._is_closing:
             self._transport.write(wire.CONTINUE)
 
-    def _answer_soon(self, exchange: Exchange, response: Response | None) -> None:
-        """Hand an answer to the event loop; in a thread."""
-        if response is not None:
+    def _answer_soon(self, exchange: Exchange, response: Response | Later | None) -> None:
+        """Hand an answer to the event loop, or ask again later; in a thread."""
+        if isinstance(response, Later):
+            self._server.later(response.seconds, self._ask_later, exchange, response)
+        elif response is not None:
             self._server.soon(self._answer_or_cut, exchange, response)
 
     def _answer_or_cut(self, exchange: Exchange, response: Response) -> None:

@@ -105,7 +105,7 @@ class ReadBody:
     """A wish for the whole body, if it has at most `limit` bytes; `too_long` answers when it has more."""
 
     limit: int
-    then: Callable[[bytes], Response]
+    then: Callable[[bytes], Response | Later]
     too_long: Callable[[], Response]
 
 
@@ -115,7 +115,7 @@ class Sink(Protocol):
     def write(self, pieces: list[bytes]) -> None:
         """Take more bytes."""
 
-    def finish(self) -> Response:
+    def finish(self) -> Response | Later:
         """The body is complete."""
 
     def refuse(self, fault: Exception) -> Response:

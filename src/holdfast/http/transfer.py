@@ -15,7 +15,7 @@ import threading
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from holdfast.http.messages import Response
+from holdfast.http.messages import Later, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ class Feed:
         self._buffered = 0
         self._complete = self._broken = False
         self._sink: Sink | None = None
-        self._answer: Callable[[Response | None], None] | None = None
+        self._answer: Callable[[Response | Later | None], None] | None = None
         self._running = self._closed = False
 
     @property
@@ -150,7 +150,7 @@ class Feed:
             self._pieces = []
             self._buffered = 0
 
-    def pour_into(self, sink: Sink, answer: Callable[[Response | None], None]) -> None:
+    def pour_into(self, sink: Sink, answer: Callable[[Response | Later | None], None]) -> None:
         """Let a sink have the body; called in a thread, which begins at once. `answer` gets None if the client left."""
         with self._lock:
             self._sink, self._answer, self._running = sink, answer, True
@@ -172,7 +172,7 @@ class Feed:
             self.close()
             answer(Response(500, [("Content-Type", "text/plain")], b"The server failed to answer\n"))
 
-    def _feed(self, sink: Sink, answer: Callable[[Response | None], None]) -> None:
+    def _feed(self, sink: Sink, answer: Callable[[Response | Later | None], None]) -> None:
         while True:
             with self._lock:
                 broken, complete = self._broken, self._complete
@@ -194,7 +194,7 @@ class Feed:
                 answer(sink.refuse(fault))
                 return
 
-    def _end_sink(self, sink: Sink, answer: Callable[[Response | None], None], *, broken: bool) -> None:
+    def _end_sink(self, sink: Sink, answer: Callable[[Response | Later | None], None], *, broken: bool) -> None:
         self._sink = None
         if broken:
             sink.interrupted()

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.model.errors import InvalidParameter, UnableToAccessSecret, UnsupportedUpstreamRegistry
-from holdfast.model.names import check_role_arn, partition
+from holdfast.model.names import check_role_arn, partition, registry_of_host
 from holdfast.model.prefixes import ROOT
-from holdfast.model.remotes import AUTHORITY, Remote
+from holdfast.model.remotes import AUTHORITY, AccessKey, Password, Remote
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.names import Registry
+    from holdfast.model.remotes import Credentials
+
+ACCESS_KEY_ID = re.compile(r"A[KS]IA[A-Z0-9]{16,124}", re.ASCII)  # which is nobody's name elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class CacheRule:
             raise UnsupportedUpstreamRegistry(upstream.url)
         if kind.needs_credential and upstream.credential_arn is None:
             raise UnsupportedUpstreamRegistry(upstream.url)
-        if needs_role(self.registry, upstream.url) and upstream.custom_role_arn is None:
+        has_any = upstream.custom_role_arn is not None or upstream.credential_arn is not None
+        if needs_role(self.registry, upstream.url) and not has_any:
             raise UnsupportedUpstreamRegistry(upstream.url)
         if self.prefix == ROOT and upstream.prefix != ROOT:
             raise InvalidParameter(
@@ -111,6 +115,14 @@ class CacheRule:
     def remote(self) -> Remote:
         """The upstream as it is called."""
         return Remote(self.upstream.url, self.options.is_plain, self.options.ca_pem)
+
+    def credentials(self, username: str, secret: str) -> Credentials:
+        """What a secret's name and text are: an access key, which assumes the role of the rule, or a password."""
+        if not ACCESS_KEY_ID.fullmatch(username):
+            return Password(username, secret)
+        named = registry_of_host(self.upstream.url.partition(":")[0])
+        region = self.registry.region if named is None else named.region
+        return AccessKey(username, secret, region, role_arn=self.upstream.custom_role_arn)
 
     def upstream_name(self, name: str) -> str:
         """What a repository below the prefix is called at the upstream."""
@@ -141,7 +153,7 @@ def kind_of(url: str) -> Kind:
 
 
 def needs_role(home: Registry, url: str) -> bool:
-    """Whether an address is of another account's ECR, which only a role may read."""
+    """Whether an address is of another account's ECR, which only a role of its trust, or a key of its own, may read."""
     found = KINDS[0].matches(url)
     return found is not None and found["account"] != home.account_id
 

@@ -49,6 +49,7 @@ class AccessKey:
     region: str
     session_token: str | None = field(default=None, repr=False)
     api_url: str | None = None  # of the ECR API; beside the registry itself if there is none
+    role_arn: str | None = None  # that it assumes first
 
 
 Credentials = Password | AccessKey

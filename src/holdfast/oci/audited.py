@@ -151,6 +151,7 @@ def _watched_body(call: Call, row: Route, answer: ReadBody) -> ReadBody:
         except Exception as fault:
             refused(call, row, fault, bodyBytes=len(body))
             raise
+        assert isinstance(response, Response), "whoever waits needs no body"
         answered(call, row, response, bodyBytes=len(body))
         return response
 
@@ -179,6 +180,7 @@ class _WatchedSink:
     def finish(self) -> Response:
         """The body is complete."""
         response = self._sink.finish()
+        assert isinstance(response, Response), "whoever waits needs no body"
         answered(self._call, self._row, response, bodyBytes=self._bytes)
         return response
 

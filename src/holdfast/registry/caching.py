@@ -16,6 +16,7 @@ from holdfast.model.errors import (
     UnsupportedUpstreamRegistry,
 )
 from holdfast.model.profiles import Profile
+from holdfast.outbound.distribution import vouches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,8 +51,6 @@ def update(
         if credential_arn is None and (custom_role_arn is None or caching.kind_of(url).needs_credential):
             wanted = "customRoleArn" if caching.needs_role(registry, url) else "credentialArn"
             raise InvalidParameter(wanted, "Member must not be null")
-        if custom_role_arn is None and caching.needs_role(registry, url):
-            raise InvalidParameter("customRoleArn", "Member must not be null")
         upstream = replace(
             rule.upstream,
             credential_arn=credential_arn or rule.upstream.credential_arn,
@@ -67,6 +66,8 @@ def set_options(on: Backends, registry: Registry, prefix: str, change: Callable[
     with on.database.transaction() as tx:
         rule = _get(tx, registry, prefix)
         rule = replace(rule, options=change(rule.options), updated_at=on.clock())
+        if rule.options.ca_pem is not None and not vouches(rule.options.ca_pem):
+            raise InvalidParameter("caCertificates", "Member must be certificates in PEM")
         store.cache_rules.set_options(tx, rule)
     return rule
 

@@ -79,6 +79,13 @@ class PartWriter:
     def _seal(self, data_keys: DataKeys) -> Seal:
         return Seal(self.key_scope if data_keys.keys else STORE, data_keys.version, data_keys.wrapped)
 
+    def sha256(self) -> str:
+        """The SHA-256 of what was written so far, whether it is on disk or not; in hexadecimal."""
+        proof = self._sha256.copy()
+        for piece in self._small if self._writer is None else self._writer.pending:
+            proof.update(piece)
+        return proof.hexdigest()
+
     def close(self) -> Part:
         """Make the bytes durable; or, if they are few, ready to be."""
         sealed = None

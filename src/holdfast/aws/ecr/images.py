@@ -10,7 +10,7 @@ import msgspec
 from holdfast import registry
 from holdfast.aws import pages, service_models
 from holdfast.aws.ecr.scanning import rendered_status, rendered_summary
-from holdfast.aws.operations import Call, Shape, operation, the_repository
+from holdfast.aws.operations import Again, Call, Shape, operation, pull_leave, the_repository
 from holdfast.aws.service_models import DIGEST_PATTERN
 from holdfast.model import digests, manifests, vex
 from holdfast.model.circumstances import IMAGE_DIGEST_KEY, IMAGE_TAG_KEY
@@ -88,19 +88,32 @@ def _is_json(body: bytes) -> bool:
 
 
 @operation(on=the_repository, facts=_images_told)
-def batch_get_image(call: Call, request: Shape) -> Shape:
-    """Manifests by tag or digest; what cannot be had is told one by one."""
+def batch_get_image(call: Call, request: Shape) -> Shape | Again:
+    """Manifests by tag or digest; what cannot be had is told one by one, and what only an upstream has is brought."""
     at = the_repository(call, request)
     ids, failures = _identifiers(request)
-    found, missing = registry.pull_through.get_images(call.on, at, ids, puller=call.caller.arn)
+    batch = registry.pull_through.Batch(call.on, at, ids, puller=call.caller.arn, leave=pull_leave(call, at))
     accepted = frozenset(request.get("acceptedMediaTypes", ()))
-    images = []
-    for id_, image, stored in found:
-        body, media_type = stored, image.media_type
-        if id_.tag is not None and accepted:
-            body, media_type = manifests.convert(stored, media_type, accepted) or (stored, media_type)
-        images.append(_rendered(at, id_, body, media_type))
-    return {"images": images, "failures": [_rendered_failure(failure) for failure in (*failures, *missing)]}
+
+    def answered() -> Shape | Again:
+        if not batch.is_whole:
+            return Again(go_on)
+        found, missing = batch.images()
+        return {
+            "images": [_converted(at, id_, stored, media_type, accepted) for id_, media_type, stored in found],
+            "failures": [_rendered_failure(failure) for failure in (*failures, *missing)],
+        }
+
+    def go_on() -> Shape | Again:
+        return answered() if batch.go_on() else Again(go_on, registry.pull_through.WAIT_SECONDS)
+
+    return answered()
+
+
+def _converted(at: RepositoryRef, id_: ImageId, body: bytes, media_type: str, accepted: frozenset[str]) -> Shape:
+    if id_.tag is not None and accepted:
+        body, media_type = manifests.convert(body, media_type, accepted) or (body, media_type)
+    return _rendered(at, id_, body, media_type)
 
 
 @operation(on=the_repository, facts=_image_tags_told)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.aws import service_models
-from holdfast.aws.operations import Call, Shape, operation, the_repository
+from holdfast.aws.operations import Again, Call, Shape, operation, pull_leave, the_repository
 from holdfast.aws.service_models import DIGEST_PATTERN
 from holdfast.model import digests
 from holdfast.model.errors import (
@@ -15,6 +15,7 @@ from holdfast.model.errors import (
     InvalidLayer,
     InvalidLayerPart,
     LayerAlreadyExists,
+    LayerInaccessible,
     LayerPartTooSmall,
     LayersNotFound,
     LimitExceeded,
@@ -133,13 +134,24 @@ def _refuse_known(call: Call, at: RepositoryRef, upload: Upload, wanted: list[st
 
 
 @operation(on=the_repository)
-def get_download_url_for_layer(call: Call, request: Shape) -> Shape:
-    """An address from which a layer of an image can be read for a while."""
+def get_download_url_for_layer(call: Call, request: Shape) -> Shape | Again:
+    """An address from which a layer of an image can be read for a while; what only an upstream has comes with that."""
     at, digest = the_repository(call, request), request["layerDigest"]
     if not digests.is_digest(digest):
         raise LayersNotFound(at, [digest])
-    registry.pull_through.require_layer(call.on, at, digest)
-    return {
+    told = {
         "layerDigest": digest,
         "downloadUrl": f"{call.http.origin}/layers/{call.tokens.sign_layer(call.caller, at.arn, digest)}",
     }
+
+    def asked() -> Shape:
+        registry.pull_through.require_layer(call.on, at, digest, pull_leave(call, at))
+        return told
+
+    try:
+        registry.layers.require_in_image(call.on, at, digest)
+    except (LayersNotFound, LayerInaccessible):
+        if not registry.pull_through.may_have(call.on, at):
+            raise
+        return Again(asked)
+    return told

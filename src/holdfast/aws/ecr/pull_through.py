@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.aws import pages
-from holdfast.aws.operations import Call, Shape, operation, the_registry
+from holdfast.aws.operations import Again, Call, Shape, operation, the_registry
 from holdfast.model.caching import Upstream, kind_of
 from holdfast.model.prefixes import ROOT
 
@@ -70,11 +70,17 @@ def delete_pull_through_cache_rule(call: Call, request: Shape) -> Shape:
 
 
 @operation(on=the_registry)
-def validate_pull_through_cache_rule(call: Call, request: Shape) -> Shape:
+def validate_pull_through_cache_rule(call: Call, request: Shape) -> Again:
     """Try whether the upstream of a rule can be had."""
     home = the_registry(call, request)
-    rule, failure = registry.pull_through.validate(call.on, home, request["ecrRepositoryPrefix"])
-    return _rendered(rule) | {"upstreamRegistryUrl": rule.upstream.url, "isValid": failure is None, "failure": failure}
+    [rule] = registry.caching.describe(call.on, home, [request["ecrRepositoryPrefix"]])
+
+    def tried() -> Shape:
+        failure = registry.pull_through.validate(call.on, rule)
+        told = {"upstreamRegistryUrl": rule.upstream.url, "isValid": failure is None, "failure": failure}
+        return _rendered(rule) | told
+
+    return Again(tried)
 
 
 def _rendered(rule: CacheRule) -> Shape:

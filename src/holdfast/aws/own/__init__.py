@@ -8,6 +8,7 @@ from holdfast.aws.own import (
     inventories,
     leases,
     package_search,
+    pull_through,
     replication,
     sboms,
     suppressions,
@@ -15,5 +16,17 @@ from holdfast.aws.own import (
 )
 
 OPERATIONS = collect(
-    (deleted, efficiency, event_targets, inventories, leases, package_search, replication, sboms, suppressions, vex)
+    (
+        deleted,
+        efficiency,
+        event_targets,
+        inventories,
+        leases,
+        package_search,
+        pull_through,
+        replication,
+        sboms,
+        suppressions,
+        vex,
+    )
 )

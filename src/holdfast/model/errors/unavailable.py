@@ -79,22 +79,22 @@ class UpstreamUnavailable(Unavailable):
 
 
 class UnableToGetUpstreamImage(Unavailable):
-    """An image that is not cached, and its upstream cannot be asked."""
+    """An image that is not cached, and its upstream does not give it."""
 
-    def __init__(self, at: RepositoryRef, upstream_url: str) -> None:
+    def __init__(self, at: RepositoryRef, reason: str) -> None:
         super().__init__(
             f"The image is not in the repository with name '{at.name}' in the registry with id "
-            f"'{at.registry.account_id}', and it cannot be had from its upstream registry {upstream_url}"
+            f"'{at.registry.account_id}', and it cannot be pulled through. {reason}"
         )
 
 
 class UnableToGetUpstreamLayer(Unavailable):
-    """A layer that is not cached, and its upstream cannot be asked."""
+    """A layer that is not cached, and its upstream does not give it."""
 
-    def __init__(self, at: RepositoryRef, upstream_url: str) -> None:
+    def __init__(self, at: RepositoryRef, reason: str) -> None:
         super().__init__(
             f"The layer is not in the repository with name '{at.name}' in the registry with id "
-            f"'{at.registry.account_id}', and it cannot be had from its upstream registry {upstream_url}"
+            f"'{at.registry.account_id}', and it cannot be pulled through. {reason}"
         )
 
 

@@ -17,7 +17,7 @@ from holdfast.outbound.distribution.faults import (
 )
 from holdfast.outbound.distribution.pulling import Described, Manifest, Puller, Referrer
 from holdfast.outbound.distribution.pushing import Pusher
-from holdfast.outbound.distribution.wire import Wire
+from holdfast.outbound.distribution.wire import Wire, vouches
 
 __all__ = [
     "Described",
@@ -33,4 +33,5 @@ __all__ = [
     "TooManyRequests",
     "Unreachable",
     "Wire",
+    "vouches",
 ]

@@ -11,6 +11,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Signer
 
+from holdfast.outbound.distribution import sts
 from holdfast.outbound.distribution.faults import Refused, Unreachable, fault_of
 from holdfast.outbound.distribution.wire import at
 
@@ -30,6 +31,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9+/=_-]+", re.ASCII)
 
 def get(wire: Wire, remote: Remote, key: AccessKey) -> tuple[str, float]:
     """What an ECR wants to see, and for how many seconds it takes it. Raises `Refused` and `Unreachable`."""
+    lifetime = LIFETIME_SECONDS
+    if key.role_arn is not None:
+        key, lifetime = sts.assume(wire, sts_beside(remote), key), sts.SESSION_SECONDS
     url = key.api_url or beside(remote)
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
@@ -48,7 +52,7 @@ def get(wire: Wire, remote: Remote, key: AccessKey) -> tuple[str, float]:
     if found is None:
         raise Unreachable(f"{target.authority} answered without a login token")
     token, expires_at = found
-    return f"Basic {token}", min(max(expires_at - time.time(), 60), LIFETIME_SECONDS)
+    return f"Basic {token}", min(max(expires_at - time.time(), 60), lifetime)
 
 
 def _token_of(body: bytes) -> tuple[str, float] | None:
@@ -72,3 +76,12 @@ def beside(remote: Remote) -> str:
     if domain == "on.aws":
         return f"https://ecr{found['fips'] or ''}.{region}.api.aws/"
     return f"https://{'ecr-fips' if found['fips'] else 'api.ecr'}.{region}.{domain}/"
+
+
+def sts_beside(remote: Remote) -> str:
+    """Where the STS is that an ECR believes: Amazon's of the same region, ours at the same address."""
+    found = AMAZON.fullmatch(remote.authority)
+    if found is None:
+        return f"{remote.url}/"
+    domain = "api.aws" if found["domain"] == "on.aws" else found["domain"]
+    return f"https://sts{found['fips'] or ''}.{found['region']}.{domain}/"

@@ -259,6 +259,15 @@ class _Limit:
             self._socket.shutdown(socket.SHUT_RDWR)
 
 
+def vouches(ca_pem: str) -> bool:
+    """Whether a text is certificates of CAs in PEM."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=ca_pem)
+    except (ssl.SSLError, ValueError, UnicodeEncodeError):
+        return False
+    return True
+
+
 def at(url: str) -> Target:
     """A URL taken apart. Raises `Unreachable` if it is none that is called."""
     try:

@@ -5,11 +5,12 @@
                                                 │
     ImportImage ─ what the client did not fetch ┴─► all is here: the image, its tags, its referrers
 
-`upstreams` is what a process knows of upstreams, `flights` fetches blobs, `images` answers pulls, `importing` does the
-rest in the background, and `evicting` makes room.
+`upstreams` is what a process knows of upstreams, `flights` fetches blobs, `images` answers pulls, `batches` answers the
+ECR API, `importing` does the rest in the background, and `evicting` makes room.
 """
 
 from holdfast.registry.pull_through import evicting, importing
+from holdfast.registry.pull_through.batches import Batch, require_layer
 from holdfast.registry.pull_through.flights import Flight, Reader
 from holdfast.registry.pull_through.images import (
     WAIT_SECONDS,
@@ -17,29 +18,28 @@ from holdfast.registry.pull_through.images import (
     Wait,
     blob,
     blob_size,
-    get_images,
     is_stale,
     manifest,
     may_have,
     refresh,
-    require_layer,
     rewritten,
 )
 from holdfast.registry.pull_through.referring import referrers, require_subject
-from holdfast.registry.pull_through.standing import status
+from holdfast.registry.pull_through.standing import Standing, status
 from holdfast.registry.pull_through.upstreams import Upstreams, validate
 
 __all__ = [
     "WAIT_SECONDS",
+    "Batch",
     "Flight",
     "Leave",
     "Reader",
+    "Standing",
     "Upstreams",
     "Wait",
     "blob",
     "blob_size",
     "evicting",
-    "get_images",
     "importing",
     "is_stale",
     "manifest",

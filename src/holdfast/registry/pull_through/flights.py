@@ -5,8 +5,8 @@
     upstream ─► a thread ─┬─► PartWriter ─► proved, durable ─► a blob of every repository that wanted it
                           └─► Spool ─► readers, all but the last bytes ─────────────────────► and now those
 
-The last piece is held back until the digest is proved and the blob is kept: who reads along gets all of it, or fewer
-bytes than he was promised. If the process dies, the lease ends, somebody else begins, and the sweep removes the object.
+The last byte is held back until the digest is proved: who reads along gets all of it, or fewer bytes than he was
+promised. If the process dies, the lease ends, somebody else begins, and the sweep removes the object.
 """
 
 from __future__ import annotations
@@ -159,14 +159,14 @@ def join(on: Backends, flight: Flight, at: RepositoryRef) -> Reader | None:
         return Reader(flight)
 
 
-def begin(on: Backends, wanted: Wanted) -> Flight | None:
+def begin(on: Backends, wanted: Wanted, most: int | None = None) -> Flight | None:
     """Begin to fetch a blob; None if somebody else does, or as many are fetched from the upstream as may be."""
     keys.require(on, wanted.at)
     now = on.clock()
     with on.database.transaction(durable=False, within=[store.Content(wanted.at.registry, wanted.digest)]) as tx:
-        if not store.cached.claim(tx, _fetch(on, tx, wanted, now), now, wanted.rule.options.at_once):
+        if not store.cached.claim(tx, _fetch(on, tx, wanted, now), now, most or wanted.rule.options.at_once):
             return None
-    flight = Flight(wanted, Spool(on.upstreams.spool))
+    flight = Flight(wanted, Spool(on.upstreams.spool, on.upstreams.room))
     with on.upstreams.lock:
         on.upstreams.flights[wanted.key] = flight
         if not on.upstreams.is_beating:
@@ -246,6 +246,8 @@ def _bring(on: Backends, flight: Flight) -> None:
     except BaseException:
         writer.discard()
         raise
+    if flight.received_bytes == flight.size_bytes and wanted.digest == f"sha256:{writer.sha256()}" and is_spooled:
+        flight.show(flight.size_bytes)  # they are the right ones: whoever reads need not wait for the disk
     try:
         uploads.complete_whole(on, wanted.at, writer, wanted.digest)
     except DigestInvalid:

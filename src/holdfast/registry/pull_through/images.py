@@ -17,31 +17,26 @@ from holdfast.model.caching import own_name
 from holdfast.model.errors import (
     BlobNotFound,
     ImageNotFound,
-    LayersNotFound,
     Refusal,
     RepositoryNotFound,
-    UnableToGetUpstreamImage,
-    UnableToGetUpstreamLayer,
 )
 from holdfast.model.templates import Purpose, TemplateSettings
 from holdfast.model.work import ImportImage
 from holdfast.outbound.distribution import NotThere, RemoteFault
-from holdfast.registry import caching, images, keys, kms_keys, layers, repositories, templates
-from holdfast.registry.pull_through import flights
+from holdfast.registry import caching, keys, kms_keys, repositories, templates
+from holdfast.registry.pull_through import flights, importing
 from holdfast.registry.pull_through.flights import OPENING_SECONDS, Reader, Wanted
 from holdfast.registry.pull_through.upstreams import refusal_of
 from holdfast.store.hot import StoredManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from holdfast.model.caching import CacheRule
-    from holdfast.model.images import Image, ImageId
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.repositories import Repository
     from holdfast.outbound.distribution import Manifest
     from holdfast.registry.backends import Backends
-    from holdfast.registry.images import Failure
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +130,7 @@ def _asked(
                 _postpone(on, at, reference, timedelta(seconds=rule.options.tag_seconds))
                 return kept
             fetched = on.upstreams.ask(on, rule, name, reference, lambda puller: puller.manifest(name, reference))
-            return _begun(on, at, fetched, reference if by_tag else "")
+            return _begun(on, at, rule, fetched, reference if by_tag else "")
         except RemoteFault as fault:
             if kept is not None:
                 _postpone(on, at, reference, RETRY)
@@ -165,7 +160,7 @@ def _is_same(on: Backends, rule: CacheRule, name: str, tag: str, kept: StoredMan
     return found.digest == kept.digest
 
 
-def _begun(on: Backends, at: RepositoryRef, fetched: Manifest, tag: str) -> StoredManifest:
+def _begun(on: Backends, at: RepositoryRef, rule: CacheRule, fetched: Manifest, tag: str) -> StoredManifest:
     """Let a manifest that was fetched be on its way; its repository comes into being if need be."""
     parsed = manifests.parse(fetched.body, fetched.media_type or None, digests.algorithm(fetched.digest))
     _ensure_repository(on, at)
@@ -177,6 +172,8 @@ def _begun(on: Backends, at: RepositoryRef, fetched: Manifest, tag: str) -> Stor
         store.cached.begin_import(tx, repository, tag, parsed.digest, parsed.media_type, fetched.body, now)
         due_at = now if here is not None else now + IMPORT_DELAY
         store.work.add(tx, ImportImage(repository.id, parsed.digest, tag), now, due_at)
+    if here is None:
+        importing.fetch_ahead(on, at, rule, parsed)
     return StoredManifest(0, parsed.digest, parsed.media_type, fetched.body)
 
 
@@ -218,7 +215,7 @@ def refresh(on: Backends, at: RepositoryRef, tag: str) -> StoredManifest:
         raise ImageNotFound(at, None, tag) from None
     except RemoteFault as fault:
         raise refusal_of(rule, fault) from None
-    found = _begun(on, at, fetched, tag)
+    found = _begun(on, at, rule, fetched, tag)
     _postpone(on, at, tag, -RETRY)  # till it is here, whoever pulls the tag gets what is on its way
     return found
 
@@ -234,14 +231,17 @@ def _missing(at: RepositoryRef, reference: str, *, by_tag: bool, repository: Rep
 
 def blob_size(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> int:
     """How many bytes a blob has that only an upstream has. Raises `BlobNotFound`."""
-    rule = _rule(on, at)
-    if rule is None or not leave.may_import():
-        raise BlobNotFound(at, digest)
     repositories.require(on, at)
-    return _stat(on, at, rule, digest)
+    if not leave.may_import():
+        raise BlobNotFound(at, digest)
+    return stat(on, at, digest)
 
 
-def _stat(on: Backends, at: RepositoryRef, rule: CacheRule, digest: str) -> int:
+def stat(on: Backends, at: RepositoryRef, digest: str) -> int:
+    """How many bytes a blob has at the upstream of a repository. Raises `BlobNotFound`, and what asking does."""
+    rule = _rule(on, at)
+    if rule is None:
+        raise BlobNotFound(at, digest)
     name = rule.upstream_name(at.name)
     try:
         return on.upstreams.ask(on, rule, name, digest, lambda puller: puller.stat_blob(name, digest))
@@ -262,14 +262,14 @@ def blob(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Reader |
     flight = flights.find(on, wanted)
     if flight is None:
         if _is_elsewhere(on, wanted):
-            _stat(on, at, rule, digest)  # whoever may not have it from there does not get it here
+            stat(on, at, digest)  # whoever may not have it from there does not get it here
             _link(on, at, digest)
             return None
         flight = flights.begin(on, wanted)
         if flight is None:
             return WAIT
     elif flight.wanted.at != at:
-        _stat(on, at, rule, digest)
+        stat(on, at, digest)
     flight.opened.wait(OPENING_SECONDS)
     if flight.is_absent:
         raise BlobNotFound(at, digest)
@@ -297,42 +297,6 @@ def _link(on: Backends, at: RepositoryRef, digest: str) -> None:
         found = store.cached.find_elsewhere(tx, repository, digest)
         if found is not None:
             store.blobs.keep(tx, repository, found, on.clock(), on.limits.push_time)
-
-
-# ---- The ECR API
-
-
-def get_images(
-    on: Backends, at: RepositoryRef, ids: Sequence[ImageId], *, puller: str
-) -> tuple[list[tuple[ImageId, Image, bytes]], list[Failure]]:
-    """Manifests as `images.get` finds them; of those it does not find, whether an upstream would have to be asked."""
-    try:
-        found, failures = images.get(on, at, ids, puller=puller)
-    except RepositoryNotFound:
-        if (rule := _rule(on, at)) is not None:
-            raise UnableToGetUpstreamImage(at, rule.upstream.url) from None
-        raise
-    if any(failure.code == "ImageNotFound" for failure in failures) and (rule := _rule(on, at)) is not None:
-        url = rule.upstream.url
-        if not found:
-            raise UnableToGetUpstreamImage(at, url)
-        failures = [_unavailable(failure, url) if failure.code == "ImageNotFound" else failure for failure in failures]
-    return found, failures
-
-
-def require_layer(on: Backends, at: RepositoryRef, digest: str) -> None:
-    """Refuse a layer as `layers.require_in_image` does; of one it does not know, whether an upstream may."""
-    try:
-        layers.require_in_image(on, at, digest)
-    except LayersNotFound:
-        if (rule := _rule(on, at)) is not None:
-            raise UnableToGetUpstreamLayer(at, rule.upstream.url) from None
-        raise
-
-
-def _unavailable(failure: Failure, url: str) -> Failure:
-    reason = f"Requested image cannot be had from {url} by this call; pull it by the registry protocol first"
-    return replace(failure, code="UpstreamUnavailable", reason=reason)
 
 
 def _rule(on: Backends, at: RepositoryRef) -> CacheRule | None:

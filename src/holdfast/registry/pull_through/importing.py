@@ -9,6 +9,7 @@ A run of a handler never waits for bytes: it begins flights and comes again.
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,10 @@ from holdfast.registry.pull_through.flights import Wanted
 if TYPE_CHECKING:
     from holdfast.model.caching import CacheRule
     from holdfast.model.manifests import Manifest
+    from holdfast.model.names import RepositoryRef
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
+    from holdfast.registry.pull_through.flights import Flight
     from holdfast.registry.work import Job
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,7 @@ log = logging.getLogger(__name__)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOOK = timedelta(seconds=1)  # until a look at flights that are under way
 MEMBERS_AT_ONCE = 20  # manifests that one run asks for
+AHEAD = 4  # blobs of one image that are fetched at once before somebody asks for them
 REFERRERS = 200  # of one image that come with it
 ATTEMPTS = 8
 FIRST_PAUSE = timedelta(seconds=5)
@@ -128,6 +132,38 @@ def _has_blobs(on: Backends, repository: Repository, rule: CacheRule, manifest: 
         else:
             flights.begin(on, one)
     return not missing
+
+
+def fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Manifest) -> None:
+    """Fetch what a client will ask for next, in the order in which its manifest names it.
+
+    Half of what may be fetched at once is left to those who ask. What does not come so comes with the import.
+    """
+    most = rule.options.at_once // 2
+    if manifest.needed_blobs and most and on.upstreams.ahead.acquire(blocking=False):
+        threading.Thread(target=_fetch_ahead, args=(on, at, rule, manifest, most), name="ahead", daemon=True).start()
+
+
+def _fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Manifest, most: int) -> None:
+    try:
+        with on.database.snapshot() as tx:
+            repository = store.repositories.get(tx, at)
+            held = store.blobs.sizes(tx, repository, manifest.needed_blobs)
+            missing = [one for one in manifest.needed_blobs if one not in held]
+            missing = [one for one in missing if store.cached.find_elsewhere(tx, repository, one) is None]
+        under_way: list[Flight] = []
+        for digest in missing:
+            if len(under_way) == min(most, AHEAD):
+                under_way.pop(0).ended.wait()
+            if on.database.hot.blob(at, digest) is None:
+                flight = flights.begin(on, Wanted(at, digest, rule, repository.encryption.key_scope), most)
+                under_way += [flight] if flight is not None else []
+    except Refusal as refusal:
+        log.info("nothing of %s is fetched ahead: %s", at.name, refusal.message)
+    except Exception:
+        log.exception("fetching ahead for %s failed; what is missing comes with its import", at.name)
+    finally:
+        on.upstreams.ahead.release()
 
 
 def _share(on: Backends, repository: Repository, wanted: Wanted) -> None:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
     from holdfast.store.cached import Fetch
 
-MOST = 1000  # rules that are told of
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -32,18 +30,19 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All rules of a registry, what is being fetched, and which images are on their way or were given up."""
+    """Rules of a registry, what is being fetched, and which images are on their way or were given up."""
 
     rules: Sequence[Standing]
+    has_more: bool
     fetches: Sequence[Fetch]
     imports: Sequence[dict[str, Any]]
 
 
-def status(on: Backends, registry: Registry) -> Status:
-    """How the caches of a registry stand."""
+def status(on: Backends, registry: Registry, after: str = "", limit: int = 1000) -> Status:
+    """How the caches of a registry stand: up to so many rules by their prefixes, beginning after one."""
     with on.database.snapshot() as tx:
         faults = store.cache_rules.faults(tx, registry)
-        rules = store.cache_rules.page(tx, registry, "", MOST)
+        rules = store.cache_rules.page(tx, registry, after, limit + 1)
         registry_id = store.accounts.find_registry(tx, registry)
         return Status(
             [
@@ -53,9 +52,10 @@ def status(on: Backends, registry: Registry) -> Status:
                     store.cached.bytes_of(tx, registry_id, rule.prefix),
                     *(faults.get(rule.prefix) or (None, None)),
                 )
-                for rule in rules
+                for rule in rules[:limit]
                 if registry_id is not None
             ],
+            len(rules) > limit,
             store.cached.fetches(tx, registry),
             store.cached.imports(tx, registry),
         )

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 from holdfast import store
+from holdfast.blobs.spool import Room
 from holdfast.model.errors import (
-    PullThroughCacheRuleNotFound,
     Refusal,
     UpstreamAccessDenied,
     UpstreamTooManyRequests,
     UpstreamUnavailable,
 )
-from holdfast.model.remotes import Password
 from holdfast.outbound.distribution import (
     NotThere,
     Puller,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from holdfast.model.caching import CacheRule
     from holdfast.model.names import Registry
+    from holdfast.model.remotes import Credentials
     from holdfast.outbound import Network
     from holdfast.registry.backends import Backends
     from holdfast.registry.pull_through.flights import Flight
@@ -49,12 +49,14 @@ REST_SECONDS = 5.0  # for which an upstream that could not be reached is not ask
 LONGEST_REST = 300.0  # whatever it asks for
 KNOWN_SECONDS = 60.0  # after which credentials are read again
 REMEMBERED = 10_000
+AHEAD = 8  # images whose blobs are fetched before somebody asks for them, of this process
 REQUESTS = 16  # small ones, to one upstream at the same time, of this process
 
 
 @dataclass(slots=True)
 class _Known:
     puller: Puller
+    credentials: Credentials | None
     updated_at: object
     until: float
 
@@ -65,6 +67,8 @@ class Upstreams:
     def __init__(self, allowed: Collection[Network] = (), spool: Path | None = None) -> None:
         self.allowed = tuple(allowed)
         self.spool = spool
+        self.room = Room()
+        self.ahead = threading.BoundedSemaphore(AHEAD)
         self.flights: dict[str, Flight] = {}
         self.lock = threading.RLock()
         self.is_beating = False
@@ -104,13 +108,13 @@ class Upstreams:
             known = self._known.get(key)
         if known is not None and known.updated_at == rule.updated_at and known.until > now:
             return known.puller
-        credentials = None
-        if rule.upstream.credential_arn is not None:
-            found = secrets.value_of(on, rule.upstream.credential_arn)
-            credentials = Password(found.username, found.access_token)
-        puller = Puller(rule.remote, credentials, wire=Wire(self.allowed, rule.options.ca_pem))
+        credentials = _credentials(on, rule)
+        if known is not None and (known.updated_at, known.credentials) == (rule.updated_at, credentials):
+            puller = known.puller  # with its connections and tokens
+        else:
+            puller = Puller(rule.remote, credentials, wire=Wire(self.allowed, rule.options.ca_pem))
         with self.lock:
-            self._known[key] = _Known(puller, rule.updated_at, now + KNOWN_SECONDS)
+            self._known[key] = _Known(puller, credentials, rule.updated_at, now + KNOWN_SECONDS)
         return puller
 
     def ask(self, on: Backends, rule: CacheRule, name: str, reference: str, call: Callable[[Puller], T]) -> T:
@@ -183,6 +187,20 @@ class Upstreams:
             store.cache_rules.note_failure(tx, rule, failure, on.clock())
 
 
+def _credentials(on: Backends, rule: CacheRule) -> Credentials | None:
+    """As whom an upstream is asked. Raises what reading the secret does."""
+    upstream = rule.upstream
+    if upstream.credential_arn is not None:
+        found = secrets.value_of(on, upstream.credential_arn)
+        return rule.credentials(found.username, found.access_token)
+    if upstream.custom_role_arn is not None:
+        raise UpstreamAccessDenied(
+            upstream.url,
+            f"the role {upstream.custom_role_arn} is assumed by an access key, and the rule has no secret with one",
+        )
+    return None
+
+
 def refusal_of(rule: CacheRule, fault: RemoteFault) -> Refusal:
     """What a caller is told of a fault of an upstream; of what is not there he is told as of anything else."""
     url = rule.upstream.url
@@ -193,15 +211,11 @@ def refusal_of(rule: CacheRule, fault: RemoteFault) -> Refusal:
     return UpstreamUnavailable(url, str(fault))
 
 
-def validate(on: Backends, registry: Registry, prefix: str) -> tuple[CacheRule, str | None]:
-    """Try a rule's upstream with its credentials; the rule, and why it cannot be had, if so."""
-    with on.database.snapshot() as tx:
-        rule = store.cache_rules.find(tx, registry, prefix)
-    if rule is None:
-        raise PullThroughCacheRuleNotFound(registry, prefix)
+def validate(on: Backends, rule: CacheRule) -> str | None:
+    """Try a rule's upstream with its credentials; why it cannot be had, if so."""
     on.upstreams.forget(rule)
     try:
         on.upstreams.puller(on, rule).ping()
     except (RemoteFault, Refusal) as fault:
-        return rule, (fault.message if isinstance(fault, Refusal) else refusal_of(rule, fault).message)
-    return rule, None
+        return fault.message if isinstance(fault, Refusal) else refusal_of(rule, fault).message
+    return None
