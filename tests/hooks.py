@@ -46,6 +46,9 @@ class Receiver:
         self.posts: list[Post] = []
         self.answers: list[tuple[int, dict[str, str]]] = []  # to the next posts; then 204
         self.status = 204
+        self.status_for = lambda _post: self.status
+        self.body = b""
+        self.together: threading.Barrier | None = None  # where posts wait until there are enough of them
         self._came = threading.Condition()
         receiver = self
 
@@ -55,15 +58,19 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
+                post = Post(self.path, headers, body)
                 with receiver._came:
-                    receiver.posts.append(Post(self.path, headers, body))
+                    receiver.posts.append(post)
                     receiver._came.notify_all()
-                status, more = receiver.answers.pop(0) if receiver.answers else (receiver.status, {})
+                if receiver.together is not None:
+                    receiver.together.wait(60)
+                status, more = receiver.answers.pop(0) if receiver.answers else (receiver.status_for(post), {})
                 self.send_response(status)
                 for name, value in more.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(receiver.body)))
                 self.end_headers()
+                self.wfile.write(receiver.body)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -89,7 +96,7 @@ class Receiver:
 def calling_out(**more):
     """What backends call out with in tests: to this machine only."""
     poster = Poster(LOOPBACK, allowing="--event-allow", **more)
-    return {"poster": poster, "aws_events": AwsEvents(poster)}
+    return {"poster": poster, "aws_events": AwsEvents()}
 
 
 @contextmanager

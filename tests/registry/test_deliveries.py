@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,16 +12,17 @@ import pytest
 from holdfast import registry, store
 from holdfast.blobs.keys import version_of
 from holdfast.model.errors import ImageNotFound, InvalidParameter
-from holdfast.model.event_targets import Envelope, Kind, Scope, Wishes
+from holdfast.model.event_targets import Envelope, Kind, Message, Scope, Wishes, chains
 from holdfast.model.events import Event
 from holdfast.model.images import ImageId
 from holdfast.model.work import Lane
+from holdfast.outbound import Poster, Unreachable
 from holdfast.outbound.aws_events import Said
 from holdfast.registry.event_senders import Secrets
 from holdfast.registry.work import LeaseLost
 from holdfast.worker import Deliverers, Runner
 from tests import databases
-from tests.hooks import KEYS, Receiver, calling_out, moto
+from tests.hooks import KEYS, LOOPBACK, Receiver, calling_out, moto
 from tests.registry.ground import AT, HOME, open_ground, push, work_off
 
 HERE = Scope(HOME.account_id, HOME.region)
@@ -221,11 +223,11 @@ def test_one_that_is_dead_holds_up_nobody(on, receiver):
     assert standing(on, "gone").target.failures == 1
 
 
-def test_who_dies_after_a_post_leaves_one_duplicate_at_most(on, receiver, monkeypatch):
+def test_who_dies_after_posts_leaves_duplicates_of_what_was_told_at_once(on, receiver, monkeypatch):
     a_target(on, receiver.url)
-    push(on, AT, "an image", "v1", "v2")
+    push(on, AT, "an image", *(f"v{number}" for number in range(10)))
     registry.events.place(on)
-    real = registry.work.Job.step
+    real = registry.work.Job.keep
     steps = []
 
     def dying(job, tx, progress=None):
@@ -235,13 +237,14 @@ def test_who_dies_after_a_post_leaves_one_duplicate_at_most(on, receiver, monkey
         real(job, tx, progress)
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry.work.Job, "step", dying)
+        patch.setattr(registry.work.Job, "keep", dying)
         Runner(on, lane=Lane.DELIVERY).tick()
-    assert tags(receiver.posts) == ["v1", "v2"]
+    every = [f"v{number}" for number in range(10)]
+    assert tags(receiver.posts) == every
     on.clock.pass_(minutes=2)  # its lease ends
     Runner(on, lane=Lane.DELIVERY).tick()
 
-    assert tags(receiver.posts) == ["v1", "v2", "v2"]
+    assert tags(receiver.posts) == [*every, "v8", "v9"]
 
 
 def test_events_are_kept_for_a_target_that_is_late_up_to_a_bound(on, receiver, clock):
@@ -271,7 +274,7 @@ def test_everything_since_a_time_can_be_told_again(on, receiver, clock):
     registry.event_targets.replay_since(on, HERE, "ci", clock() - timedelta(minutes=1))
     deliver(on)
 
-    assert tags(receiver.posts) == ["v1", "v2", "v2"]
+    assert sorted(tags(receiver.posts)) == ["v1", "v2", "v2"]
 
 
 @pytest.mark.skipif(not databases.on_postgresql(), reason="SQLite has one writer at a time")
@@ -290,7 +293,117 @@ def test_events_that_commit_late_are_told(on, receiver):
     deliver(on)
 
     assert (first.event, second.event) == (early, late)
-    assert tags(receiver.posts) == ["early", "late"]
+    assert sorted(tags(receiver.posts)) == ["early", "late"]
+
+
+def test_events_of_other_images_are_told_at_once(on, receiver):
+    a_target(on, receiver.url)
+    for seed in "abcd":
+        push(on, AT, seed, seed)
+    receiver.together = threading.Barrier(4)
+
+    deliver(on)
+
+    assert sorted(tags(receiver.posts)) == ["a", "b", "c", "d"]
+    assert standing(on).target.delivered == 4
+
+
+def test_events_of_one_tag_are_told_in_order_and_wait_for_each_other(on, receiver, clock):
+    a_target(on, receiver.url)
+    first, second = push(on, AT, "first", "v1"), push(on, AT, "second", "v1")
+    other = push(on, AT, "other", "v2")
+    bad = {first.digest}
+    receiver.status_for = lambda post: 503 if post.event["detail"]["image-digest"] in bad else 204
+
+    deliver(on)
+    assert sorted(digests(receiver.posts)) == sorted([first.digest, other.digest])
+    bad.clear()
+    clock.pass_(seconds=2)
+    deliver(on)
+
+    assert digests(receiver.posts[2:]) == [first.digest, second.digest]
+    assert (standing(on).target.delivered, standing(on).waiting_since) == (3, None)
+
+
+def test_who_has_trouble_is_asked_for_one_event_at_a_time(on, receiver, clock):
+    a_target(on, receiver.url)
+    for seed in "abcd":
+        push(on, AT, seed, seed)
+    receiver.status = 503
+    deliver(on)
+    assert len(receiver.posts) == 4
+
+    clock.pass_(minutes=1)
+    deliver(on)
+    assert tags(receiver.posts[4:]) == ["a"]
+    receiver.status = 204
+    clock.pass_(minutes=5)
+    deliver(on)
+
+    assert sorted(tags(receiver.posts[5:])) == ["a", "b", "c", "d"]
+
+
+def digests(posts):
+    return [post.event["detail"]["image-digest"] for post in posts]
+
+
+@pytest.mark.parametrize(
+    ("subjects", "chained"),
+    [
+        ([("a", "d1", None), ("a", "d2", None), ("b", "d1", None)], [[0], [1], [2]]),
+        ([("a", "d1", "v1"), ("a", "d2", "v2"), ("a", "d2", "v1")], [[0, 1, 2]]),
+        ([("a", "d1", "v1"), ("b", "d2", "v1"), ("a", "d3", "v1")], [[1], [0, 2]]),
+        ([("a", None, None), ("a", None, None), ("b", None, None)], [[0, 1], [2]]),
+    ],
+)
+def test_what_is_about_one_image_or_tag_follows_each_other(subjects, chained):
+    messages = [
+        Message(0, {"account": "1", "region": "r", "detail-type": "kind", "detail": {
+            "repository-name": name, "image-digest": digest, "image-tag": tag}}, None)
+        for name, digest, tag in subjects
+    ]  # fmt: skip
+
+    assert chains(messages) == chained
+
+
+def test_a_target_that_wants_to_be_left_alone_for_ever_is_not(on, receiver, clock):
+    a_target(on, receiver.url)
+    receiver.answers = [(503, {"Retry-After": "9" * 400})]
+    push(on, AT, "an image", "v1")
+
+    deliver(on)
+
+    assert standing(on).target.resting_until == clock() + timedelta(hours=1)
+
+
+def test_what_was_told_before_a_process_comes_to_rest_is_noted(on, receiver):
+    a_target(on, receiver.url)
+    for seed in ("a", "b"):
+        push(on, AT, "an image", seed)
+    registry.events.place(on)
+    runner = Runner(on, lane=Lane.DELIVERY)
+    runner.is_stopping = lambda: bool(receiver.posts)
+
+    runner.tick()
+    Runner(on, lane=Lane.DELIVERY).tick()
+
+    assert len(receiver.posts) == 2
+
+
+def test_nobody_holds_a_line_that_was_hung_up_while_it_was_dialled(receiver):
+    poster = Poster(LOOPBACK, allowing="--event-allow")
+    line = poster.line()
+    dial = poster.connect
+
+    def connect(target):
+        line.hang_up()
+        return dial(target)
+
+    poster.connect = connect
+    with pytest.raises(Unreachable, match="to be reached"):
+        line.post(receiver.url, {}, b"")
+
+    assert receiver.posts == []
 
 
 def test_a_private_address_is_not_called_unless_it_is_allowed(on, receiver):
@@ -447,8 +560,10 @@ def calls(on):
         poster.told, plain = [], poster.line
 
         def line():
-            poster.told.append(1)
-            return plain()
+            found = plain()
+            post = found.post
+            found.post = lambda *what: poster.told.append(1) or post(*what)
+            return found
 
         poster.line = line
     return poster.told
@@ -500,6 +615,29 @@ def test_a_queue_that_is_not_there_is_trouble_and_no_event_is_lost(on, cloud, cl
     assert standing(on).target.failing_since is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"<html>", b'{"Failed": [{"Id": "x"}]}', b'{"Successful": [{"Id": "7"}]}', b'{"Entries": [{}, {}]}',
+     b'{"Failed": [{"Id": "0", "Message": "\\u001b[31m"}]}'],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [Kind.SQS, Kind.EVENTBRIDGE, Kind.SNS])
+def test_what_an_endpoint_does_not_speak_of_was_not_taken(on, receiver, kind, body):
+    receiver.status, receiver.body = 200, body
+    address = {
+        Kind.SQS: receiver.url,
+        Kind.EVENTBRIDGE: "arn:aws:events:us-east-1:123456789012:event-bus/b",
+        Kind.SNS: "arn:aws:sns:us-east-1:123456789012:t",
+    }[kind]
+    an_aws_target(on, receiver.url, kind, address)
+    push(on, AT, "an image", "v1")
+
+    deliver(on)
+
+    target = standing(on).target
+    assert (target.delivered, target.failures, dead(on)) == (0, 1, [])
+    assert target.fault.isprintable()
+
+
 class Partly:
     """An SQS that takes some entries of each call only."""
 
@@ -508,7 +646,7 @@ class Partly:
         self.is_sender_fault = is_sender_fault
         self.took = []
 
-    def send(self, _api, _queue, entries):
+    def send(self, _api, _queue, entries, _line):
         said = []
         for entry in entries:
             tag = json.loads(entry["MessageBody"])["detail"]["image-tag"]
@@ -542,8 +680,8 @@ def test_one_event_that_is_too_large_becomes_a_dead_letter_and_a_batch_keeps_the
     sqs = Partly(set(), is_sender_fault=False)
     sizes = []
     plain = sqs.send
-    sqs.send = lambda api, queue, entries: (
-        sizes.append(sum(len(one["MessageBody"]) for one in entries)) or plain(api, queue, entries)
+    sqs.send = lambda api, queue, entries, line: (
+        sizes.append(sum(len(one["MessageBody"]) for one in entries)) or plain(api, queue, entries, line)
     )
     on = replace(on, aws_events=sqs)
     an_aws_target(on, None, Kind.SQS, "https://sqs.example/1/q")

@@ -107,7 +107,7 @@ def _at(envelope: dict[str, Any], path: str) -> Any:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

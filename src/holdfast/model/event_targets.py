@@ -17,6 +17,8 @@ from holdfast.model import event_patterns
 from holdfast.model.events import is_pull
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.model.names import Registry
 
 EVERY = "*"  # account, or region
@@ -154,3 +156,28 @@ class Fault:
     reason: str
     is_refused: bool = False  # the target said no to this very message; else it has trouble with everything
     retry_after: float = 0.0  # seconds, if it said so
+
+
+UNTRIED = Fault("What comes before it was not taken")  # it was not sent, and nothing counts against it
+
+
+def chains(messages: Sequence[Message]) -> list[list[int]]:
+    """Which of some messages, by their places, follow each other: those about one image, or one tag."""
+    found: list[tuple[set[object], list[int]]] = []
+    for place, message in enumerate(messages):
+        names = _subjects(message.envelope)
+        places = [place]
+        for chain in [chain for chain in found if not chain[0].isdisjoint(names)]:
+            found.remove(chain)
+            names, places = names | chain[0], sorted([*chain[1], *places])
+        found.append((names, places))
+    return [places for _, places in found]
+
+
+def _subjects(envelope: dict[str, Any]) -> set[object]:
+    """What an event is about: an image and its tags; or whatever else its kind of events is about."""
+    detail = envelope["detail"]
+    home = (envelope["account"], envelope["region"], detail.get("repository-name"))
+    tags = [detail.get("image-tag"), *(detail.get("image-tags") or ())]
+    names: set[object] = {(*home, name) for name in (detail.get("image-digest"), *tags) if isinstance(name, str)}
+    return names or {(*home, envelope["detail-type"])}

@@ -13,13 +13,14 @@ import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from holdfast.outbound.fetch import Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.outbound.posting import Poster
+    from holdfast.outbound.posting import Line
 
 PASSING = {"InternalFailure", "ThrottlingException"}  # of an entry: it may be taken the next time
 REMEMBERED = 128  # clients; making one takes a tenth of a second
@@ -54,34 +55,37 @@ class Said(NamedTuple):
 class AwsEvents:
     """Calls these APIs; one a process."""
 
-    def __init__(self, poster: Poster) -> None:
-        self._poster = poster
+    def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._calling = threading.local()  # the line of this thread's call: botocore hands nothing through
         self._clients: OrderedDict[Api, Any] = OrderedDict()
 
-    def put_events(self, api: Api, entries: Sequence[dict[str, Any]]) -> list[Said]:
+    def put_events(self, api: Api, entries: Sequence[dict[str, Any]], line: Line) -> list[Said]:
         """Put events on a bus; what was said of each. Raises `Unreachable`."""
-        told = self._call(api, "put_events", Entries=entries)
-        return [_of_entry(one.get("ErrorCode", ""), one.get("ErrorMessage", "")) for one in told["Entries"]]
+        found = self._call(api, line, "put_events", Entries=entries).get("Entries", ())
+        if len(found) != len(entries):
+            raise Unreachable(f"{api.service} tells of {len(found)} entries, and got {len(entries)}")
+        return [_of_entry(one.get("ErrorCode", ""), one.get("ErrorMessage", "")) for one in found]
 
-    def publish(self, api: Api, topic_arn: str, entries: Sequence[dict[str, Any]]) -> list[Said]:
+    def publish(self, api: Api, topic_arn: str, entries: Sequence[dict[str, Any]], line: Line) -> list[Said]:
         """Publish to a topic; what was said of each entry. Raises `Unreachable`."""
-        told = self._call(api, "publish_batch", TopicArn=topic_arn, PublishBatchRequestEntries=entries)
-        return _by_id(told, len(entries))
+        told = self._call(api, line, "publish_batch", TopicArn=topic_arn, PublishBatchRequestEntries=entries)
+        return _by_id(api, told, len(entries))
 
-    def send(self, api: Api, queue_url: str, entries: Sequence[dict[str, Any]]) -> list[Said]:
+    def send(self, api: Api, queue_url: str, entries: Sequence[dict[str, Any]], line: Line) -> list[Said]:
         """Send to a queue; what was said of each entry. Raises `Unreachable`."""
-        told = self._call(api, "send_message_batch", QueueUrl=queue_url, Entries=entries)
-        return _by_id(told, len(entries))
+        told = self._call(api, line, "send_message_batch", QueueUrl=queue_url, Entries=entries)
+        return _by_id(api, told, len(entries))
 
-    def _call(self, api: Api, operation: str, **members: Any) -> Any:
+    def _call(self, api: Api, line: Line, operation: str, **members: Any) -> Any:
         client = self._client(api)
+        self._calling.line = line
         try:
             return getattr(client, operation)(**members)
-        except ClientError as fault:
+        except (BotoCoreError, ClientError, ResponseParserError) as fault:
             raise Unreachable(str(fault)) from None
-        except BotoCoreError as fault:
-            raise Unreachable(str(fault)) from None
+        finally:
+            del self._calling.line
 
     def _client(self, api: Api) -> Any:
         with self._lock:
@@ -111,11 +115,8 @@ class AwsEvents:
         headers = {
             name: value.decode() if isinstance(value, bytes) else str(value) for name, value in request.headers.items()
         }
-        line = self._poster.line()
-        try:
-            heard = line.post(request.url, headers, body, request.method)
-        finally:
-            line.close()
+        line: Line = self._calling.line
+        heard = line.post(request.url, headers, body, request.method)
         return AWSResponse(request.url, heard.status, dict(heard.headers), _Raw(heard.body))
 
 
@@ -134,8 +135,13 @@ def _of_entry(code: str, message: str) -> Said:
     return Said(code, message, is_refused=bool(code) and code not in PASSING)
 
 
-def _by_id(told: Any, count: int) -> list[Said]:
-    found = [Said()] * count
+def _by_id(api: Api, told: Any, count: int) -> list[Said]:
+    """What was said of each entry by its number; of all of them, for what nobody speaks of was not taken."""
+    found = {one.get("Id"): Said() for one in told.get("Successful", ())}
     for one in told.get("Failed", ()):
-        found[int(one["Id"])] = Said(one["Code"], one.get("Message", ""), bool(one.get("SenderFault")))
-    return found
+        code = one.get("Code") or "Failed"
+        found[one.get("Id")] = Said(code, one.get("Message", ""), bool(one.get("SenderFault")))
+    missing = [number for number in map(str, range(count)) if number not in found]
+    if missing:
+        raise Unreachable(f"{api.service} tells nothing of {len(missing)} of {count} entries")
+    return [found[str(number)] for number in range(count)]

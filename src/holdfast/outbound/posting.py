@@ -83,6 +83,8 @@ class Line:
             if self._is_late:
                 raise Unreachable(f"{target.authority} did not answer within {ANSWER_SECONDS:g} seconds")
             self._connection, self._target = self._poster.connect(target), target
+            if self._is_late:  # nobody will hang up any more
+                raise Unreachable(f"{target.authority} took more than {ANSWER_SECONDS:g} seconds to be reached")
             self._connection.timeout = SECONDS
             return self._ask(target, method, headers, body)
 

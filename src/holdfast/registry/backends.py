@@ -128,7 +128,7 @@ class Backends:
     fetcher: Fetcher = field(default_factory=Fetcher)
     upstreams: Upstreams = field(default_factory=Upstreams)
     poster: Poster = field(default_factory=Poster)
-    aws_events: AwsEvents = field(default_factory=lambda: AwsEvents(Poster()))
+    aws_events: AwsEvents = field(default_factory=AwsEvents)
     layer_reader: LayerReader = field(default_factory=LayerReader)
     harbors: Harbors | None = None  # that may ask us to scan their images
     scanner: Scanner | None = None  # that looks at images in place of our own engine

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.blobs.keys import WrongKey
-from holdfast.model.event_targets import Fault, Message
+from holdfast.model.event_targets import UNTRIED, Fault, Message
 from holdfast.registry.event_senders import open_sender
 from holdfast.registry.event_targets import secrets_of
+from holdfast.registry.work import WorkInterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -99,26 +100,30 @@ class _Turn:
             if told.number not in target.taken and target.wants(told.registry, told.envelope)
         ]
         while messages:
+            if self._job.is_stopping():
+                raise WorkInterrupted
             if self._on.monotonic() > self._until:
                 return self._on.clock()
-            batch = messages[: self._sender.batch]
-            faults = self._sender.send(batch)
-            batch, messages = batch[: len(faults)], [*batch[len(faults) :], *messages[self._sender.batch :]]
+            most = self._sender.batch if self._target.fault is None else 1  # who has trouble is asked, and not stormed
+            faults = self._sender.send(messages[:most])
+            batch, messages = messages[: len(faults)], messages[len(faults) :]
             if any(faults):
-                return self._note_faults(batch, faults, messages)
+                return self._note_some(batch, faults, messages)
             self._note(batch[-1].number, (), delivered=len(batch))
         if self._target.cursor < page[-1].number:
             self._note(page[-1].number, ())
         return None
 
-    def _note_faults(
+    def _note_some(
         self, batch: Sequence[Message], faults: Sequence[Fault | None], later: Sequence[Message]
     ) -> datetime:
         """Note what was taken and what was not, and let what was tried in vain for long enough be dead."""
         on, target, now = self._on, self._target, self._on.clock()
         attempts, failures = target.attempts + 1, target.failures + 1
         refusals = target.refusals + any(fault is not None and fault.is_refused for fault in faults)
-        bad = [(message, fault) for message, fault in zip(batch, faults, strict=True) if fault is not None]
+        told = [(message, fault) for message, fault in zip(batch, faults, strict=True) if fault is not UNTRIED]
+        later = [*(message for message, fault in zip(batch, faults, strict=True) if fault is UNTRIED), *later]
+        bad = [(message, fault) for message, fault in told if fault is not None]
         dead = [
             (message, fault)
             for message, fault in bad
@@ -127,13 +132,14 @@ class _Turn:
         trouble = next((fault for _, fault in bad if not fault.is_refused), None)
         if trouble is not None and len(dead) == len(bad):  # whatever comes next would not be taken either
             dead += [(message, trouble) for message in later if target.is_too_old(message.occurred_at, now)]
-        gone = {message.number for message, _ in dead} | {
-            message.number for message, fault in zip(batch, faults, strict=True) if fault is None
-        }
-        left = [message.number for message in [*batch, *later] if message.number not in gone]
-        ended = [message.number for message in batch] + [message.number for message, _ in dead]
+        gone = {message.number for message, _ in dead} | {message.number for message, fault in told if fault is None}
+        left = [message.number for message in [*(one for one, _ in bad), *later] if message.number not in gone]
+        ended = [message.number for message, _ in told] + [message.number for message, _ in dead]
         # Up to what is still to be told; what the target does not want in between is passed with the next page.
         cursor = min(min(left) - 1, max(ended)) if left else max(ended)
+        if not bad:  # there was no time for all of them
+            self._note(cursor, gone, delivered=len(told))
+            return now
         reason = bad[0][1].reason
         wish = min(timedelta(seconds=max(fault.retry_after for _, fault in bad)), LONGEST_WISH)
         is_refusal = trouble is None and len(dead) == len(bad)  # which does not speak against what comes next
@@ -148,7 +154,7 @@ class _Turn:
             failing_since=None if is_refusal else target.failing_since or now,
             resting_until=now + rest if rest else None,
             fault=reason,
-            delivered=sum(fault is None for fault in faults),
+            delivered=sum(fault is None for _, fault in told),
             failed=1,
         )
         log.log(
@@ -165,7 +171,7 @@ class _Turn:
         on, target = self._on, self._target
         taken = [number for number in {*taken, *target.taken} if number > cursor]
         with on.database.transaction(durable=False, within=()) as tx:
-            self._job.step(tx)
+            self._job.keep(tx)
             if not store.event_targets.move(tx, target, cursor, taken, **state):  # type: ignore[arg-type]
                 raise _Moved
             for message, fault in dead:
@@ -186,6 +192,8 @@ class _Turn:
         """Try dead letters again that somebody wants to be tried; when to come again, if that is not all."""
         on, target, done = self._on, self._target, 0
         while done < REPLAYED:
+            if self._job.is_stopping():
+                raise WorkInterrupted
             with on.database.snapshot() as tx:
                 batch = store.event_targets.wanted_again(tx, target, self._sender.batch)
             if not batch:
@@ -193,12 +201,12 @@ class _Turn:
             faults = self._sender.send(batch)
             done += len(faults)
             with on.database.transaction(durable=False, within=()) as tx:
-                self._job.step(tx)
+                self._job.keep(tx)
                 taken = [one.number for one, fault in zip(batch, faults, strict=False) if fault is None]
                 if taken:
                     store.event_targets.bury(tx, taken)
                 for message, fault in zip(batch, faults, strict=False):
-                    if fault is not None:
+                    if fault is not None and fault is not UNTRIED:
                         store.event_targets.dead_again(tx, message.number, fault.reason)
         return on.clock()
 

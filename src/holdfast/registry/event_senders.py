@@ -1,16 +1,17 @@
-"""How each kind of target is told: a post for each event, or a call for ten."""
+"""How each kind of target is told: a post for each event, some at once, or a call for ten."""
 
 from __future__ import annotations
 
 import base64
 import hmac
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from holdfast.model.event_messages import rendered
-from holdfast.model.event_targets import Fault, Kind
+from holdfast.model.event_targets import UNTRIED, Fault, Kind, chains
 from holdfast.outbound import Unreachable
 from holdfast.outbound.aws_events import Api, Credentials
 
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
     from holdfast.model.event_targets import Message, Target, Wishes
     from holdfast.outbound.aws_events import Said
-    from holdfast.outbound.posting import Heard
+    from holdfast.outbound.posting import Heard, Line
     from holdfast.registry.backends import Backends
 
+AT_ONCE = 8  # posts to one webhook
+CHAIN_SECONDS = 10.0  # after which no further post is begun: a step of a delivery must be shorter than its lease
 BATCH = 10  # entries of a call to AWS
 BATCH_BYTES = 256 * 1024  # of all of them, which is also the most that one may have
 OVERHEAD_BYTES = 1024  # of an entry: attributes, ids, and what EventBridge counts beside the detail
 TROUBLE = {408, 425, 429}  # as is every 5xx
-TOLD_CHARACTERS = 200  # of what a target answers
+TOLD_CHARACTERS = 300  # of what a target answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +65,42 @@ def open_sender(on: Backends, target: Target, secrets: Secrets) -> Sender:
 
 
 class _Webhook:
-    """Posts one event after the other, each signed as Standard Webhooks says (standardwebhooks.com, version 1.0.0)."""
+    """Posts events, each signed as Standard Webhooks says (standardwebhooks.com, version 1.0.0)."""
 
-    batch = 1
+    batch = AT_ONCE
 
     def __init__(self, on: Backends, wishes: Wishes, secrets: Secrets) -> None:
-        self._clock = on.clock
+        self._on = on
         self._wishes = wishes
         self._secrets = secrets
-        self._line = on.poster.line()
+        self._lines: list[Line] = []
+        self._pool: ThreadPoolExecutor | None = None
 
     def send(self, messages: Sequence[Message]) -> list[Fault | None]:
-        """Post a message."""
-        return [self._post(message) for message in messages]
+        """Post messages at once, but those about one image or tag one after the other, until one is not taken."""
+        faults: list[Fault | None] = [UNTRIED] * len(messages)
+        until = self._on.monotonic() + CHAIN_SECONDS
 
-    def _post(self, message: Message) -> Fault | None:
+        def post(line: Line, places: Sequence[int]) -> None:
+            for place in places:
+                if place != places[0] and self._on.monotonic() > until:
+                    return
+                faults[place] = self._post(line, messages[place])
+                if faults[place] is not None:
+                    return
+
+        found = chains(messages)
+        self._lines += [self._on.poster.line() for _ in range(len(found) - len(self._lines))]
+        if len(found) == 1:
+            post(self._lines[0], found[0])
+        else:
+            self._pool = self._pool or ThreadPoolExecutor(AT_ONCE, "webhook")
+            list(self._pool.map(post, self._lines, found))
+        return faults
+
+    def _post(self, line: Line, message: Message) -> Fault | None:
         body, media_type, headers = rendered(self._wishes, message.envelope)
-        now = self._clock().timestamp()
+        now = self._on.clock().timestamp()
         seconds, secrets = str(int(now)), [self._secrets.signing]
         if now < self._secrets.previous_until:
             secrets.append(self._secrets.previous)
@@ -91,14 +113,17 @@ class _Webhook:
             "webhook-signature": " ".join(signature(secret, message.id, seconds, body) for secret in secrets),
         }
         try:
-            heard = self._line.post(self._wishes.address, sent, body)
+            heard = line.post(self._wishes.address, sent, body)
         except Unreachable as fault:
             return Fault(str(fault))
         return _fault_of(heard)
 
     def close(self) -> None:
         """Keep no connection."""
-        self._line.close()
+        if self._pool is not None:
+            self._pool.shutdown()
+        for line in self._lines:
+            line.close()
 
 
 def signature(secret: str, id_: str, seconds: str, body: bytes) -> str:
@@ -110,13 +135,18 @@ def signature(secret: str, id_: str, seconds: str, body: bytes) -> str:
 def _fault_of(heard: Heard) -> Fault | None:
     if 200 <= heard.status < 300:
         return None
-    text = "".join(one if one.isprintable() else " " for one in heard.body[:TOLD_CHARACTERS].decode(errors="replace"))
+    text = _plain(heard.body[:TOLD_CHARACTERS].decode(errors="replace"))
     reason = f"HTTP {heard.status}" + (f": {text}" if text.strip() else "")
     if 300 <= heard.status < 400:
         reason = f"HTTP {heard.status}: redirects are not followed"
     after = heard.headers.get("retry-after", "")
     is_trouble = heard.status >= 500 or heard.status in TROUBLE
-    return Fault(reason, is_refused=not is_trouble, retry_after=float(after) if after.isdecimal() else 0.0)
+    return Fault(reason, is_refused=not is_trouble, retry_after=float(after[:9]) if after.isdecimal() else 0.0)
+
+
+def _plain(text: str) -> str:
+    """What somebody said, as a log may have it."""
+    return "".join(one if one.isprintable() else " " for one in text[:TOLD_CHARACTERS])
 
 
 class _Aws:
@@ -127,6 +157,7 @@ class _Aws:
     def __init__(self, on: Backends, wishes: Wishes, secrets: Secrets) -> None:
         self._wishes = wishes
         self._aws = on.aws_events
+        self._line = on.poster.line()
         credentials = Credentials(secrets.key_id, secrets.secret, secrets.token)
         service, region, endpoint = _api_of(wishes)
         self._api = Api(service, region, endpoint, credentials)
@@ -149,11 +180,14 @@ class _Aws:
         try:
             said = call(entries)
         except Unreachable as fault:
-            return [Fault(str(fault))] * len(entries)
-        return [Fault(f"{one.code}: {one.message}", is_refused=one.is_refused) if one.code else None for one in said]
+            return [Fault(_plain(str(fault)))] * len(entries)
+        return [
+            Fault(_plain(f"{one.code}: {one.message}"), is_refused=one.is_refused) if one.code else None for one in said
+        ]
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Keep no connection."""
+        self._line.close()
 
     def _words(self) -> tuple[
         Callable[[Sequence[dict[str, Any]]], list[Said]], Callable[[int, Message], tuple[dict[str, Any], int]]
@@ -161,10 +195,10 @@ class _Aws:
         """What calls, and what makes an entry of a message and tells its size."""
         address = self._wishes.address
         if self._wishes.kind is Kind.EVENTBRIDGE:
-            return lambda entries: self._aws.put_events(self._api, entries), self._for_bus
+            return lambda entries: self._aws.put_events(self._api, entries, self._line), self._for_bus
         if self._wishes.kind is Kind.SNS:
-            return lambda entries: self._aws.publish(self._api, address, entries), self._for_topic
-        return lambda entries: self._aws.send(self._api, address, entries), self._for_queue
+            return lambda entries: self._aws.publish(self._api, address, entries, self._line), self._for_topic
+        return lambda entries: self._aws.send(self._api, address, entries, self._line), self._for_queue
 
     def _for_bus(self, _number: int, message: Message) -> tuple[dict[str, Any], int]:
         envelope = message.envelope

@@ -83,6 +83,10 @@ class Job:
         """
         if self.is_stopping():
             raise WorkInterrupted
+        self.keep(tx, progress)
+
+    def keep(self, tx: Transaction, progress: dict[str, Any] | None = None) -> None:
+        """The same for what cannot be undone any more: it is noted even by a process that comes to rest."""
         self.stepped_at = self.on.monotonic()
         if not store.work.hold(tx, self.item, self.on.clock() + LEASE, progress):
             raise LeaseLost
