@@ -59,9 +59,10 @@ def pod(name, *images, version="1", **status):
 class Kubernetes(Fake):
     """Lists pods one a page; each watch is answered with the next of some lists of events."""
 
-    def __init__(self, *pods, watches=(), token="a token"):
+    def __init__(self, *pods, watches=(), token="a token", workloads=None):
         super().__init__()
         self.pods, self.watches, self.token = list(pods), list(watches), token
+        self.workloads = workloads or {}  # by the last word of the path
 
     def answer(self, handler, _body):
         wish = {name: values[0] for name, values in parse_qs(urlsplit(handler.path).query).items()}
@@ -74,6 +75,9 @@ class Kubernetes(Fake):
                 self.send(handler, {"kind": "Status", "message": "too old resource version", "code": 410}, 410)
             else:
                 self.send(handler, list(events))
+        elif "/apis/" in handler.path:
+            found = self.workloads.get(urlsplit(handler.path).path.rpartition("/")[2], [])
+            self.send(handler, {"metadata": {"resourceVersion": "7"}, "items": found})
         else:
             at = int(wish.get("continue", "0"))
             more = {"continue": str(at + 1)} if at + 1 < len(self.pods) else {}

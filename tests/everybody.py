@@ -86,6 +86,7 @@ OWN_REQUESTS = {
     "PutImageLease": {"repositoryName": AT.name, "holder": "prod", "images": [{"imageTag": "v1"}]},
     "ListImageLeases": {"repositoryName": AT.name},
     "ReleaseImageLease": {"repositoryName": AT.name, "holder": "prod"},
+    "ListLifecyclePolicyPreviewFailures": {"repositoryName": AT.name},
     "DescribeReplicationDestinations": {},
     "GetRepositoryContentDigest": {"repositoryName": AT.name},
     "ListRepositoryContent": {"repositoryName": AT.name, "buckets": [0]},

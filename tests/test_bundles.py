@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import shutil
 import subprocess
 from datetime import timedelta
@@ -13,7 +15,7 @@ from holdfast import registry
 from holdfast.blobs import signatures
 from holdfast.blobs.layouts import VOLUME
 from holdfast.model.bundles import BUNDLE, SIGNATURE, BadBundle, blob_name
-from holdfast.model.errors import ImageInUse
+from holdfast.model.errors import ImageInUse, Refusal
 from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.registry import bundle_imports, exporting
@@ -65,9 +67,9 @@ def export(on, folder, moved=lambda _: None, **wanted):
     return exporting.export(on, folder, Wanted(HOME, **wanted), lambda *_: None, moved)
 
 
-def bring(on, folder, key):
+def bring(on, folder, key, **wanted):
     layout, bundle = bundle_imports.open_bundle(folder, key)
-    return bundle_imports.bring(on, layout, bundle, Brought(THERE.registry, at_once=1))
+    return bundle_imports.bring(on, layout, bundle, Brought(THERE.registry, at_once=1, **wanted))
 
 
 def images(on, at):
@@ -83,7 +85,11 @@ def test_a_bundle_brings_images_tags_signatures_and_settings(here, there, key, t
     assert images(there, THERE) == images(here, AT)
     assert registry.lifecycle.get(there, THERE).text == registry.lifecycle.get(here, AT).text
     tags = registry.repositories.tags(there, THERE)
-    assert tags == {"team": "red", "holdfast:shadow-of": f"{HOME.account_id}/{HOME.region}"}
+    assert tags == {
+        "team": "red",
+        "holdfast:shadow-of": f"{HOME.account_id}/{HOME.region}",
+        "holdfast:carried-at": "2030-01-01T00:00:00+00:00",
+    }
     for digest in images(here, AT):
         referring = [registry.referrers.page(on, at, digest, 0, 10)[0] for on, at in ((here, AT), (there, THERE))]
         assert [one.digest for one in referring[0]] == [one.digest for one in referring[1]]
@@ -264,6 +270,103 @@ def test_a_repository_of_its_own_is_left_alone(here, there, key, tmp_path):
 
     assert (what, "would let it follow" in why) == (AT.name, True)
     assert images(there, THERE) == {}
+
+
+def test_what_is_gone_goes_there_only_if_it_is_wanted(here, there, key, tmp_path):
+    moved, gone, archived, running = (push(here, AT, seed, seed) for seed in ("moved", "gone", "archived", "running"))
+    other = RepositoryRef(HOME, "other")
+    create(here, other)
+    export(here, tmp_path / "first")
+    bring(there, tmp_path / "first", key)
+    before = images(there, THERE)
+    put(here, AT, moved, "also")
+    registry.images.delete_tag(here, AT, "moved")
+    registry.images.delete(here, AT, [ImageId(gone.digest), ImageId(running.digest)])
+    registry.archive.set_storage_class(here, AT, ImageId(archived.digest), "ARCHIVE")
+    registry.repositories.delete(here, other)
+    here.clock.pass_(minutes=1)
+    export(here, tmp_path / "second", since=exporting.read_bundle(tmp_path / "first"))
+    lease = [registry.leases.Wish(ImageId(running.digest), "shop/web")]
+    registry.leases.put(there, THERE, "prod", "KUBERNETES", "us", timedelta(days=1), lease)
+
+    plain = bring(there, tmp_path / "second", key)
+    assert (plain.removed, images(there, THERE)) == (0, before | {moved.digest: ("also", "moved")})
+    followed = bring(there, tmp_path / "second", key, follows_deletions=True)
+    late = bring(there, tmp_path / "first", key, follows_deletions=True)
+
+    assert followed.removed == 3
+    [(what, why)] = followed.faults
+    assert (what, "prod (shop/web)" in why) == (f"{AT.name}@{running.digest}", True)
+    found = images(there, THERE)
+    assert gone.digest in found  # for the first bundle brought it again …
+    assert any("nothing goes for this one" in why for _, why in late.faults)  # … and took nothing away
+    assert (found[archived.digest], found[running.digest]) == (("archived",), ("running",))
+
+
+def test_two_exports_do_not_write_into_one_folder(here, tmp_path):
+    refused = []
+
+    def moved(_):
+        with pytest.raises(BadBundle, match="by another process"):
+            export(here, tmp_path / "bundle")
+        refused.append(1)
+
+    export(here, tmp_path / "bundle", moved)
+
+    assert refused
+
+
+def test_an_empty_repository_that_goes_meanwhile_spoils_no_export(here, tmp_path):
+    empty = RepositoryRef(HOME, "empty")
+    create(here, empty)
+    left = [empty]
+
+    def moved(_):
+        while left:
+            registry.repositories.delete(here, left.pop())
+
+    export(here, tmp_path / "bundle", moved)
+
+    assert exporting.is_complete(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        (b'"MUTABLE"', b'"SOMETIMES"', "Tags cannot be"),
+        (b'"name":"some/repository"', b'"name":"../../etc"', ""),
+        (b'"v1"', b'"v 1"', "A tag of"),
+        (b'"account_id":"000000000000"', b'"account_id":"x"', ""),
+        (b'"created_at":"2030-01-01T00:00:00Z"', b'"created_at":"2030-01-01T00:00:00"', "no time zone"),
+        (b'"sha256:', b'"md5:', "is no digest"),
+    ],
+)
+def test_a_signed_bundle_that_says_odd_things_is_refused(here, there, key, tmp_path, before, after, why):
+    export(here, tmp_path / "bundle")
+    document = (tmp_path / "bundle" / BUNDLE).read_bytes()
+    changed = document.replace(before, after)
+    (tmp_path / "bundle" / BUNDLE).write_bytes(changed)
+    signature = base64.b64encode(signatures.sign_with(changed, exporting.own_key(here)))
+    (tmp_path / "bundle" / SIGNATURE).write_bytes(signature)
+
+    try:
+        told = [text for _, text in bring(there, tmp_path / "bundle", key).faults]
+    except Refusal as refusal:
+        told = [refusal.message]
+
+    assert changed != document
+    assert why in told[0]
+
+
+@pytest.mark.parametrize("volume_bytes", [None, 64 * 1024])
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(here, key, tmp_path, volume_bytes):
+    export(here, tmp_path / "bundle", volume_bytes=volume_bytes)
+    path = tmp_path / "bundle" / (BUNDLE if volume_bytes is None else VOLUME.format(1))
+    path.unlink()
+    os.mkfifo(path)
+
+    with pytest.raises(BadBundle, match=r"has no|is no file"):
+        bundle_imports.open_bundle(tmp_path / "bundle", key)
 
 
 def test_another_folder_and_other_flags_are_refused(here, tmp_path):

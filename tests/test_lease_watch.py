@@ -12,7 +12,7 @@ import pytest
 
 from holdfast.cli import watching
 from holdfast.cli.watching import Pods
-from holdfast.model.running import Running, of_pod, of_task, read_reference
+from holdfast.model.running import Running, of_pod, of_task, of_template, read_reference
 from holdfast.outbound import kubernetes as kubernetes_api
 from holdfast.outbound.kubernetes import Change, Cluster, ClusterAt, ClusterFault, TooOld
 from tests.aws.test_own_deleted import own  # noqa: F401 - a fixture
@@ -80,13 +80,41 @@ def test_what_pods_run_is_held(product, own, name, tmp_path):  # noqa: F811
     assert product.cli("lease", "release", name, "--holder", "prod-eu").stdout == "2 leases released.\n"
 
 
+def test_what_workloads_could_start_again_is_held_if_wanted(product, own, name, tmp_path):  # noqa: F811
+    repository = product.registry(name)
+    nightly, earlier = repository.push_image("nightly"), repository.push_image("earlier")
+    spec = {"template": {"spec": {"containers": [{"name": "c", "image": f"{product.address}/{name}:nightly"}]}}}
+    revision = {"template": {"spec": {"initContainers": [
+        {"name": "i", "image": f"{product.address}/{name}@{earlier.digest}"}]}}}  # fmt: skip
+    kubernetes = Kubernetes(workloads={
+        "cronjobs": [{"metadata": {"namespace": "shop", "name": "report"}, "spec": {"jobTemplate": {"spec": spec}}}],
+        "replicasets": [{"metadata": {"namespace": "shop", "name": "web-1"}, "spec": revision}],
+    })  # fmt: skip
+    (tmp_path / "token").write_text("a token")
+    flags = ("--kubernetes", "--kubernetes-url", kubernetes.url, "--holder", "prod-eu",
+             "--kubernetes-token", str(tmp_path / "token"))  # fmt: skip
+
+    plain = watch(product, *flags)
+    assert (plain.returncode, own.list_image_leases(repositoryName=name)["leases"]) == (0, [])
+    ended = watch(product, *flags, "--templates")
+    kubernetes.close()
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    leases = own.list_image_leases(repositoryName=name)["leases"]
+    assert {(one["imageDigest"], one["detail"]) for one in leases} == {
+        (nightly.digest, "shop/CronJob report c"),
+        (earlier.digest, "shop/ReplicaSet web-1 i"),
+    }
+
+
 def test_a_watch_goes_on_after_whatever_happens(cluster, tmp_path, monkeypatch):
     slept = []
     monkeypatch.setattr(watching.time, "sleep", slept.append)
     came = {"type": "ADDED", "object": pod("two", "h.io/b@" + TWO)}
     again = {"type": "MODIFIED", "object": pod("two", "h.io/b@" + TWO)}
     fake, _ = cluster(pod("one", "h.io/a@" + ONE), watches=[[came, again], 410, ["<"]])
-    at = SimpleNamespace(kubernetes_url=fake.url, kubernetes_token=tmp_path / "token", kubernetes_ca=None, every=300)
+    at = SimpleNamespace(kubernetes_url=fake.url, kubernetes_token=tmp_path / "token", kubernetes_ca=None, every=300,
+                         templates=False)  # fmt: skip
 
     looks = watching.looks_at_pods(at)
     seen = [({one.repository for one, _ in look.running}, look.fault) for look in islice(looks, 4)]
@@ -182,6 +210,7 @@ def test_an_image_is_new_when_no_pod_ran_it_before():
         ("redis", None),
         ("docker://" + ONE, None),
         ("h.io/a@sha256:short", None),
+        ("h.io/a:no tag", None),
         ("", None),
     ],
 )
@@ -190,8 +219,11 @@ def test_references_are_read_as_runtimes_write_them(text, found):
 
 
 @pytest.mark.parametrize(
-    "odd", [{}, {"metadata": 1, "status": []}, {"status": {"containerStatuses": [1, {}, {"imageID": 5}]}}]
-)
+    "odd",
+    [{}, {"metadata": 1, "status": []}, {"status": {"containerStatuses": [1, {}, {"imageID": 5}]}},
+     {"status": {"containerStatuses": 5}}, {"spec": {"template": {"spec": {"containers": {"image": 1}}}}}],
+)  # fmt: skip
 def test_odd_documents_run_nothing(odd):
     assert of_pod(odd) == {}
+    assert of_template("Job", odd) == {}
     assert of_task(odd) == {}

@@ -165,6 +165,20 @@ def test_what_went_there_stays_here_unless_deletions_are_followed(product, follo
     assert "3 things were removed" in ended.stdout
 
 
+def test_what_is_archived_there_is_not_gone(product, follower, shadow, name):
+    there = product.registry(name)
+    kept, archived = there.push_image("kept"), there.push_image("archived")
+    shadow()
+    product.ecr().update_image_storage_class(
+        repositoryName=name, imageId={"imageDigest": archived.digest}, targetStorageClass="ARCHIVE"
+    )
+
+    ended = shadow("--follow-deletions")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert images_of(follower, name) == {kept.digest: {"kept"}, archived.digest: {"archived"}}
+
+
 def test_more_than_half_of_a_repository_goes_only_when_that_is_confirmed(product, follower, shadow, name):
     there = product.registry(name)
     digests = [there.push_image(f"v{number}").digest for number in range(11)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 from tests import builders
@@ -103,6 +104,30 @@ def test_a_lease_holds_all_that_belongs_to_its_image(product, own, name):  # noq
     assert [answer.status for answer in answers.values()] == [409, 405, 405, 409, 409, 202]
     assert "prod-eu" in answers[index.digest].message
     assert "prod-eu" in answers[signature.digest].message
+
+
+def test_a_preview_tells_what_rules_would_let_go_but_for_a_lease(product, own, name):  # noqa: F811
+    repository, ecr = product.registry(name), product.ecr()
+    running = repository.push_image("running")
+    members = [repository.push_image(seed=seed) for seed in ("one", "two")]
+    repository.push_manifest(builders.an_index(*members), "newest")
+    lease(own, name, running.digest)
+    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1}
+    rules = {"rules": [{"rulePriority": 7, "selection": selection, "action": {"type": "expire"}}]}
+    ecr.start_lifecycle_policy_preview(repositoryName=name, lifecyclePolicyText=json.dumps(rules))
+    ecr.get_waiter("lifecycle_policy_preview_complete").wait(repositoryName=name, WaiterConfig={"Delay": 1})
+
+    first = own.list_lifecycle_policy_preview_failures(repositoryName=name, maxResults=1)
+    rest = own.list_lifecycle_policy_preview_failures(repositoryName=name, nextToken=first["nextToken"])
+
+    found = {one["imageDigest"]: one for one in [*first["failures"], *rest["failures"]]}
+    assert ecr.get_lifecycle_policy_preview(repositoryName=name)["previewResults"] == []
+    assert {digest: one["failureCode"] for digest, one in found.items()} == {
+        running.digest: "ImageInUse",
+        **{member.digest: "ImageReferencedByManifestList" for member in members},
+    }
+    assert found[running.digest]["appliedRulePriority"] == 7
+    assert "prod-eu (default/web)" in found[running.digest]["failureReason"]
 
 
 def test_what_is_no_lease_is_refused(product, own, name):  # noqa: F811

@@ -53,6 +53,21 @@ def test_a_secret_is_made_read_changed_and_described(secrets, account):
     assert (policy["ARN"], policy.get("ResourcePolicy")) == (made["ARN"], None)
 
 
+def test_the_day_of_the_last_use_is_told(secrets, on, clock):  # noqa: F811
+    secrets.create_secret(Name=HUB, SecretString=LOGIN)
+    assert "LastAccessedDate" not in secrets.describe_secret(SecretId=HUB)
+    secrets.get_secret_value(SecretId=HUB)
+    [listed] = secrets.list_secrets(SortBy="last-accessed-date")["SecretList"]
+    made, _ = registry.secrets.create(on, HOME, HUB, Value(LOGIN), str(uuid.uuid4()), tags={})
+    clock.pass_(days=2, hours=5)
+    registry.secrets.value_of(on, made.arn)  # as a cache does
+
+    used = listed["LastAccessedDate"]
+    assert (used.hour, used.minute) == (0, 0)
+    assert secrets.describe_secret(SecretId=HUB)["LastAccessedDate"] == used
+    assert registry.secrets.describe(on, HOME, HUB)[0].used_at == clock().replace(hour=0)
+
+
 def test_labels_of_ones_own_move(secrets):
     secrets.create_secret(Name=HUB, SecretString="one")
     two = secrets.put_secret_value(SecretId=HUB, SecretString="two", VersionStages=["candidate"])

@@ -39,9 +39,12 @@ def test_a_lifecycle_policy_leaves_what_runs_alone_and_says_so(on, clock):
         for one in registry.lifecycle.explain(on, AT, policy((KEEP_ONE, EXPIRE)))
         if one.image.digest == running.digest
     ]
+    [failure], _ = registry.lifecycle.preview_failures(on, AT, 0, 100)
+    assert registry.lifecycle.find_preview_of(on, AT, [ImageId(running.digest)])[1] == []
     registry.lifecycle.put(on, AT, policy((KEEP_ONE, EXPIRE)))
     work_off(on)
 
+    assert (failure.digest, failure.failure, failure.reason) == (running.digest, "ImageInUse", why)
     assert why.startswith("kept: it is in use by ECS prod (default/web) until 2030-01-05T")
     assert why.endswith("(rule 1 would expire it)")
     assert set(described(on)) == {running.digest, newest.digest}

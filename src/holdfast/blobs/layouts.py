@@ -8,10 +8,12 @@ Which files there are, and how large each is, is known before the first byte. No
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tarfile
 from bisect import bisect_right
+from contextlib import contextmanager
 from itertools import accumulate, count
 from typing import TYPE_CHECKING, Protocol
 
@@ -72,6 +74,15 @@ def open_layout(path: Path, is_name: Callable[[str], bool]) -> LayoutReader:
 # ---- Read
 
 
+def _opened(path: Path) -> int:
+    """A file that can be read from, and nothing that one would have to wait for."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise BadLayout(f"{path} is no file")
+    return fd
+
+
 class FolderReader:
     """A layout in a folder."""
 
@@ -91,7 +102,9 @@ class FolderReader:
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """The bytes of a file."""
-        with os.fdopen(os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+        with os.fdopen(
+            os.open(self._folder / name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC), "rb"
+        ) as file:
             while piece := file.read(PIECE_BYTES):
                 yield piece
 
@@ -103,7 +116,8 @@ class VolumesReader:
         self._volumes = list(volumes)
         self._files: list[int] = []
         try:
-            self._files = [os.open(one, os.O_RDONLY | os.O_CLOEXEC) for one in volumes]
+            for one in volumes:
+                self._files.append(_opened(one))
             self._ends = list(accumulate(os.fstat(file).st_size for file in self._files))
             self._places = self._read_heads(is_name)
         except BaseException:
@@ -196,6 +210,22 @@ def _text(field: bytes) -> str:
 # ---- Write
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep others from writing into a folder at the same time, where its file system can. Raises `BadLayout`."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadLayout(f"{folder} is being written by another process: wait until it is done") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(fd)
+
+
 class FolderWriter:
     """Writes a layout into a folder; files that are there are whole."""
 
@@ -212,12 +242,16 @@ class FolderWriter:
                 with partial.open("wb") as file:
                     for piece in read(name, 0):
                         file.write(piece)
+                        yield len(piece)
                     file.flush()
                     os.fsync(file.fileno())
                 if partial.stat().st_size != size:
                     raise BadLayout(f"{name} has not the size that was announced")
                 partial.rename(path)
-            yield size
+            else:
+                yield size
+        for folder in {(self._folder / name).parent for name, _ in files}:
+            fsync_folder(folder)  # a disk is pulled out when this says that all is done
 
 
 class VolumesWriter:

@@ -43,6 +43,10 @@ def add(commands: Commands) -> None:
     whom.add_argument("--key", metavar="FILE", type=Path, help="the public key of whoever must have signed it")
     whom.add_argument("--unverified", action="store_true", help="take it from whomever it is")
     bring.add_argument("--check", action="store_true", help="read it and see whether it is what was signed; no more")
+    bring.add_argument("--follow-deletions", action="store_true", help="remove what was gone when the bundle was made, "
+                       "too; it can be restored for days")  # fmt: skip
+    bring.add_argument("--confirm-deletions", action="store_true", help="remove even more than half of a repository, "
+                       "or of all of them")  # fmt: skip
     bring.add_argument("--at-once", type=int, default=4, metavar="N", help="images that come at a time [4]")
     for command in (export, bring):
         command.add_argument(
@@ -110,7 +114,9 @@ def _import(settings: Settings, options: argparse.Namespace) -> int:
                 is_whole = _told_faults([("", fault) for fault in faults], bundle)
                 return
             on = backends(settings)
-            wanted = shadows.Wanted(on.home, _prefixes(options), at_once=options.at_once)
+            wanted = shadows.Wanted(
+                on.home, _prefixes(options), options.follow_deletions, options.confirm_deletions, options.at_once
+            )
             done = bundle_imports.bring(on, layout, bundle, wanted, print, progress.add_bytes)
             registry.audit.close(on)
         is_whole = _told(done)
@@ -133,7 +139,7 @@ def _key(settings: Settings, _options: argparse.Namespace) -> int:
 def _told(done: Pass) -> bool:
     came = done.brought
     print(f"{done.repositories} repositories, {done.created} of them new; {came.images} images with "
-          f"{size(came.size_bytes)} came, {done.tags} tags were set.")  # fmt: skip
+          f"{size(came.size_bytes)} came, {done.tags} tags were set, {done.removed} things were removed.")  # fmt: skip
     return _told_faults(done.faults, None)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from holdfast.aws.service_models import OWN_MODELS
 from holdfast.cli.ground import printable
 from holdfast.model.names import registry_of_host
-from holdfast.model.running import by_repository, of_pod, of_task
+from holdfast.model.running import by_repository, of_pod, of_task, of_template
 from holdfast.outbound.aws_ecs import AwsEcs, EcsFault
 from holdfast.outbound.kubernetes import Cluster, ClusterAt, ClusterFault, TooOld
 from holdfast.outbound.own_api import OwnApi, OwnApiFault
@@ -77,6 +77,7 @@ class Keeper:
         self._hosts = set(options.registry) or {urlsplit(options.endpoint_url).netloc}
         self._put_at: dict[Running, float] = {}
         self._renew_at = 0.0
+        self._told: set[str] = set()
 
     def keep(self, running: Iterable[tuple[Running, str]]) -> bool:
         """Take leases on what is new, and renew the others if it is time; whether all of it is held."""
@@ -113,10 +114,19 @@ class Keeper:
         for one in held:
             if one["imageStatus"] != "ACTIVE":
                 status = one["imageStatus"].lower()
-                complain(f"{repository}: {one['imageDigest']} runs and is {status} in the registry; restore it")
+                self._complain_once(
+                    f"{repository}: {one['imageDigest']} runs and is {status} in the registry; restore it"
+                )
         for one in failed:
-            complain(f"{repository}: what runs is not in the registry: {one['failureReason']}")
+            self._complain_once(
+                f"{repository}: what runs, or may again, is not in the registry: {one['failureReason']}"
+            )
         return True
+
+    def _complain_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            complain(text)
 
 
 def looks_at_ecs(options: argparse.Namespace) -> Iterator[Look]:
@@ -138,21 +148,26 @@ def looks_at_ecs(options: argparse.Namespace) -> Iterator[Look]:
 def looks_at_pods(options: argparse.Namespace) -> Iterator[Look]:
     """What pods run: when it is time, and whenever a pod came with an image that none had before."""
     cluster, pods, is_listed, pause = _cluster(options), Pods(), False, 1
+    templates: list[tuple[Running, str]] = []
+    look_again_at = 0.0
     while True:
         try:
             if not is_listed:
                 pods.replace(cluster.pods())
                 is_listed = True
-            yield Look(pods.running())
+            if options.templates and time.monotonic() >= look_again_at:
+                templates = [pair for one in cluster.workloads() for pair in of_template(*one).items()]
+                look_again_at = time.monotonic() + options.every
+            yield Look([*pods.running(), *templates])
             for change in cluster.changes(min(options.every, LONGEST_WATCH)):
                 if pods.apply(change):
-                    yield Look(pods.running())
+                    yield Look([*pods.running(), *templates])
             pause = 1
         except TooOld:
             is_listed = False
         except ClusterFault as fault:
             is_listed = False
-            yield Look(pods.running(), str(fault))
+            yield Look([*pods.running(), *templates], str(fault))
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -52,6 +52,7 @@ class Repository(msgspec.Struct, frozen=True):
     policy: str | None
     lifecycle: str | None
     images: list[Image]
+    withheld: dict[str, list[str]] = {}  # images that are there and not exported, by digest, with their tags
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -67,11 +68,16 @@ class Bundle(msgspec.Struct, frozen=True):
     known: list[str]  # digests that its images need and that are not in it
     index: str  # the digest of index.json
     format: int = FORMAT
+    prefixes: list[str] | None = None  # of which names all there are is told; None: it tells nothing of what is gone
 
     @property
     def registry(self) -> Registry:
         """The registry that it was made of."""
         return Registry(self.account_id, self.region)
+
+    def tells_of(self, name: str) -> bool:
+        """Whether a repository that is not in it is gone."""
+        return self.prefixes is not None and (not self.prefixes or name.startswith(tuple(self.prefixes)))
 
 
 def blob_name(digest: str) -> str:
@@ -92,7 +98,9 @@ def read(document: bytes) -> Bundle:
         raise BadBundle(f"{BUNDLE} is not what a bundle says of itself: {fault}") from None
     if found.format != FORMAT:
         raise BadBundle(f"The bundle has the format {found.format}, and this program knows {FORMAT}: use a newer one")
-    named = [*found.parts, *found.known, *(image.digest for one in found.repositories for image in one.images)]
+    named = [*found.parts, *found.known]
+    for one in found.repositories:
+        named += [*(image.digest for image in one.images), *one.withheld]
     bad = next((digest for digest in named if not digests.is_digest(digest)), None)
     if bad is not None:
         raise BadBundle(f"'{bad[:200]}' in {BUNDLE} is no digest")
@@ -102,4 +110,7 @@ def read(document: bytes) -> Bundle:
         RepositoryRef(found.registry, one.name)
         if not all(_TAG.fullmatch(tag) for image in one.images for tag in image.tags):
             raise BadBundle(f"A tag of the repository {one.name} in {BUNDLE} is none")
+    moments = [found.created_at, *(image.pushed_at for one in found.repositories for image in one.images)]
+    if any(moment.tzinfo is None for moment in moments):
+        raise BadBundle(f"A time in {BUNDLE} has no time zone")
     return found

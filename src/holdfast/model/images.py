@@ -22,6 +22,7 @@ class ImageId:
 
 ACTIVE, ARCHIVED, ACTIVATING = "ACTIVE", "ARCHIVED", "ACTIVATING"  # ECR's imageStatus
 STATUSES = (ACTIVE, ARCHIVED, ACTIVATING)
+ANY = "ANY"  # of these, for who asks
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+TEMPLATES = ("initContainers", "containers")
 DETAIL_CHARACTERS = 400
 _REFERENCE = re.compile(  # host, name, tag and digest
-    r"(?P<host>localhost|[^/@]*[.:][^/@]*)/(?P<repository>[^@:]+)(?::(?P<tag>[^@:/]+))?(?:@(?P<digest>[^@]+))?"
+    r"(?P<host>localhost|[^/@]*[.:][^/@]*)/(?P<repository>[^@:]+)(?::(?P<tag>[a-zA-Z0-9_][a-zA-Z0-9._-]{0,299}))?(?:@(?P<digest>[^@]+))?"
 )
 
 
@@ -44,12 +45,27 @@ def of_pod(pod: Any) -> dict[Running, str]:
     about, status = _dict(pod, "metadata"), _dict(pod, "status")
     place = f"{about.get('namespace', '')}/{about.get('name', '')}"
     found: dict[Running, str] = {}
-    for one in (one for kind in STATUSES for one in status.get(kind) or () if isinstance(one, dict)):
+    for one in (one for kind in STATUSES for one in _dicts(status, kind)):
         # What kubelet resolved comes first; some runtimes have only the name that it was asked for.
         texts = (one.get("imageID"), one.get("image"))
         known = next((known for text in texts if isinstance(text, str) and (known := read_reference(text))), None)
         if known is not None:
             found.setdefault(known, detail(f"{place} {one.get('name', '')}"))
+    return found
+
+
+def of_template(kind: str, workload: Any) -> dict[Running, str]:
+    """The images of whatever Kubernetes starts by a template, each with what would run it: `namespace/kind name …`."""
+    about, spec = _dict(workload, "metadata"), _dict(workload, "spec")
+    job = _dict(_dict(spec, "jobTemplate"), "spec")  # of a CronJob
+    pod = _dict(_dict(job or spec, "template"), "spec")
+    found: dict[Running, str] = {}
+    for one in (one for name in TEMPLATES for one in _dicts(pod, name)):
+        text = one.get("image")
+        known = read_reference(text) if isinstance(text, str) else None
+        if known is not None:
+            place = f"{about.get('namespace', '')}/{kind} {about.get('name', '')} {one.get('name', '')}"
+            found.setdefault(known, detail(place))
     return found
 
 
@@ -83,6 +99,11 @@ def by_repository(running: Iterable[tuple[Running, str]]) -> Iterator[tuple[tupl
             one: min(whats) + (f" and {len(whats) - 1} more" if len(whats) > 1 else "") for one, whats in images.items()
         }
         yield place, told
+
+
+def _dicts(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found = document.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _dict(document: Any, name: str) -> dict[str, Any]:

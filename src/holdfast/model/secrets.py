@@ -43,6 +43,7 @@ class Secret:
     created_at: datetime
     changed_at: datetime
     gone_at: datetime | None = None  # until then it can be restored
+    used_at: datetime | None = None  # the day on which a value was read last, as AWS tells it
 
     @property
     def arn(self) -> str:

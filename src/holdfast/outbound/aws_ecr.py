@@ -6,13 +6,17 @@ Credentials come from where every AWS tool looks for them: the environment, a pr
 from __future__ import annotations
 
 import base64
-import binascii
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from holdfast.model import digests
+from holdfast.model.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +32,7 @@ CONFIG = Config(
 )
 PAGE = 1000  # images
 REPOSITORIES = 100  # of a page; more are not asked for by their names at once
+PAGES = 10_000  # of one list
 
 
 class EcrRefused(Exception):
@@ -92,58 +97,72 @@ class AwsEcr:
 
     def account_id(self) -> str:
         """Whose registry it is."""
-        found: str = self._call("describe_registry")["registryId"]
+        with _sound("DescribeRegistry"):
+            found: str = self._call("describe_registry")["registryId"]
         return found
 
     def login(self) -> EcrLogin:
         """A login for the registry's images."""
-        told = self._call("get_authorization_token")["authorizationData"][0]
-        try:
+        with _sound("GetAuthorizationToken"):
+            told = self._call("get_authorization_token")["authorizationData"][0]
             username, _, password = base64.b64decode(told["authorizationToken"], validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            raise EcrRefused("GetAuthorizationToken", "", "the token is not base64 of a name and a password") from None
-        return EcrLogin(told["proxyEndpoint"], username, password, told["expiresAt"])
+            return EcrLogin(told["proxyEndpoint"], username, password, told["expiresAt"])
 
     def names(self) -> Iterator[str]:
         """The names of all repositories."""
         for page in self._pages("describe_repositories", maxResults=REPOSITORIES):
-            yield from (one["repositoryName"] for one in page["repositories"])
+            with _sound("DescribeRepositories"):
+                names = [one["repositoryName"] for one in page["repositories"]]
+            yield from names
 
     def repository(self, name: str) -> FoundRepository | None:
         """A repository with its settings; None if there is none."""
         found = self._optional("describe_repositories", "RepositoryNotFoundException", repositoryNames=[name])
         if found is None:
             return None
-        [one] = found["repositories"]
+        with _sound("DescribeRepositories"):
+            [one] = found["repositories"]
+            arn = one["repositoryArn"]
         policy = self._optional("get_repository_policy", "RepositoryPolicyNotFoundException", repositoryName=name)
         rules = self._optional("get_lifecycle_policy", "LifecyclePolicyNotFoundException", repositoryName=name)
-        tags = self._call("list_tags_for_resource", resourceArn=one["repositoryArn"])["tags"]
-        return FoundRepository(
-            name,
-            one.get("imageTagMutability", "MUTABLE"),
-            tuple(wish["filter"] for wish in one.get("imageTagMutabilityExclusionFilters", ())),
-            one.get("imageScanningConfiguration", {}).get("scanOnPush", False),
-            one.get("encryptionConfiguration", {}).get("encryptionType", "AES256"),
-            {tag["Key"]: tag.get("Value", "") for tag in tags},
-            policy and policy["policyText"],
-            rules and rules["lifecyclePolicyText"],
-        )
+        tags = self._call("list_tags_for_resource", resourceArn=arn)
+        with _sound("DescribeRepositories"):
+            return FoundRepository(
+                name,
+                one.get("imageTagMutability", "MUTABLE"),
+                tuple(wish["filter"] for wish in one.get("imageTagMutabilityExclusionFilters", ())),
+                one.get("imageScanningConfiguration", {}).get("scanOnPush", False),
+                one.get("encryptionConfiguration", {}).get("encryptionType", "AES256"),
+                {tag["Key"]: tag.get("Value", "") for tag in tags["tags"]},
+                policy and policy["policyText"],
+                rules and rules["lifecyclePolicyText"],
+            )
 
     def images(self, name: str) -> Iterator[FoundImage]:
-        """The images of a repository, in ECR's order."""
-        for page in self._pages("describe_images", repositoryName=name, maxResults=PAGE):
-            for one in page["imageDetails"]:
-                is_archived = one.get("imageStatus", "ACTIVE") != "ACTIVE"
-                yield FoundImage(one["imageDigest"], tuple(one.get("imageTags", ())), one["imagePushedAt"], is_archived)
+        """The images of a repository, in ECR's order, whatever their status: an archived one is not gone."""
+        any_ = {"imageStatus": "ANY"}
+        for page in self._pages("describe_images", repositoryName=name, maxResults=PAGE, filter=any_):
+            with _sound("DescribeImages"):
+                found = [
+                    FoundImage(
+                        digests.check_digest(one["imageDigest"]),
+                        tuple(one.get("imageTags", ())),
+                        one["imagePushedAt"],
+                        one.get("imageStatus", "ACTIVE") != "ACTIVE",
+                    )
+                    for one in page["imageDetails"]
+                ]
+            yield from found
 
     def _pages(self, operation: str, **members: Any) -> Iterator[Any]:
         token: dict[str, str] = {}
-        while True:
+        for _ in range(PAGES):
             page = self._call(operation, **members, **token)
             yield page
             if not page.get("nextToken"):
                 return
             token = {"nextToken": page["nextToken"]}
+        raise EcrRefused(operation, "", f"the list has more than {PAGES} pages")
 
     def _optional(self, operation: str, absent: str, **members: Any) -> Any:
         try:
@@ -160,5 +179,14 @@ class AwsEcr:
             error = fault.response["Error"]
             code = error.get("Code", "")
             raise EcrRefused(fault.operation_name, code, f"{code}: {error.get('Message', '')}") from None
-        except BotoCoreError as fault:
+        except (BotoCoreError, ResponseParserError) as fault:
             raise EcrRefused(operation, type(fault).__name__, str(fault)) from None
+
+
+@contextmanager
+def _sound(operation: str) -> Iterator[None]:
+    """A block that reads an answer, which may lack what ECR's have."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, Refusal) as fault:
+        raise EcrRefused(operation, "", f"the answer is none of ECR: {type(fault).__name__} {fault}") from None

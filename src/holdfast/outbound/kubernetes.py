@@ -1,4 +1,4 @@
-"""The pods of a Kubernetes cluster: listed, and then watched for as long as its API has the words.
+"""The pods of a Kubernetes cluster, listed, and then watched for as long as its API has the words; and its workloads.
 
     list, page by page ──► watch from that moment ──► changes … ── time is up ──► watch on
             ▲                                              └── 410: too old ─┐
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # what a pod finds of its own
 PODS = "/api/v1/pods"
+WORKLOADS = {  # which have templates of pods
+    "Deployment": "/apis/apps/v1/deployments",
+    "ReplicaSet": "/apis/apps/v1/replicasets",
+    "StatefulSet": "/apis/apps/v1/statefulsets",
+    "DaemonSet": "/apis/apps/v1/daemonsets",
+    "CronJob": "/apis/batch/v1/cronjobs",
+    "Job": "/apis/batch/v1/jobs",
+}
 ALIVE = "status.phase!=Succeeded,status.phase!=Failed"
 PAGE = 500
 PAGE_BYTES = 256 * 1024 * 1024
@@ -81,31 +89,45 @@ class Cluster:
     def pods(self) -> dict[str, Any]:
         """Every pod that is not over, by its uid; `changes` go on from there."""
         found: dict[str, Any] = {}
-        token = ""
-        while True:
-            wish = {"limit": str(PAGE), "fieldSelector": ALIVE} | ({"continue": token} if token else {})
-            page = self._document(wish)
-            about, items = page.get("metadata"), page.get("items")
-            if not isinstance(about, dict) or not isinstance(items, list):
-                raise ClusterFault(f"{self._at.url}{PODS} answers with something that is no list of pods")
+        for items, version in self._pages(PODS, {"fieldSelector": ALIVE}):
             found.update({uid: pod for pod in items if (uid := _uid(pod))})
             if len(found) > MOST_PODS:
                 raise ClusterFault(f"the cluster has more than {MOST_PODS} pods")
-            self._version, token = str(about.get("resourceVersion", "")), about.get("continue") or ""
+            self._version = version
+        return found
+
+    def workloads(self) -> Iterator[tuple[str, Any]]:
+        """Whatever starts pods by a template, with its kind."""
+        for kind, path in WORKLOADS.items():
+            for number, (items, _) in enumerate(self._pages(path, {})):
+                if number > MOST_PODS // PAGE:
+                    raise ClusterFault(f"the cluster has more than {MOST_PODS} of the kind {kind}")
+                yield from ((kind, item) for item in items)
+
+    def _pages(self, path: str, wish: dict[str, str]) -> Iterator[tuple[list[Any], str]]:
+        """The items of each page of a list, and of which moment it is."""
+        token = ""
+        while True:
+            page = self._document(path, {"limit": str(PAGE)} | wish | ({"continue": token} if token else {}))
+            about, items = page.get("metadata"), page.get("items")
+            if not isinstance(about, dict) or not isinstance(items, list):
+                raise ClusterFault(f"{self._at.url}{path} answers with something that is no list")
+            yield items, str(about.get("resourceVersion", ""))
+            token = about.get("continue") or ""
             if not token:
-                return found
+                return
 
     def changes(self, seconds: int) -> Iterator[Change]:
         """What happens within some seconds; or `TooOld`, and then `pods` must be asked again."""
         wish = {"watch": "1", "resourceVersion": self._version, "allowWatchBookmarks": "true",
                 "timeoutSeconds": str(seconds), "fieldSelector": ALIVE}  # fmt: skip
-        response = self._ask(wish, seconds + READ_SECONDS)
+        response = self._ask(PODS, wish, seconds + READ_SECONDS)
         try:
             for line in self._lines(response):
                 event = _json(line)
                 kind, pod = event.get("type"), event.get("object")
                 if kind == "ERROR":
-                    raise self._fault(pod if isinstance(pod, dict) else {})
+                    raise self._fault(PODS, pod if isinstance(pod, dict) else {})
                 about = pod.get("metadata") if isinstance(pod, dict) else None
                 if isinstance(about, dict):
                     self._version = str(about.get("resourceVersion", self._version))
@@ -117,8 +139,8 @@ class Cluster:
         finally:
             response.close()
 
-    def _document(self, wish: dict[str, str]) -> dict[str, Any]:
-        response = self._ask(wish, READ_SECONDS)
+    def _document(self, path: str, wish: dict[str, str]) -> dict[str, Any]:
+        response = self._ask(path, wish, READ_SECONDS)
         try:
             body = response.read(PAGE_BYTES + 1, decode_content=True)
         except (urllib3.exceptions.HTTPError, OSError) as fault:
@@ -126,10 +148,10 @@ class Cluster:
         finally:
             response.close()
         if len(body) > PAGE_BYTES:
-            raise ClusterFault(f"{self._at.url}: a page of pods has more than {PAGE_BYTES} bytes")
+            raise ClusterFault(f"{self._at.url}: a page of {path} has more than {PAGE_BYTES} bytes")
         return _json(body)
 
-    def _ask(self, wish: dict[str, str], seconds: int) -> urllib3.BaseHTTPResponse:
+    def _ask(self, path: str, wish: dict[str, str], seconds: int) -> urllib3.BaseHTTPResponse:
         try:
             token = self._at.token_file.read_text().strip()
         except (OSError, UnicodeDecodeError) as fault:
@@ -137,7 +159,7 @@ class Cluster:
         try:
             response = self._pool.request(
                 "GET",
-                f"{self._at.url}{PODS}",
+                f"{self._at.url}{path}",
                 fields=wish,
                 headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
                 timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds),
@@ -150,13 +172,13 @@ class Cluster:
             body = response.read(PIECE_BYTES, decode_content=True)
             response.close()
             told = _json(body) if body.startswith(b"{") else {}
-            raise self._fault(told | {"code": response.status})
+            raise self._fault(path, told | {"code": response.status})
         return response
 
-    def _fault(self, told: dict[str, Any]) -> ClusterFault:
+    def _fault(self, path: str, told: dict[str, Any]) -> ClusterFault:
         code, message = told.get("code"), str(told.get("message", "no reason given"))[:300]
         kind = TooOld if code == GONE else ClusterFault
-        return kind(f"{self._at.url}{PODS}: {code} {message}")
+        return kind(f"{self._at.url}{path}: {code} {message}")
 
     @staticmethod
     def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

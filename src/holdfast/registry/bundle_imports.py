@@ -11,23 +11,27 @@ from typing import TYPE_CHECKING
 
 from holdfast.blobs import signatures
 from holdfast.blobs.layouts import BadLayout, open_layout, read_small
-from holdfast.model import bundles, digests, manifests
+from holdfast.model import bundles, digests, instants, manifests
 from holdfast.model.bundles import BUNDLE, INDEX, SIGNATURE, BadBundle
 from holdfast.model.errors import NotFound
 from holdfast.model.names import RepositoryRef
 from holdfast.outbound import FoundImage, FoundRepository
 from holdfast.outbound.distribution import Manifest
-from holdfast.registry import audit, shadows
+from holdfast.registry import audit, repositories, shadows
 from holdfast.registry.importing import Importer
 from holdfast.registry.shadows import Pass, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from holdfast.blobs.layouts import LayoutReader
     from holdfast.model.bundles import Bundle
     from holdfast.registry.backends import Backends
+
+
+CARRIED = "holdfast:carried-at"  # a resource tag: when the newest bundle was made that was imported
 
 
 class NotInBundle(NotFound):
@@ -127,14 +131,50 @@ def bring(
             shadows.settle(on, at, _found(one), mark, done)
             found = [FoundImage(image.digest, tuple(image.tags), image.pushed_at, False) for image in one.images]
             shadows.bring(importer, wanted, at, found, shadows.images_of(on, at), done)
+            _note(on, wanted, bundle, at, one, done)
         done.repositories += 1
         if importer.brought.images > before:
             tell(f"{one.name}: {importer.brought.images - before} images")
+    if wanted.follows_deletions:
+        _forget_repositories(on, wanted, bundle, mark, done, tell)
     done.brought = came = importer.brought
     told = {"bundleId": bundle.id, "from": mark, "repositories": done.repositories, "images": came.images,
             "tags": done.tags, "bytes": came.size_bytes, "leftOut": len(done.faults)}  # fmt: skip
     audit.carried(on, audit.IMPORTED, wanted.into, told)
     return done
+
+
+def _note(on: Backends, wanted: Wanted, bundle: Bundle, at: RepositoryRef, one: bundles.Repository, done: Pass) -> None:
+    """Note up to when a repository is known, and let what was gone by then go if that is wanted."""
+    carried = _carried_at(on, at)
+    if carried is None or carried < bundle.created_at:
+        repositories.tag(on, at, {CARRIED: bundle.created_at.isoformat()})
+    if not wanted.follows_deletions:
+        return
+    if bundle.prefixes is None:
+        raise BadBundle("The bundle does not tell what is gone: export with a newer program")
+    if carried is not None and carried > bundle.created_at:
+        raise BadBundle(f"A bundle of {carried:%Y-%m-%d %H:%M:%S} was imported before, so nothing goes for this one")
+    there = {image.digest: image.tags for image in one.images} | one.withheld
+    shadows.forget_images(on, wanted, at, there, done)
+
+
+def _forget_repositories(
+    on: Backends, wanted: Wanted, bundle: Bundle, mark: str, done: Pass, tell: Callable[[str], None]
+) -> None:
+    def selects(at: RepositoryRef) -> bool:
+        if not (wanted.selects(at.name) and bundle.tells_of(at.name)):
+            return False
+        carried = _carried_at(on, at)
+        return carried is not None and carried <= bundle.created_at
+
+    there = {one.name for one in bundle.repositories}
+    shadows.forget_repositories(on, wanted, mark, selects, there, done, tell)
+
+
+def _carried_at(on: Backends, at: RepositoryRef) -> datetime | None:
+    """When the newest bundle was made that was imported into a repository."""
+    return instants.read(repositories.tags(on, at).get(CARRIED, ""))
 
 
 def _found(one: bundles.Repository) -> FoundRepository:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ import msgspec
 
 from holdfast import store
 from holdfast.blobs import signatures
-from holdfast.blobs.layouts import VOLUME, BadLayout, FolderWriter, VolumesWriter, open_layout, read_small
+from holdfast.blobs.layouts import VOLUME, BadLayout, FolderWriter, VolumesWriter, alone_in, open_layout, read_small
 from holdfast.blobs.system import fsync_folder
 from holdfast.model import bundles, digests, manifests
 from holdfast.model.bundles import BUNDLE, INDEX, LAYOUT, REF_NAME, SIGNATURE, BadBundle, Bundle
@@ -28,9 +29,10 @@ from holdfast.model.errors import (
     ImageNotFound,
     LifecyclePolicyNotFound,
     NotFound,
+    RepositoryNotFound,
     RepositoryPolicyNotFound,
 )
-from holdfast.model.images import ACTIVE, ImageId
+from holdfast.model.images import ACTIVE, ANY, ImageId
 from holdfast.model.leases import USUAL
 from holdfast.model.manifests import OCI_INDEX
 from holdfast.model.names import RepositoryRef
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from holdfast.model.images import Image
     from holdfast.model.manifests import Manifest
     from holdfast.model.names import Registry
     from holdfast.registry.backends import Backends
@@ -98,6 +101,17 @@ def export(
 
     Raises `BadBundle` if the folder holds something else, or an image went that was to be exported.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with alone_in(folder):
+            return _export(on, folder, wanted, begin, moved)
+    except BadLayout as fault:
+        raise BadBundle(str(fault)) from None
+
+
+def _export(
+    on: Backends, folder: Path, wanted: Wanted, begin: Callable[[int, int], None], moved: Callable[[int], None]
+) -> Exported:
     state, goes_on = _state(on, folder, wanted)
     bundle = bundles.read(state.bundle.encode())
     done = Exported(bundle, [(what, why) for what, why in state.left_out], goes_on)
@@ -120,21 +134,19 @@ def export(
         else VolumesWriter(folder, wanted.volume_bytes, int(bundle.created_at.timestamp()))
     )
     hold_at = on.monotonic() + HOLD_AGAIN_SECONDS
-    try:
-        for size in writer.write(files, reader.read):
-            moved(size)
-            if on.monotonic() > hold_at:
-                _hold(on, bundle)
-                hold_at = on.monotonic() + HOLD_AGAIN_SECONDS
-    except BadLayout as fault:
-        raise BadBundle(str(fault)) from None
+    for size in writer.write(files, reader.read):
+        moved(size)
+        if on.monotonic() > hold_at:
+            _hold(on, bundle)
+            hold_at = on.monotonic() + HOLD_AGAIN_SECONDS
     (folder / STATE).unlink()
     fsync_folder(folder)
     told = {"bundleId": bundle.id, "since": bundle.since, "repositories": len(bundle.repositories),
             "blobs": len(bundle.parts), "bytes": sum(bundle.parts.values())}  # fmt: skip
     audit.carried(on, audit.EXPORTED, wanted.home, told)
     for one in bundle.repositories:
-        leases.release(on, RepositoryRef(bundle.registry, one.name), _holder(bundle), None)
+        with suppress(RepositoryNotFound):  # an empty one may have gone meanwhile
+            leases.release(on, RepositoryRef(bundle.registry, one.name), _holder(bundle), None)
     return done
 
 
@@ -154,7 +166,7 @@ def _state(on: Backends, folder: Path, wanted: Wanted) -> tuple[_State, bool]:
         if (state.prefixes, state.since, state.volume_bytes) != asked:
             raise BadBundle(f"{folder} holds another export that was stopped: go on with it by its own flags")
         return state, True
-    if folder.exists() and any(folder.iterdir()):
+    if any(folder.iterdir()):
         raise BadBundle(f"{folder} is not empty, and holds no export that was stopped: name another one")
     bundle, index, left_out = _settled(on, wanted, since)
     document = msgspec.json.encode(bundle)
@@ -163,7 +175,6 @@ def _state(on: Backends, folder: Path, wanted: Wanted) -> tuple[_State, bool]:
     sign = own_key(on) if wanted.key_file is None else signatures.read_key(wanted.key_file)
     signature = base64.b64encode(signatures.sign_with(document, sign)).decode()
     state = _State(document.decode(), signature, index.decode(), *asked, left_out)
-    folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{STATE}.partial"
     with draft.open("wb") as file:
         file.write(msgspec.json.encode(state))
@@ -189,27 +200,35 @@ def _settled(on: Backends, wanted: Wanted, since: str | None) -> tuple[Bundle, b
     for at in _repositories(on, wanted):
         kept: list[bundles.Image] = []
         listed: set[str] = set()
-        for image in _active(on, at):
+        whole: set[str] = set()
+        withheld: dict[str, list[str]] = {}
+        for image in _all(on, at):
+            if image.status != ACTIVE:
+                withheld[image.digest] = list(image.tags)
+                continue
             try:
                 manifest = _manifest(on, at, image.digest)
                 needed = {digest: layers.size(on, at, digest) for digest in manifest.needed_blobs}
-                gone = manifest.needed_manifests.keys() - {one.digest for one in kept}
+                gone = manifest.needed_manifests.keys() - whole
             except ImageNotFound:
                 continue  # it went while we looked
             except (NotFound, ImageDamaged) as refusal:
                 left_out.append((f"{at.name}@{image.digest}", refusal.message))
+                withheld[image.digest] = list(image.tags)
                 continue
             if gone:
                 left_out.append((f"{at.name}@{image.digest}", f"it lists {min(gone)}, which is left out"))
+                withheld[image.digest] = list(image.tags)
                 continue
             if isinstance(wanted.since, datetime) and image.pushed_at <= wanted.since:
                 known.update((image.digest, *needed))
             sizes |= {**needed, image.digest: len(manifest.body)}
             listed.update(manifest.needed_manifests)
+            whole.add(image.digest)
             kept.append(
                 bundles.Image(image.digest, image.media_type, len(manifest.body), list(image.tags), image.pushed_at)
             )
-        found.append(_described(on, at, kept))
+        found.append(_described(on, at, kept, withheld))
         entries += [entry for one in kept if one.digest not in known for entry in _entries(at, one, listed)]
     index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
     bundle = Bundle(
@@ -222,6 +241,7 @@ def _settled(on: Backends, wanted: Wanted, since: str | None) -> tuple[Bundle, b
         parts={digest: size for digest, size in sizes.items() if digest not in known},
         known=sorted(known & sizes.keys()),
         index=digests.digest_of(index),
+        prefixes=list(wanted.prefixes),
     )
     return bundle, index, left_out
 
@@ -236,15 +256,17 @@ def _repositories(on: Backends, wanted: Wanted) -> Iterator[RepositoryRef]:
                 yield one.ref
 
 
-def _active(on: Backends, at: RepositoryRef) -> Iterator[Any]:
+def _all(on: Backends, at: RepositoryRef) -> Iterator[Image]:
     after, more = 0, True
     while more:
-        page, more = images.page(on, at, after, PAGE, status=ACTIVE)
+        page, more = images.page(on, at, after, PAGE, status=ANY)
         yield from page
         after = page[-1].id if page else after
 
 
-def _described(on: Backends, at: RepositoryRef, kept: list[bundles.Image]) -> bundles.Repository:
+def _described(
+    on: Backends, at: RepositoryRef, kept: list[bundles.Image], withheld: dict[str, list[str]]
+) -> bundles.Repository:
     repository = repositories.get(on, at)
     try:
         policy = policies.of_repository(on, at)
@@ -264,6 +286,7 @@ def _described(on: Backends, at: RepositoryRef, kept: list[bundles.Image]) -> bu
         policy,
         rules,
         kept,
+        withheld,
     )
 
 

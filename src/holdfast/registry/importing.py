@@ -57,6 +57,10 @@ class Source(Protocol):
         """The pieces of a blob."""
 
 
+class Stopped(Exception):
+    """Nothing more is to be brought."""
+
+
 class Importer:
     """Brings images of one remote registry; threads may share it, and no two bring the same thing at a time."""
 
@@ -67,7 +71,12 @@ class Importer:
         self._lock = threading.Lock()
         self._under_way: dict[tuple[RepositoryRef, str], threading.Lock] = {}
         self._holders: OrderedDict[str, RepositoryRef] = OrderedDict()
+        self._is_stopped = False
         self.brought = Brought()
+
+    def stop(self) -> None:
+        """Let whatever is being brought raise `Stopped` soon."""
+        self._is_stopped = True
 
     def bring(
         self, at: RepositoryRef, name: str, digest: str, subjects: Collection[str] = (), depth: int = 0
@@ -127,6 +136,8 @@ class Importer:
     def _download(self, at: RepositoryRef, name: str, digest: str, size_bytes: int) -> None:
         def pieces() -> Iterator[bytes]:
             for piece in self._puller.read_blob(name, digest, size_bytes=size_bytes, pause=self._on.sleep):
+                if self._is_stopped:
+                    raise Stopped
                 yield piece
                 self._moved(len(piece))
 

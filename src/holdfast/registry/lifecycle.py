@@ -131,6 +131,14 @@ def find_preview_of(on: Backends, at: RepositoryRef, ids: Sequence[ImageId]) -> 
     return preview, found
 
 
+def preview_failures(on: Backends, at: RepositoryRef, after: int, limit: int) -> tuple[list[PreviewResult], bool]:
+    """What the latest preview found that rules would let go and something holds, beginning after one; is there more."""
+    with on.database.snapshot() as tx:
+        preview = _get_preview(tx, store.repositories.get(tx, at))
+        found = store.lifecycle.failures(tx, preview, after, limit + 1) if _is_over(preview) else []
+    return found[:limit], len(found) > limit
+
+
 def _get_preview(tx: Transaction, repository: Repository) -> Preview:
     preview = store.lifecycle.find_preview(tx, repository.id)
     if preview is None:
@@ -152,8 +160,10 @@ def preview(on: Backends, job: Job) -> None:
         if running is None or repository is None or running.status != "IN_PROGRESS":
             return
         _clear_results(on, job, repository_id)  # of the preview before, or of a run that was killed
-        chosen = [verdict for verdict in _judge(on, repository_id, running.text) if verdict.action is not None]
-        results = [_result(repository_id, number, verdict) for number, verdict in enumerate(chosen, 1)]
+        verdicts = _judge(on, repository_id, running.text)
+        chosen = [verdict for verdict in verdicts if verdict.action is not None]
+        failed = [verdict for verdict in verdicts if verdict.failure is not None]
+        results = [_result(repository_id, number, verdict) for number, verdict in enumerate([*chosen, *failed], 1)]
         for start in range(0, len(results), RESULTS_AT_ONCE):
             with on.database.transaction(durable=False) as tx:
                 job.step(tx, {"images": start, "of": len(results)})
@@ -187,10 +197,10 @@ def _end_preview(on: Backends, job: Job, repository_id: int, status: str, expiri
 def _result(repository_id: int, number: int, verdict: Verdict) -> PreviewResult:
     image = verdict.image
     assert verdict.rule is not None
-    assert verdict.action is not None
     return store.lifecycle.PreviewResult(
         repository_id, number, image.digest, list(image.tags), bool(image.tags), image.pushed_at,
-        verdict.action.upper(), verdict.rule.priority, "ARCHIVE" if image.status == ARCHIVED else "STANDARD",
+        verdict.rule.action.upper(), verdict.rule.priority, "ARCHIVE" if image.status == ARCHIVED else "STANDARD",
+        verdict.failure, verdict.reason if verdict.failure else None,
     )  # fmt: skip
 
 

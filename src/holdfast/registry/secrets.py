@@ -200,7 +200,17 @@ def get_value(
         found = [one for one in versions if version_id in {None, one.id} and (stage is None or stage in one.stages)]
         if not found:
             raise ResourceNotFound(f"VersionId: {version_id}" if version_id else f"staging label: {stage}")
-        return secret, found[0], _opened(on, tx, secret, found[0].id)
+        value = _opened(on, tx, secret, found[0].id)
+    _note_use(on, secret)
+    return secret, found[0], value
+
+
+def _note_use(on: Backends, secret: Secret) -> None:
+    """Note that a value was read today, once a day: AWS tells no more than the day."""
+    day = on.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    if secret.used_at is None or secret.used_at < day:
+        with on.database.transaction(durable=False, within=()) as tx:
+            store.account_secrets.use(tx, secret.id, day)
 
 
 def put_value(
@@ -258,6 +268,7 @@ def value_of(on: Backends, arn: str) -> UpstreamCredential:
             value = _opened(on, tx, secret, current)
         except WrongKey:
             raise UnableToDecryptSecretValue("its bytes are damaged. Put the value again") from None
+    _note_use(on, secret)
     try:
         document: Any = msgspec.json.decode((value.text or "").encode())
     except msgspec.DecodeError:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.model.errors import (
     AlreadyExists,
+    Invalid,
     LifecyclePolicyNotFound,
     Refusal,
     RepositoryNotFound,
@@ -32,7 +33,7 @@ from holdfast.registry import images, lifecycle, policies, repositories
 from holdfast.registry.importing import Brought, Importer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from holdfast.model.names import Registry
     from holdfast.outbound import AwsEcr, FoundImage, FoundRepository
@@ -97,7 +98,7 @@ def follow(
         if (came := importer.brought.images - before.images) > 0:
             tell(f"{name}: {came} images, {importer.brought.size_bytes - before.size_bytes} bytes")
     if wanted.follows_deletions:
-        _forget_repositories(on, wanted, mark, set(names), done, tell)
+        forget_repositories(on, wanted, mark, lambda at: wanted.selects(at.name), set(names), done, tell)
     done.brought = importer.brought
     return done
 
@@ -126,15 +127,16 @@ def _one(
     if there is None:
         return  # it went while we looked
     settle(on, at, there, mark, done)
-    found = [image for image in source.images(at.name) if not image.is_archived]
-    here = images_of(on, at)
-    bring(importer, wanted, at, found, here, done)
+    found = list(source.images(at.name))
+    bring(importer, wanted, at, [image for image in found if not image.is_archived], images_of(on, at), done)
     if wanted.follows_deletions:
-        _forget_images(on, wanted, at, found, done)
+        forget_images(on, wanted, at, {image.digest: image.tags for image in found}, done)
 
 
 def settle(on: Backends, at: RepositoryRef, there: FoundRepository, mark: str, done: Pass) -> None:
     """Let a repository be here, and be set as it is there; a key of AWS is none of ours, so ours are used."""
+    if there.mutability not in Mutability.__members__:
+        raise Invalid(f"Tags cannot be {there.mutability[:100]!r}")
     mutability = TagMutability(Mutability(there.mutability), there.filters)
     tags = {key: value for key, value in there.tags.items() if not key.startswith(OWN_TAGS)}
     try:
@@ -238,19 +240,26 @@ def bring(
         importer.tag(at, importer.bring(at, at.name, image.digest, subjects), new)
         return len(new)
 
-    with ThreadPoolExecutor(wanted.at_once, "shadow") as pool:
+    pool = ThreadPoolExecutor(wanted.at_once, "shadow")
+    try:
         coming = [(image, pool.submit(bring_one, image)) for image in sorted(found, key=lambda image: image.pushed_at)]
         for image, one in coming:
             with told(done, f"{at.name}@{image.digest}"):
                 done.tags += one.result()
+    except BaseException:  # whoever ends this does not want to wait for the rest
+        importer.stop()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 # ---- What is not there any more
 
 
-def _forget_images(on: Backends, wanted: Wanted, at: RepositoryRef, found: Sequence[FoundImage], done: Pass) -> None:
-    """Remove tags and images that are not there; they can be restored for a while, as whatever is deleted."""
-    there = {image.digest: image.tags for image in found}
+def forget_images(
+    on: Backends, wanted: Wanted, at: RepositoryRef, there: Mapping[str, Sequence[str]], done: Pass
+) -> None:
+    """Remove images that are not there, and tags; they can be restored for a while, as whatever is deleted."""
     here = images_of(on, at)
     gone = [digest for digest in here if digest not in there]
     _require_no_surprise(wanted, at.name, len(gone), len(here), "images")
@@ -265,10 +274,17 @@ def _forget_images(on: Backends, wanted: Wanted, at: RepositoryRef, found: Seque
         done.faults += [(f"{at.name}@{failure.id.digest}", failure.reason) for failure in failures]
 
 
-def _forget_repositories(
-    on: Backends, wanted: Wanted, mark: str, there: set[str], done: Pass, tell: Callable[[str], None]
+def forget_repositories(
+    on: Backends,
+    wanted: Wanted,
+    mark: str,
+    selects: Callable[[RepositoryRef], bool],
+    there: Collection[str],
+    done: Pass,
+    tell: Callable[[str], None],
 ) -> None:
-    here = [at for at, of in followers(on, wanted.into) if of == mark and wanted.selects(at.name)]
+    """Remove those of the selected repositories that follow a source and are not there; they can be restored, too."""
+    here = [at for at, of in followers(on, wanted.into) if of == mark and selects(at)]
     gone = [at for at in here if at.name not in there]
     with told(done, "repositories that are gone"):
         _require_no_surprise(wanted, "the source", len(gone), len(here), "repositories")

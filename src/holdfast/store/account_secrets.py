@@ -37,6 +37,11 @@ _CHANGE = Statement(
         gone_at=bindparam("gone", type_=_table.c.gone_at.type),
     )
 )
+_USE = Statement(
+    update(_table)
+    .where(_it, or_(_table.c.used_at.is_(None), _table.c.used_at < bindparam("day", type_=_table.c.used_at.type)))
+    .values(used_at=bindparam("day", type_=_table.c.used_at.type))
+)
 _DELETE = Statement(delete(_table).where(_it))
 _GONE = Statement(select(_table.c.id).where(_table.c.gone_at <= bindparam("now")).limit(bindparam("limit")))
 _VERSIONS = Statement(
@@ -107,6 +112,11 @@ def change(tx: Transaction, secret: Secret) -> None:
     """Keep what is said of a secret."""
     tx.run(_CHANGE, which=secret.id, words=secret.description, labels=dict(secret.tags),
            changed=secret.changed_at, gone=secret.gone_at)  # fmt: skip
+
+
+def use(tx: Transaction, secret_id: int, day: datetime) -> None:
+    """Note on which day a value of a secret was read."""
+    tx.run(_USE, which=secret_id, day=day)
 
 
 def remove(tx: Transaction, secret_id: int) -> None:

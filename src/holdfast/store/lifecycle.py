@@ -81,15 +81,18 @@ _in_preview = (
     lifecycle_preview_results.c.position > bindparam("after", type_=BigInteger),
 )
 _results = select(lifecycle_preview_results).order_by(lifecycle_preview_results.c.position).limit(bindparam("limit"))
+_done = (*_in_preview, lifecycle_preview_results.c.failure.is_(None))
 _RESULTS = {
-    None: Statement(_results.where(*_in_preview)),
-    True: Statement(_results.where(*_in_preview, lifecycle_preview_results.c.is_tagged.is_(True))),
-    False: Statement(_results.where(*_in_preview, lifecycle_preview_results.c.is_tagged.is_(False))),
+    None: Statement(_results.where(*_done)),
+    True: Statement(_results.where(*_done, lifecycle_preview_results.c.is_tagged.is_(True))),
+    False: Statement(_results.where(*_done, lifecycle_preview_results.c.is_tagged.is_(False))),
 }
+_FAILURES = Statement(_results.where(*_in_preview, lifecycle_preview_results.c.failure.is_not(None)))
 _RESULTS_OF = Statement(
     select(lifecycle_preview_results)
     .where(lifecycle_preview_results.c.repository_id == _repository_id)
     .where(lifecycle_preview_results.c.digest.in_(bindparam("digests", expanding=True)))
+    .where(lifecycle_preview_results.c.failure.is_(None))
     .order_by(lifecycle_preview_results.c.position)
 )
 _TAGS = Statement(
@@ -157,6 +160,8 @@ class PreviewResult:
     action: str
     rule_priority: int
     storage_class: str = field(default="STANDARD")
+    failure: str | None = None
+    reason: str | None = None
 
 
 def find_policy(tx: Transaction, repository_id: int) -> StoredPolicy | None:
@@ -227,6 +232,13 @@ def results(
 ) -> list[PreviewResult]:
     """Up to `limit` results of a preview, beginning after one."""
     rows = tx.all(_RESULTS[tagged], repository_id=repository.id, after=after, limit=limit)
+    return [PreviewResult(**row) for row in rows]
+
+
+def failures(tx: Transaction, preview: Preview, after: int, limit: int) -> list[PreviewResult]:
+    """Up to `limit` results of a preview that a rule would not have its way with, beginning after one."""
+    after = max(after, preview.expiring + preview.transitioning)  # they come last
+    rows = tx.all(_FAILURES, repository_id=preview.repository_id, after=after, limit=limit)
     return [PreviewResult(**row) for row in rows]
 
 

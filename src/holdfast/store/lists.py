@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, or_, select, union_all
 
-from holdfast.model.images import ACTIVE, STATUSES
+from holdfast.model.images import ACTIVE, ANY, STATUSES
 from holdfast.store import tags as image_tags
 from holdfast.store.images import COLUMNS, image_of
 from holdfast.store.statements import Statement
@@ -32,7 +32,7 @@ _limit: Any = bindparam("limit")
 _images_limit: Any = bindparam("images")
 _after: Any = bindparam("after")
 _here = manifests.c.repository_id == bindparam("repository_id")
-_STATUS_FILTERS = {**{status: (status,) for status in STATUSES}, "ANY": STATUSES}
+_STATUS_FILTERS = {**{status: (status,) for status in STATUSES}, ANY: STATUSES}
 _TAG_FILTERS = {None: (True, False), True: (True,), False: (False,)}
 
 

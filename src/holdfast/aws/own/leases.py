@@ -65,6 +65,28 @@ def release_image_lease(call: Call, request: Shape) -> Shape:
     return {"releasedCount": registry.leases.release(call.on, at, request["holder"], request.get("imageDigests"))}
 
 
+@operation(on=the_repository)
+def list_lifecycle_policy_preview_failures(call: Call, request: Shape) -> Shape:
+    """Images that the rules of the latest preview would let go, and that a lease or an index holds."""
+    at, after = the_repository(call, request), pages.after(request, 0)
+    found, more = registry.lifecycle.preview_failures(call.on, at, after, pages.size(request))
+    return {
+        "registryId": at.registry.account_id,
+        "repositoryName": at.name,
+        "failures": [
+            {
+                "imageDigest": one.digest,
+                "imageTags": one.tags or None,
+                "appliedRulePriority": one.rule_priority,
+                "failureCode": one.failure,
+                "failureReason": one.reason,
+            }
+            for one in found
+        ],
+        "nextToken": pages.token(found[-1].position) if more else None,
+    }
+
+
 def rendered(lease: Lease) -> Shape:
     """A lease as every answer has it."""
     return {

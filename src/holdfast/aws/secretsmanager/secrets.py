@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from holdfast.model.secrets import Secret, Version
 
-DATES = {"created-date": "created_at", "last-changed-date": "changed_at", "last-accessed-date": "changed_at"}
+DATES = {"created-date": "created_at", "last-changed-date": "changed_at", "last-accessed-date": "used_at"}
 SEARCHED: dict[str, Callable[[Secret], Sequence[str]]] = {
     "name": lambda secret: [secret.name],
     "description": lambda secret: secret.description.split(),
@@ -86,8 +86,8 @@ def list_secrets(call: Call, request: Shape) -> Shape:
     is_by_name = by == "name"
 
     def place(one: tuple[Secret, Sequence[Version]]) -> tuple[int, str]:
-        moment = 0 if is_by_name else int(getattr(one[0], DATES[by]).timestamp() * 1_000_000)
-        return moment, one[0].name
+        at = None if is_by_name else getattr(one[0], DATES[by])
+        return int(at.timestamp() * 1_000_000) if at is not None else 0, one[0].name
 
     found.sort(key=place, reverse=is_descending)
     after = request.get("NextToken") and pages.after({"nextToken": request["NextToken"]}, (0, ""))
@@ -164,6 +164,7 @@ def _rendered(secret: Secret) -> Shape:
     return _named(secret) | {
         "Description": secret.description or None,
         "LastChangedDate": secret.changed_at,
+        "LastAccessedDate": secret.used_at,
         "DeletedDate": secret.gone_at,
         "Tags": [{"Key": key, "Value": value} for key, value in secret.tags.items()],
         "CreatedDate": secret.created_at,

@@ -51,6 +51,7 @@ account_secrets = Table(  # that an account keeps here, as in AWS Secrets Manage
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
     Column("gone_at", Instant, index=True),  # null, unless it is deleted: until then it can be restored
+    Column("used_at", Instant),  # the day on which a value was read last
     UniqueConstraint("account_id", "region", "name"),
     sqlite_autoincrement=True,  # the number is what values are sealed for
 )

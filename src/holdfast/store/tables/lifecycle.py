@@ -41,6 +41,8 @@ lifecycle_preview_results = Table(
     Column("action", String(16), nullable=False),
     Column("rule_priority", Integer, nullable=False),
     Column("storage_class", String(16), nullable=False),
+    Column("failure", String(64)),  # why the rule would not have its way; such results come last
+    Column("reason", Text),
     Index("ix_lifecycle_preview_results_repository_id_digest", "repository_id", "digest"),
     Index("ix_lifecycle_preview_results_repository_id_is_tagged_position", "repository_id", "is_tagged", "position"),
 )
