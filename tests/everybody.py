@@ -97,6 +97,10 @@ OWN_REQUESTS = {
     },
     "DeleteReplicationPeer": {"destination": {"region": "eu-west-1", "registryId": HOME.account_id}},
     "ListReplicationPeers": {},
+    "PutReplicatedSettings": {
+        "destination": {"region": "eu-west-1", "registryId": HOME.account_id},
+        "settings": [],
+    },
     "DescribeReplicationVerifications": {},
     "PutPullThroughCacheOptions": {"ecrRepositoryPrefix": "cached"},
     "DescribePullThroughCaches": {},

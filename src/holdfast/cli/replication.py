@@ -121,7 +121,8 @@ def _told(check: Check) -> str:
         (counts.copying, "are on their way"),
         (counts.unreplicated, "were pushed before their rule"),
         (counts.extra, "are only there"),
-        (counts.repairs, "images are copied again"),
+        (counts.differing_settings, "settings differ"),
+        (counts.repairs, "are repaired"),
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in words if count)
     agreeing = f"{counts.agreeing:,} images and tags agree"

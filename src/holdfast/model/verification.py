@@ -36,12 +36,13 @@ class Counts:
     copying: int = 0  # that are on their way
     unreplicated: int = 0  # that were pushed before their rule, and were never to be copied
     extra: int = 0  # that only the copy has; nothing is done about these
-    repairs: int = 0  # images that are copied again
+    repairs: int = 0  # images that are copied again, and settings that are set again
+    differing_settings: int = 0  # of the repository, that should be there as they are here
 
     @property
     def drifted(self) -> int:
         """What should be there, and is not."""
-        return self.missing_images + self.missing_tags + self.moved_tags
+        return self.missing_images + self.missing_tags + self.moved_tags + self.differing_settings
 
     @property
     def state(self) -> State:
@@ -52,7 +53,7 @@ class Counts:
 
     @property
     def document(self) -> dict[str, int]:
-        """As they are kept."""
+        """As they are told."""
         return asdict(self)
 
 
@@ -79,6 +80,7 @@ def drift_event(check: Check) -> Event:
         "missing-images": counts.missing_images,
         "missing-tags": counts.missing_tags,
         "moved-tags": counts.moved_tags,
+        "differing-settings": counts.differing_settings,
         "repairs": counts.repairs,
     }
     return Event("Replication Drift", detail, (check.at.arn,), source="holdfast")

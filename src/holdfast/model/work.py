@@ -227,6 +227,27 @@ class ReplicateDeletion(Work):
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicateSettings(Work):
+    """Set a repository at one destination as it is here."""
+
+    is_delivery = True
+
+    repository_id: int
+    region: str
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadSettings(Work):
+    """Set every repository of a registry at one destination as it is here."""
+
+    account_id: str
+    region: str
+    to_account_id: str
+    to_region: str
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyReplicas(Work):
     """Compare every repository that is copied with its copies, and repair what drifted."""
 

@@ -24,7 +24,7 @@ from holdfast.model.errors import (
 from holdfast.model.images import ARCHIVED
 from holdfast.model.lifecycle import plan
 from holdfast.model.work import EvaluateLifecycle, PreviewLifecycle
-from holdfast.registry import audit, departures, leases
+from holdfast.registry import audit, departures, leases, replicated_settings
 from holdfast.registry.work import LEASE, LeaseLost, WorkInterrupted
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ STORED_RULES = 10_000  # a policy that was accepted is followed, even if the quo
 def put(on: Backends, at: RepositoryRef, text: str) -> str:
     """Give a repository a policy, and have it evaluated soon; its normal form."""
     with on.database.transaction() as tx:
-        return store_policy(on, tx, store.repositories.get(tx, at), text, on.limits.lifecycle_rules)
+        repository = store.repositories.get(tx, at)
+        replicated_settings.changed(tx, repository, on.clock())
+        return store_policy(on, tx, repository, text, on.limits.lifecycle_rules)
 
 
 def store_policy(on: Backends, tx: Transaction, repository: Repository, text: str, rules: int = STORED_RULES) -> str:
@@ -77,6 +79,7 @@ def delete(on: Backends, at: RepositoryRef) -> StoredPolicy:
         repository = store.repositories.get(tx, at)
         policy = _get(tx, repository)
         store.lifecycle.delete_policy(tx, repository)
+        replicated_settings.changed(tx, repository, on.clock())
     return policy
 
 

@@ -9,7 +9,7 @@ from holdfast.model.account_settings import REGISTRY_POLICY_SCOPE
 from holdfast.model.errors import InvalidParameter, RegistryPolicyNotFound, RepositoryPolicyNotFound
 from holdfast.model.iam_principals import NoSuchPrincipal
 from holdfast.model.policies import SETTING, parse_registry_policy, parse_repository_policy
-from holdfast.registry import access, account_settings
+from holdfast.registry import access, account_settings, replicated_settings
 from holdfast.registry.iam import principals
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from holdfast.model.circumstances import Circumstances
     from holdfast.model.names import Registry, RepositoryRef
     from holdfast.model.policies import Policy
+    from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
@@ -42,8 +43,16 @@ def bring_to_repository(on: Backends, at: RepositoryRef, text: str) -> None:
 def _put_on_repository(on: Backends, at: RepositoryRef, text: str) -> None:
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
-        store.repositories.set_policy(tx, repository, _resolved(tx, text, "Invalid repository policy provided"))
+        put_in(tx, repository, text)
         store.counters.bump_access(tx, at.registry.account_id)
+        replicated_settings.changed(tx, repository, on.clock())
+
+
+def put_in(tx: Transaction, repository: Repository, text: str | None) -> None:
+    """Give a repository a policy that was checked, or none, in a transaction."""
+    if text is not None:
+        text = _resolved(tx, text, "Invalid repository policy provided")
+    store.repositories.set_policy(tx, repository, text)
 
 
 def _leaves_a_way_back(
@@ -59,22 +68,28 @@ def _leaves_a_way_back(
 def of_repository(on: Backends, at: RepositoryRef) -> str:
     """The policy of a repository, or `RepositoryPolicyNotFound`."""
     with on.database.snapshot() as tx:
-        text = store.repositories.policy(tx, store.repositories.get(tx, at))
-        if text is None:
-            raise RepositoryPolicyNotFound(at)
-        return _shown(tx, text)
+        text = find_in(tx, store.repositories.get(tx, at))
+    if text is None:
+        raise RepositoryPolicyNotFound(at)
+    return text
+
+
+def find_in(tx: Transaction, repository: Repository) -> str | None:
+    """The policy of a repository, if it has one."""
+    text = store.repositories.policy(tx, repository)
+    return None if text is None else _shown(tx, text)
 
 
 def delete_from_repository(on: Backends, at: RepositoryRef) -> str:
     """Take the policy of a repository away; what it was."""
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
-        text = store.repositories.policy(tx, repository)
+        text = find_in(tx, repository)
         if text is None:
             raise RepositoryPolicyNotFound(at)
-        text = _shown(tx, text)
         store.repositories.set_policy(tx, repository, None)
         store.counters.bump_access(tx, at.registry.account_id)
+        replicated_settings.changed(tx, repository, on.clock())
     return text
 
 

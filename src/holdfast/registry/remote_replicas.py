@@ -18,7 +18,7 @@ from holdfast.model.images import ACTIVE
 from holdfast.model.peers import Kind
 from holdfast.model.replication import ARCHIVED, Copied
 from holdfast.outbound.distribution import Lied, NotThere, Refused, Rejected, RemoteFault
-from holdfast.registry import layers
+from holdfast.registry import layers, replicated_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,6 +160,7 @@ class _Push:
             return
         try:
             session.call("CreateRepository", {"repositoryName": self._name})
+            replicated_settings.made(self._on, self._at, session.peer.destination)
         except Rejected as fault:
             if fault.code != "RepositoryAlreadyExistsException":
                 raise

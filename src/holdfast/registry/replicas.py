@@ -28,6 +28,7 @@ from holdfast.registry import (
     peers,
     purging,
     remote_replicas,
+    replicated_settings,
     replication,
     repositories,
     selection,
@@ -178,6 +179,7 @@ def _ensure_repository(on: Backends, source: Registry, there: RepositoryRef) -> 
     if not on.database.hot.has_repository(there):
         _require_leave(on, source, there, "ecr:CreateRepository")
         repositories.create_for(on, there, Purpose.REPLICATION)
+        replicated_settings.made(on, RepositoryRef(source, there.name), there.registry)
 
 
 class _Copy:

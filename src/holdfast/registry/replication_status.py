@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model import replication
+from holdfast.model import replicated_settings, replication
 from holdfast.model.replication import SETTING
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.names import Registry
+    from holdfast.model.replicated_settings import Setting
     from holdfast.registry.backends import Backends
     from holdfast.store.replications import Tally
 
@@ -27,15 +28,20 @@ class Destination:
     failed: int
     completed: int
     lag_seconds: float  # for which the first of those that wait has waited
+    settings: tuple[Setting, ...] = ()  # of repositories, that go there too
 
 
 def destinations(on: Backends, source: Registry) -> list[Destination]:
     """Every destination of a registry's rules, and others to which something was to be copied."""
     with on.database.snapshot() as tx:
         rules = replication.read(store.registry_settings.find(tx, source, SETTING))
+        settings = replicated_settings.read(store.registry_settings.find(tx, source, replicated_settings.SETTING))
         found = {(one.destination, one.status): one for one in store.replications.tallies(tx, source)}
     others = sorted({one for one, _ in found}, key=lambda one: (one.region, one.account_id))
-    return [_destination(on, one, found) for one in dict.fromkeys([*rules.destinations, *others])]
+    return [
+        replace(_destination(on, one, found), settings=settings.get(one, ()))
+        for one in dict.fromkeys([*rules.destinations, *others])
+    ]
 
 
 def _destination(on: Backends, registry: Registry, found: Mapping[tuple[Registry, str], Tally]) -> Destination:

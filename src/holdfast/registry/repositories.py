@@ -15,7 +15,7 @@ from holdfast.model.errors import (
 )
 from holdfast.model.repositories import check_resource_tags, is_protected
 from holdfast.model.templates import Purpose, TemplateSettings
-from holdfast.registry import kms_keys, leases, lifecycle, quotas, templates
+from holdfast.registry import kms_keys, leases, lifecycle, quotas, replicated_settings, templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -163,13 +163,17 @@ def names(on: Backends, registry: Registry, after: str, limit: int) -> tuple[lis
 def set_mutability(on: Backends, at: RepositoryRef, mutability: TagMutability) -> None:
     """Say which tags may be moved from now on."""
     with on.database.transaction() as tx:
-        store.repositories.set_mutability(tx, store.repositories.get(tx, at), mutability)
+        repository = store.repositories.get(tx, at)
+        store.repositories.set_mutability(tx, repository, mutability)
+        replicated_settings.changed(tx, repository, on.clock())
 
 
 def set_scan_on_push(on: Backends, at: RepositoryRef, is_on_push: bool) -> None:
     """Say whether images are scanned when they come, where the registry has no rules."""
     with on.database.transaction() as tx:
-        store.repositories.set_scan_on_push(tx, store.repositories.get(tx, at), is_on_push)
+        repository = store.repositories.get(tx, at)
+        store.repositories.set_scan_on_push(tx, repository, is_on_push)
+        replicated_settings.changed(tx, repository, on.clock())
 
 
 def delete(on: Backends, at: RepositoryRef, *, force: bool = False) -> Repository:
@@ -200,13 +204,16 @@ def tag(on: Backends, at: RepositoryRef, tags_: Mapping[str, str]) -> None:
         check_resource_tags(store.repositories.resource_tags(tx, repository) | dict(tags_))
         store.repositories.set_resource_tags(tx, repository, tags_)
         store.counters.bump_access(tx, at.registry.account_id)
+        replicated_settings.changed(tx, repository, on.clock())
 
 
 def untag(on: Backends, at: RepositoryRef, keys: Collection[str]) -> None:
     """Remove resource tags; absent ones are no fault."""
     with on.database.transaction() as tx:
-        store.repositories.remove_resource_tags(tx, store.repositories.get(tx, at), keys)
+        repository = store.repositories.get(tx, at)
+        store.repositories.remove_resource_tags(tx, repository, keys)
         store.counters.bump_access(tx, at.registry.account_id)
+        replicated_settings.changed(tx, repository, on.clock())
 
 
 def require(on: Backends, at: RepositoryRef) -> None:

@@ -24,13 +24,14 @@ from holdfast.model.peers import Kind
 from holdfast.model.replication import SETTING
 from holdfast.model.verification import Check, Counts, State, drift_event
 from holdfast.model.work import ReplicateImage, VerifyReplica
-from holdfast.registry import events, peers, remote_contents, selection
+from holdfast.registry import events, peers, remote_contents, replicated_settings, selection, setting_replicas
 from holdfast.registry.remote_contents import Copy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from holdfast.model.merkle import Tree
+    from holdfast.model.replicated_settings import Setting
     from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.registry.selection import Chosen
@@ -142,19 +143,26 @@ def _one(
 ) -> Check:
     chosen = _chosen(on, repository, destination)
     here = tree(on, repository, chosen)
-    state, counts, failure = State.IN_SYNC, Counts(), None
+    counts, faults = Counts(), []
+    drifted: dict[int, str | None] = {}
+    settings: list[Setting] = []
     try:
         counts, drifted = _compared(on, repository, destination, chosen, here)
-        state = counts.state
     except Refusal as refusal:
-        state, failure, drifted = State.FAILED, f"{refusal.code}: {refusal.message}", {}
+        faults.append(f"{refusal.code}: {refusal.message}")
+    try:
+        settings = setting_replicas.differing(on, repository, destination)
+    except Refusal as refusal:
+        faults.append(f"{refusal.code}: {refusal.message}")
     if not everything:
         drifted = {image_id: copied for image_id, copied in drifted.items() if copied is not None}
-    if repairs and drifted:
+    if repairs:
         _repair(on, job, destination, list(drifted))
-        counts = replace(counts, repairs=len(drifted))
-        state = counts.state
-    check = Check(repository.ref, destination, on.clock(), state, counts, here.root, failure)
+        if settings:
+            replicated_settings.ask(on, repository, destination)
+    counts = replace(counts, differing_settings=len(settings), repairs=len(drifted) + len(settings) if repairs else 0)
+    state = State.FAILED if faults else counts.state
+    check = Check(repository.ref, destination, on.clock(), state, counts, here.root, faults[0] if faults else None)
     with on.database.transaction() as tx:
         if job is not None:
             job.step(tx)
@@ -162,11 +170,12 @@ def _one(
             store.replication_checks.put(tx, repository, check)
             if counts.drifted:
                 events.tell(on, tx, repository.ref.registry, drift_event(check))
-    if counts.drifted or failure:
+    if counts.drifted or check.failure:
         found = (
-            failure
+            check.failure
             or f"has drifted: {counts.missing_images} images and {counts.missing_tags} tags are missing, "
-            f"{counts.moved_tags} tags name other images; {counts.repairs} images are copied again"
+            f"{counts.moved_tags} tags name other images, {counts.differing_settings} settings differ; "
+            f"{counts.repairs} are repaired"
         )
         log.warning("the copy of %s in %s of %s %s", repository.name, destination.region, destination.account_id, found)
     return check

@@ -52,7 +52,7 @@ def put(tx: Transaction, repository: Repository, check: Check) -> None:
         checked_at=check.checked_at,
         state=check.state.value,
         failure=check.failure,
-        counts=check.counts.document,
+        counts={name: count for name, count in check.counts.document.items() if count},  # older versions know fewer
         digest=check.digest,
     )
 

@@ -9,6 +9,7 @@ from holdfast.aws import pages
 from holdfast.aws.operations import Call, Shape, operation, the_registry, the_repository
 from holdfast.model.names import Registry
 from holdfast.model.peers import Kind, Peer
+from holdfast.model.replicated_settings import Setting
 
 if TYPE_CHECKING:
     from holdfast.model.verification import Check
@@ -28,9 +29,23 @@ def describe_replication_destinations(call: Call, request: Shape) -> Shape:
                 "failedCount": one.failed,
                 "completedCount": one.completed,
                 "lagSeconds": int(one.lag_seconds),
+                "replicatedSettings": [setting.value for setting in one.settings],
             }
             for one in found
         ],
+    }
+
+
+@operation(on=the_registry)
+def put_replicated_settings(call: Call, request: Shape) -> Shape:
+    """Say which settings of repositories go to a destination of replication, in place of those that did."""
+    home, destination = the_registry(call, request), the_destination(request)
+    settings = [Setting(name) for name in request["settings"]]
+    registry.replicated_settings.choose(call.on, home, destination, settings)
+    return {
+        "registryId": home.account_id,
+        "destination": _rendered_destination(destination),
+        "settings": [setting.value for setting in settings],
     }
 
 
@@ -164,4 +179,5 @@ def _rendered(check: Check) -> Shape:
         "unreplicatedCount": counts.unreplicated,
         "extraCount": counts.extra,
         "repairCount": counts.repairs,
+        "differingSettingCount": counts.differing_settings,
     }
