@@ -202,6 +202,15 @@ def test_the_stream_tells_what_happens_and_goes_on_after_the_last_that_was_told(
     assert later["detail"]["image-tag"] == "v2"
 
 
+def test_who_is_cut_off_at_the_very_beginning_has_missed_nothing(telling, name):
+    telling.registry(name).push_image("v1")
+
+    with Stream(telling, "?after=0").begun() as stream:
+        first, _ = next(iter(stream))
+
+    assert int(stream.number) < int(first)
+
+
 def test_a_signed_request_is_answered_by_the_stream_as_well(telling):
     request = AWSRequest("GET", f"{telling.url}/events?after=0")
     SigV4Auth(Credentials(*telling.credentials()), "ecr", "us-east-1").add_auth(request)

@@ -91,7 +91,7 @@ class AwsEcr:
                 config=CONFIG,
                 verify=str(ca_file) if ca_file is not None else None,
             )
-        except BotoCoreError as fault:
+        except (BotoCoreError, ValueError) as fault:  # the latter of an endpoint that is no URL
             raise EcrRefused("Credentials", type(fault).__name__, str(fault)) from None
         self.region = region
 
@@ -180,7 +180,8 @@ class AwsEcr:
             code = error.get("Code", "")
             raise EcrRefused(fault.operation_name, code, f"{code}: {error.get('Message', '')}") from None
         except (BotoCoreError, ResponseParserError) as fault:
-            raise EcrRefused(operation, type(fault).__name__, str(fault)) from None
+            name = operation.title().replace("_", "")
+            raise EcrRefused(name, type(fault).__name__, str(fault)) from None
 
 
 @contextmanager

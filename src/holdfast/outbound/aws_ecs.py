@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ class AwsEcs:
             self._client = botocore.session.Session(profile=profile).create_client(
                 "ecs", region_name=region, endpoint_url=endpoint, config=CONFIG
             )
-        except BotoCoreError as fault:
+        except (BotoCoreError, ValueError) as fault:  # the latter of an endpoint that is no URL
             raise EcsFault(str(fault)) from None
 
     def tasks(self) -> Iterator[Any]:
@@ -48,5 +49,5 @@ class AwsEcs:
                     ):
                         if page["taskArns"]:
                             yield from self._client.describe_tasks(cluster=cluster, tasks=page["taskArns"])["tasks"]
-        except (BotoCoreError, ClientError) as fault:
+        except (BotoCoreError, ClientError, ResponseParserError, LookupError) as fault:
             raise EcsFault(f"Amazon ECS: {fault}") from None

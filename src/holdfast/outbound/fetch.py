@@ -102,8 +102,8 @@ def reachable(target: Target, resolve: Resolve, allowed: Collection[Network], al
         if target.is_secure:
             raise Unreachable(f"{target.host} has no address that may be reached ({told}); {allowing} allows networks")
         raise Unreachable(
-            f"{target.host} has no address that may be reached over plain HTTP ({told}): "
-            f"it is not spoken to in plain HTTP unless {allowing} allows its network"
+            f"{target.host}{f' ({told})' if told != target.host else ''} is not spoken to in plain HTTP "
+            f"unless {allowing} allows its network"
         )
     return good[:ADDRESSES]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ class OwnApi:
                 )
                 held += answer["leases"]
                 failed += answer["failures"]
-        except (BotoCoreError, ClientError) as fault:
+        except (BotoCoreError, ClientError, ResponseParserError, LookupError, ValueError) as fault:
             raise OwnApiFault(str(fault)) from None
         return held, failed
 

@@ -57,6 +57,8 @@ def open_bundle(path: Path, key_file: Path | None) -> tuple[LayoutReader, Bundle
         bundle = bundles.read(document)
         if digests.digest_of(read_small(layout, INDEX, bundles.BUNDLE_BYTES)) != bundle.index:
             raise BadBundle(f"{INDEX} in {path} was changed since it was signed")
+    except FileNotFoundError:
+        raise BadBundle(f"There is no bundle at {path}") from None
     except (BadLayout, OSError) as fault:
         raise BadBundle(f"{path}: {fault}") from None
     return layout, bundle

@@ -67,10 +67,10 @@ class EventStream:
                 page = store.events.page(tx, self._after, AT_ONCE)
         except DatabaseUnavailable:
             return b""  # which does not end what is followed
-        self._after = page[-1].number if page else self._after
+        before, self._after = self._after, page[-1].number if page else self._after
         told = b"".join(_framed(one) for one in page if self._wants(one))
         if not self._begun:
-            self._begun, told = True, f"retry: {AGAIN_MILLISECONDS}\nid: {self._after}\n\n".encode() + told
+            self._begun, told = True, f"retry: {AGAIN_MILLISECONDS}\nid: {before}\n\n".encode() + told
         if not told and on.monotonic() - self._told_at > HEARTBEAT_SECONDS:
             told = f": nothing new\nid: {self._after}\n\n".encode()
         if told:

@@ -385,6 +385,8 @@ def read_bundle(path: Path) -> Bundle:
     """What a bundle of before says of itself; whoever exports has made it, so its signature is not asked for."""
     try:
         return bundles.read(read_small(open_layout(path, bundles.is_name), BUNDLE, bundles.BUNDLE_BYTES))
+    except FileNotFoundError:
+        raise BadBundle(f"{path} is neither a bundle nor a time such as 2026-11-28T12:00:00Z") from None
     except (BadLayout, OSError) as fault:
         raise BadBundle(f"{path}: {fault}") from None
 
