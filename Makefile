@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 DEV    := $(VENV)/.ready-dev
 ARGS   ?=
 
-.PHONY: help run test test-postgresql check format interop chaos bench docs lock clean
+.PHONY: help run test test-long test-postgresql check format interop chaos bench docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -17,6 +17,9 @@ run: $(READY) ## install and serve on 127.0.0.1:5000 (ARGS="--listen 127.0.0.1:5
 test: $(DEV) ## install and pass the whole self-contained suite (ARGS="tests/model" …)
 	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest $(ARGS)
+
+test-long: $(DEV) ## what takes minutes: hundreds of seeds of the simulation, and faults that seldom matter
+	$(BIN)/python -m pytest -m long tests/simulation $(ARGS)
 
 test-postgresql: $(DEV) ## the same with the facts in PostgreSQL; what knows no database is left out
 	$(BIN)/python -m pytest --database postgresql $(ARGS)
