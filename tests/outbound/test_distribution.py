@@ -417,6 +417,20 @@ def test_a_server_that_hung_up_in_between_is_asked_again(server, remote):
     assert remote.manifest(NAME, "v1") == remote.manifest(NAME, "v1")
 
 
+def test_an_answer_may_take_longer_than_a_connection(server, remote, monkeypatch):
+    monkeypatch.setattr("holdfast.outbound.distribution.wire.CONNECT_SECONDS", 0.2)
+    image = server.add_image(NAME, "v1")
+
+    def thinks(_):
+        threading.Event().wait(0.3)
+        return False
+
+    server.trick("GET", "manifests", thinks, times=1)
+
+    assert remote.manifest(NAME, "v1").digest == image.digest
+    assert server.count("GET", "manifests") == 1
+
+
 def test_an_answer_that_comes_in_drops_is_given_up(server, remote, monkeypatch):
     monkeypatch.setattr("holdfast.outbound.distribution.session.SECONDS", 0.3)
     is_over = threading.Event()

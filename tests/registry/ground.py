@@ -74,6 +74,7 @@ def work_off(on) -> None:
 def work_off_patiently(on) -> None:
     """Do what takes its time and is due now, until nothing is."""
     Runner(on, lane=Lane.PATIENT).tick()
+    Runner(on, lane=Lane.ABROAD).tick()
 
 
 def described(on, at=AT, status="ANY"):

@@ -18,9 +18,10 @@ from holdfast.model.images import ImageId
 from holdfast.model.work import Lane
 from holdfast.outbound import Poster, Unreachable
 from holdfast.outbound.aws_events import Said
+from holdfast.outbound.deadline import Deadline
 from holdfast.registry.event_senders import Secrets
 from holdfast.registry.work import LeaseLost
-from holdfast.worker import Deliverers, Runner
+from holdfast.worker import Crew, Runner
 from tests import databases
 from tests.hooks import KEYS, LOOPBACK, Receiver, calling_out, moto
 from tests.registry.ground import AT, HOME, open_ground, push, work_off
@@ -213,12 +214,12 @@ def test_one_that_is_dead_holds_up_nobody(on, receiver):
     a_target(on, receiver.url)
     push(on, AT, "an image", "v1")
     registry.events.place(on)
-    deliverers = Deliverers(on)
+    crew = Crew(on, Lane.DELIVERY)
 
-    deliverers.tick()
+    crew.tick()
 
     for _ in range(16):  # every thread comes to rest
-        assert deliverers._free.acquire(timeout=60)
+        assert crew._free.acquire(timeout=60)
     assert tags(receiver.posts) == ["v1"]
     assert standing(on, "gone").target.failures == 1
 
@@ -390,18 +391,24 @@ def test_what_was_told_before_a_process_comes_to_rest_is_noted(on, receiver):
     assert len(receiver.posts) == 2
 
 
-def test_nobody_holds_a_line_that_was_hung_up_while_it_was_dialled(receiver):
+def test_nobody_holds_a_line_whose_time_ended_while_it_was_dialled(receiver, monkeypatch):
+    deadlines = []
+
+    def begun(seconds):
+        deadlines.append(Deadline(seconds))
+        return deadlines[-1]
+
+    monkeypatch.setattr("holdfast.outbound.posting.Deadline", begun)
     poster = Poster(LOOPBACK, allowing="--event-allow")
-    line = poster.line()
     dial = poster.connect
 
     def connect(target):
-        line.hang_up()
+        deadlines[0]._cut()
         return dial(target)
 
     poster.connect = connect
-    with pytest.raises(Unreachable, match="to be reached"):
-        line.post(receiver.url, {}, b"")
+    with pytest.raises(Unreachable, match="did not answer within"):
+        poster.line().post(receiver.url, {}, b"")
 
     assert receiver.posts == []
 

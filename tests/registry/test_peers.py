@@ -30,7 +30,9 @@ LARGE = b"a layer that is larger than what is kept in the database" * 2000
 
 @pytest.fixture
 def on(on):
-    return replace(on, peers=PeerSessions([ip_network("127.0.0.0/8")]), sleep=lambda _: None)
+    peers = PeerSessions([ip_network("127.0.0.0/8")])
+    yield replace(on, peers=peers, sleep=lambda _: None)
+    peers.close()
 
 
 @pytest.fixture
@@ -123,6 +125,18 @@ def test_tags_that_may_not_be_moved_there_stay_and_repositories_are_shared_layer
 
     assert status(on, ours.digest) == ("COMPLETE", None)
     assert images_of(there) == {theirs.digest: {"v1"}, ours.digest: {"v2"}}
+
+
+@pytest.mark.parametrize("peer", [Kind.HOLDFAST], indirect=True)
+def test_a_repository_that_went_there_is_made_once_more(on, peer, there):
+    push(on, AT, "first", "v1")
+    finish(on)
+    there.ecr.delete_repository(repositoryName=f"team/{AT.name}", force=True)
+    second = push(on, AT, "second", "v2")
+    finish(on)
+
+    assert status(on, second.digest) == ("COMPLETE", None)
+    assert images_of(there) == {second.digest: {"v2"}}
 
 
 @pytest.mark.parametrize("peer", [Kind.HOLDFAST], indirect=True)

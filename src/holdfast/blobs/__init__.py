@@ -12,7 +12,7 @@ from holdfast.blobs.interface import (
     StoreUnavailable,
 )
 from holdfast.blobs.key_file import KeyFile, KeyFileFault
-from holdfast.blobs.keys import KeyRing
+from holdfast.blobs.keys import KeyRing, WrongKey
 from holdfast.blobs.plain import PlainReader, PlainWriter
 from holdfast.blobs.sealed import SealedReader, SealedWriter
 from holdfast.blobs.sealed_store import SealedStore
@@ -36,4 +36,5 @@ __all__ = [
     "SealedStore",
     "SealedWriter",
     "StoreUnavailable",
+    "WrongKey",
 ]

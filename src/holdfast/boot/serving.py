@@ -19,7 +19,7 @@ from holdfast.http.server import Server
 from holdfast.model.errors import DatabaseUnavailable
 from holdfast.model.work import Lane
 from holdfast.settings import BadSetting
-from holdfast.worker import Deliverers, Runner
+from holdfast.worker import Crew, Runner
 
 if TYPE_CHECKING:
     import socket
@@ -62,10 +62,10 @@ def serve(settings: Settings) -> int:
         close_listeners(keep=index)
         mine = [(sockets[index], tls) for sockets, tls in listeners]
         numbers = metrics.Metrics()
-        deliverers = Deliverers(on)
-        runners: list[Runner | Deliverers] = []
+        crews = [Crew(on, Lane.DELIVERY), Crew(on, Lane.ABROAD)]
+        runners: list[Runner | Crew] = []
         if settings.background:
-            runners = [Runner(on), Runner(on, lane=Lane.PATIENT), deliverers]
+            runners = [Runner(on), Runner(on, lane=Lane.PATIENT), *crews]
         server = Server(
             Application(settings, on, numbers),
             numbers,
@@ -77,7 +77,9 @@ def serve(settings: Settings) -> int:
             runner.is_stopping = lambda: server.is_draining
         on.database.remember()
         server.run(mine, ready)
-        deliverers.rest()
+        for crew in crews:
+            crew.rest()
+        on.peers.close()
         _write_notes(on)
         registry.audit.close(on)
         on.database.close()
@@ -102,8 +104,8 @@ def work(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try_blobs(settings)
-    deliverers = Deliverers(on)
-    beside = (Runner(on, lane=Lane.PATIENT), deliverers)
+    crews = [Crew(on, Lane.DELIVERY), Crew(on, Lane.ABROAD)]
+    beside = (Runner(on, lane=Lane.PATIENT), *crews)
     threads = [threading.Thread(target=_tick, args=(one, stop), name=type(one).__name__) for one in beside]
     for thread in threads:
         thread.start()
@@ -111,7 +113,9 @@ def work(settings: Settings) -> int:
     _tick(Runner(on), stop, lambda: _write_notes(on))
     for thread in threads:
         thread.join()
-    deliverers.rest()
+    for crew in crews:
+        crew.rest()
+    on.peers.close()
     registry.audit.close(on)
     return 0
 
@@ -139,7 +143,7 @@ def _write_notes(on: registry.Backends, numbers: metrics.Metrics | None = None) 
             log.exception("what requests noted could not be written down")
 
 
-def _tick(runner: Runner | Deliverers, stop: threading.Event, then: Callable[[], None] = lambda: None) -> None:
+def _tick(runner: Runner | Crew, stop: threading.Event, then: Callable[[], None] = lambda: None) -> None:
     """Let a runner do what is due, once a second until told to stop."""
     runner.is_stopping = stop.is_set
     while not stop.wait(1):

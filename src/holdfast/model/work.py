@@ -21,6 +21,7 @@ class Lane(Enum):
     PROMPT = auto()
     PATIENT = auto()
     DELIVERY = auto()
+    ABROAD = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,13 @@ class Work:
     is_lasting: ClassVar[bool] = False  # it says itself when it comes again, and is never given up
     is_patient: ClassVar[bool] = False  # it takes its time, and nothing else shall wait for it
     is_delivery: ClassVar[bool] = False  # it waits for somebody else's server
+    is_abroad: ClassVar[bool] = False  # it waits for a registry elsewhere, and sends much
 
     @classmethod
     def lane(cls) -> Lane:
         """Beside what it is done."""
+        if cls.is_abroad:
+            return Lane.ABROAD
         return Lane.DELIVERY if cls.is_delivery else Lane.PATIENT if cls.is_patient else Lane.PROMPT
 
     @property
@@ -46,6 +50,11 @@ class Work:
     def key(self) -> str:
         """What tells it from others of its kind."""
         return "/".join(str(getattr(self, field.name)) for field in fields(self))
+
+    @property
+    def place(self) -> str:
+        """To which of several places it goes that must not hold each other up; its key ends with that."""
+        return ""
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -202,11 +211,16 @@ class ReplicateImage(Work):
 class PushImage(Work):
     """Copy an image to a destination behind which there is a registry elsewhere: that takes its time."""
 
-    is_patient = True
+    is_abroad = True
 
     image_id: int
     region: str
     account_id: str
+
+    @property
+    def place(self) -> str:
+        """The destination."""
+        return f"{self.region}/{self.account_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +236,30 @@ class ReplicateDeletion(Work):
     @property
     def key(self) -> str:
         """Digest and tag may be longer together than a key may be."""
-        named = hashlib.sha256(f"{self.digest}/{self.tag}".encode()).hexdigest()
-        return f"{self.repository_id}/{self.region}/{self.account_id}/{named}"
+        return f"{self.repository_id}/{self.region}/{self.account_id}/{_short(self.digest, self.tag)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PushDeletion(Work):
+    """The same, where there is a registry elsewhere behind the destination."""
+
+    is_abroad = True
+
+    repository_id: int
+    digest: str
+    tag: str
+    region: str
+    account_id: str
+
+    @property
+    def key(self) -> str:
+        """As that of the other, with the place at its end."""
+        return f"{self.repository_id}/{_short(self.digest, self.tag)}/{self.place}"
+
+    @property
+    def place(self) -> str:
+        """The destination."""
+        return f"{self.region}/{self.account_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +357,10 @@ class DeliverEvents(Work):
     is_delivery = True
 
     target_id: int
+
+
+def _short(digest: str, tag: str) -> str:
+    return hashlib.sha256(f"{digest}/{tag}".encode()).hexdigest()
 
 
 KINDS: dict[str, type[Work]] = {kind.__name__: kind for kind in Work.__subclasses__()}

@@ -69,6 +69,11 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.is_secure else 80) else f"{host}:{self.port}"
 
+    @property
+    def origin(self) -> tuple[str, int, bool]:
+        """Where a connection leads, and whether it is secured: what is of one origin may share it, and credentials."""
+        return self.host, self.port, self.is_secure
+
 
 def resolve(host: str, port: int) -> list[Address]:
     """The addresses of a name, in the system's order of preference."""

@@ -5,18 +5,18 @@ Plain HTTP is spoken only in networks that the operator allows; nothing is follo
 
 from __future__ import annotations
 
-import socket
+import http.client
 import ssl
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import urllib3
 
+from holdfast.outbound.deadline import Deadline
 from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, connection_to, dial, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from urllib3.connection import HTTPConnection
 
@@ -27,6 +27,7 @@ SECONDS = 10.0  # for each piece of an answer
 ANSWER_SECONDS = 20.0  # for a whole one
 ANSWER_BYTES = 256 * 1024
 _FAULTS = (OSError, urllib3.exceptions.HTTPError)
+_ANYTHING = (*_FAULTS, ssl.SSLError, http.client.HTTPException, ValueError)  # that a stranger's answer may cause
 
 
 class Heard(NamedTuple):
@@ -70,26 +71,38 @@ class Line:
         self._poster = poster
         self._target: Target | None = None
         self._connection: HTTPConnection | None = None
-        self._is_late = False
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes, method: str = "POST") -> Heard:
-        """What a server answers to a body. Raises `Unreachable`."""
+        """What a server answers to a body. Raises `Unreachable`: whatever goes wrong is the other side's fault."""
         target = target_of(url, may_be_plain=True)
-        with _bounded(target, self):
-            if self._target is not None and (target.host, target.port) == (self._target.host, self._target.port):
-                with suppress(ConnectionError, urllib3.exceptions.ProtocolError):  # it was idle for too long
-                    return self._ask(target, method, headers, body)
+        deadline = Deadline(ANSWER_SECONDS)
+        try:
+            return self._post(target, deadline, method, headers, body)
+        except Unreachable:
             self.close()
-            if self._is_late:
-                raise Unreachable(f"{target.authority} did not answer within {ANSWER_SECONDS:g} seconds")
-            self._connection, self._target = self._poster.connect(target), target
-            if self._is_late:  # nobody will hang up any more
-                raise Unreachable(f"{target.authority} took more than {ANSWER_SECONDS:g} seconds to be reached")
-            self._connection.timeout = SECONDS
-            return self._ask(target, method, headers, body)
+            raise
+        except _ANYTHING as fault:
+            self.close()
+            late = f"it did not answer within {ANSWER_SECONDS:g} seconds"
+            told = late if deadline.is_over else f"{type(fault).__name__}: {str(fault)[:200]}"
+            raise Unreachable(f"{target.authority}: {told}") from None
+        finally:
+            deadline.end()
 
-    def _ask(self, target: Target, method: str, headers: Mapping[str, str], body: bytes) -> Heard:
+    def _post(self, target: Target, deadline: Deadline, method: str, headers: Mapping[str, str], body: bytes) -> Heard:
+        if self._target is not None and target.origin == self._target.origin:
+            with suppress(ConnectionError, urllib3.exceptions.ProtocolError):  # it was idle for too long
+                return self._ask(target, deadline, method, headers, body)
+        self.close()
+        if deadline.is_over:
+            raise Unreachable(f"{target.authority} did not answer within {ANSWER_SECONDS:g} seconds")
+        self._connection, self._target = self._poster.connect(target), target
+        self._connection.timeout = SECONDS
+        return self._ask(target, deadline, method, headers, body)
+
+    def _ask(self, target: Target, deadline: Deadline, method: str, headers: Mapping[str, str], body: bytes) -> Heard:
         assert self._connection is not None
+        deadline.binds(self._connection.sock)
         sent = {**headers, "Host": target.authority, "Accept-Encoding": "identity"}
         if not any(name.lower() == "user-agent" for name in sent):
             sent["User-Agent"] = USER_AGENT
@@ -100,38 +113,15 @@ class Line:
             found = response.read(ANSWER_BYTES + 1, decode_content=False)
         finally:
             response.close()
+        if deadline.is_over:  # what came until then may look whole
+            raise Unreachable(f"{target.authority} did not answer within {ANSWER_SECONDS:g} seconds")
         names = {name.lower(): value for name, value in response.headers.items()}
         if len(found) > ANSWER_BYTES or names.get("connection", "").lower() == "close":
             self.close()
         return Heard(response.status, names, found[:ANSWER_BYTES])
-
-    def hang_up(self) -> None:
-        """Let whoever waits for an answer wait no more; from another thread."""
-        self._is_late, connection = True, self._connection
-        with suppress(OSError, AttributeError):
-            connection.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
 
     def close(self) -> None:
         """Keep no connection."""
         if self._connection is not None:
             self._connection.close()
         self._connection = self._target = None
-
-
-@contextmanager
-def _bounded(target: Target, line: Line) -> Iterator[None]:
-    """A block in which whatever goes wrong is the other side's fault, and which does not last for ever."""
-    timer = threading.Timer(ANSWER_SECONDS, line.hang_up)  # nothing else bounds an answer that comes in drops
-    timer.daemon = True
-    line._is_late = False  # noqa: SLF001 - they are one
-    timer.start()
-    try:
-        yield
-    except Unreachable:
-        line.close()
-        raise
-    except (*_FAULTS, ssl.SSLError, ValueError) as fault:
-        line.close()
-        raise Unreachable(f"{target.authority}: {type(fault).__name__}: {str(fault)[:200]}") from None
-    finally:
-        timer.cancel()

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 200  # of each kind in one run, so that a run stays short
 ROWS_AT_ONCE = 2000
+UPLOAD_LIFETIME = timedelta(days=1)  # of one to a registry elsewhere that nobody went on with: it will have ended it
 SETS_AT_ONCE = 20  # each has some hundred packages
 SET_LIFETIME = timedelta(days=1)  # of packages that no image has: one may be about to have them
 
@@ -56,6 +57,7 @@ def forget_the_past(on: Backends, job: Job) -> datetime | None:
         gone = max(gone, refusals)
         gone = max(gone, store.damage.let_go(tx, now - on.limits.damaged_object_lifetime, now, AT_ONCE))
         gone = max(gone, store.harbor_scans.forget(tx, now - on.limits.harbor_scan_lifetime, AT_ONCE))
+        gone = max(gone, store.peer_uploads.forget(tx, now - UPLOAD_LIFETIME, ROWS_AT_ONCE))
         gone = max(gone, store.image_leases.forget(tx, now, ROWS_AT_ONCE))
         gone = max(gone, store.account_secrets.forget(tx, now, AT_ONCE))
         gone = max(gone, store.lifecycle.forget_previews(tx, now - on.limits.preview_lifetime, ROWS_AT_ONCE))

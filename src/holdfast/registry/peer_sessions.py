@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.model.errors import Unavailable
 from holdfast.model.remotes import AccessKey, Password
 from holdfast.outbound import ecr_api
-from holdfast.outbound.distribution import Pusher, TooManyRequests, Unreachable, Wire
+from holdfast.outbound.distribution import Full, OutOfBounds, Pusher, TooManyRequests, Unreachable, Wire
 from holdfast.registry import secrets
 
 if TYPE_CHECKING:
@@ -23,45 +23,62 @@ if TYPE_CHECKING:
 MOST = 100  # peers that are remembered
 REMEMBERED = 50_000  # blobs of a peer of which it is known which repository has them
 DOWN_SECONDS = 15.0  # for which a peer that did not answer is not asked again: others have their turn
+LONGEST_DOWN_SECONDS = 300.0  # that a peer may wish for
 
 
 class PeerUnavailable(Unavailable):
     """A peer does not answer, or wants to be asked later."""
 
 
+class PeerFull(PeerUnavailable):
+    """A peer has no room, or takes nothing of that size."""
+
+
 class PeerSession:
     """One peer, spoken to as somebody; threads may share it."""
 
-    def __init__(self, on: Backends, peer: Peer, key: AccessKey | None, pusher: Pusher, wire: Wire) -> None:
+    def __init__(
+        self, on: Backends, peer: Peer, credentials: AccessKey | Password | None, pusher: Pusher, wire: Wire
+    ) -> None:
         self.peer = peer
         self.pusher = pusher
         self._on = on
-        self._key = key
+        self._credentials = credentials
         self._wire = wire
         self._lock = threading.Lock()
         self._repositories: set[str] = set()  # that are known to be there
         self._holders: OrderedDict[str, str] = OrderedDict()
         self._down_until = -1e9
-        self._why = ""
+        self._refusal = PeerUnavailable("")
+
+    @property
+    def username(self) -> str:
+        """As whom it is spoken to; empty for nobody."""
+        known = self._credentials
+        return "" if known is None else known.id if isinstance(known, AccessKey) else known.username
+
+    def hang_up(self) -> None:
+        """Keep no connection."""
+        self._wire.close()
 
     def require_up(self) -> None:
         """Refuse for a while after the peer did not answer."""
         if self._on.monotonic() < self._down_until:
-            raise PeerUnavailable(self._why)
+            raise type(self._refusal)(self._refusal.message)
 
     def failed(self, fault: RemoteFault) -> None:
         """Note what came of asking; raises `PeerUnavailable` for what may pass."""
-        if not isinstance(fault, Unreachable | TooManyRequests):
+        if isinstance(fault, OutOfBounds) or not isinstance(fault, Unreachable | TooManyRequests):
             return
         pause = getattr(fault, "retry_after_seconds", None) or DOWN_SECONDS
-        self._why = str(fault)
-        self._down_until = self._on.monotonic() + min(pause, 300.0)
-        raise PeerUnavailable(self._why) from None
+        self._refusal = (PeerFull if isinstance(fault, Full) else PeerUnavailable)(str(fault))
+        self._down_until = self._on.monotonic() + min(pause, LONGEST_DOWN_SECONDS)
+        raise self._refusal from None
 
     def call(self, operation: str, members: Mapping[str, Any], service: str = ecr_api.ECR) -> dict[str, Any]:
         """Call its API. Raises a `RemoteFault`."""
-        assert self._key is not None, "a peer with an API has an access key"
-        return ecr_api.call(self._wire, self.peer.remote, self._key, operation, members, service)
+        assert isinstance(self._credentials, AccessKey), "a peer with an API has an access key"
+        return ecr_api.call(self._wire, self.peer.remote, self._credentials, operation, members, service)
 
     def knows_repository(self, name: str) -> bool:
         """Whether it is known that a repository is there."""
@@ -72,10 +89,12 @@ class PeerSession:
         with self._lock:
             self._repositories.add(name)
 
-    def forget_repository(self, name: str) -> None:
-        """It is not there after all."""
+    def forget_repository(self, name: str) -> bool:
+        """It is not there after all; whether that is news."""
         with self._lock:
+            known = name in self._repositories
             self._repositories.discard(name)
+        return known
 
     def holder(self, digest: str) -> str | None:
         """A repository there that has a blob, as far as is remembered."""
@@ -109,6 +128,13 @@ class PeerSessions:
             count, self._sent_bytes = self._sent_bytes, 0
         return count
 
+    def close(self) -> None:
+        """Keep no connections: the process comes to its end."""
+        with self._lock:
+            found = list(self._open.values())
+        for session in found:
+            session.hang_up()
+
     def of(self, on: Backends, peer: Peer) -> PeerSession:
         """A session with a peer. Refuses if its secret cannot be had."""
         credentials: AccessKey | Password | None = None
@@ -123,8 +149,7 @@ class PeerSessions:
             if session is None:
                 wire = Wire(self._allowed, peer.ca_pem)
                 pusher = Pusher(peer.remote, credentials, wire=wire)
-                key = credentials if isinstance(credentials, AccessKey) else None
-                session = PeerSession(on, peer, key, pusher, wire)
+                session = PeerSession(on, peer, credentials, pusher, wire)
                 self._open[peer, credentials] = session
                 if len(self._open) > MOST:
                     self._open.popitem(last=False)

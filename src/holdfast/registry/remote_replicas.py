@@ -1,9 +1,9 @@
 """Copy an image to a registry elsewhere, and remove it there.
 
-    is it there? ─► repository ─► members, and the subject ─► layers: there, mounted, or sent ─► manifest ─► tags
+    the image, as `copying` walks it ─► repository ─► layers: there, mounted, sent by somebody else, or sent ─► tags
 
-What is there already is not sent again, so each step can be done twice. A tag that names the image there already is
-left alone: two installations that copy to each other come to rest.
+What is there already is not sent again. A tag that names the image there already is left alone: two installations that
+copy to each other come to rest.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model import digests, manifests
-from holdfast.model.images import ACTIVE
 from holdfast.model.peers import Kind
-from holdfast.model.replication import ARCHIVED, Copied
-from holdfast.outbound.distribution import Lied, NotThere, Refused, Rejected, RemoteFault
-from holdfast.registry import layers, replicated_settings
+from holdfast.model.replication import Copied
+from holdfast.outbound.distribution import Lied, NotThere, OutOfBounds, Refused, Rejected, RemoteFault
+from holdfast.registry import layers, peer_uploads, replicated_settings
+from holdfast.registry.copying import Copying, Lacking
+from holdfast.registry.peer_uploads import CLAIMED_BYTES, BeingSent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from holdfast.model.images import Image
     from holdfast.model.manifests import Manifest
     from holdfast.model.names import RepositoryRef
     from holdfast.model.peers import Peer
+    from holdfast.outbound.distribution import Upload
     from holdfast.registry.backends import Backends
     from holdfast.registry.peer_sessions import PeerSession
     from holdfast.registry.work import Job
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LAYERS_AT_ONCE = 4  # of one image
-DAMAGED = "ManifestDamaged"
-DEEPEST = 8  # indexes within indexes, and subjects of subjects
+STEP_SECONDS = 2.0  # between two looks whether the work is still wanted, while layers are sent
 _CODES: tuple[tuple[type[RemoteFault], str], ...] = (
     (Refused, "PeerAccessDenied"),
+    (OutOfBounds, "PeerAddressNotAllowed"),
     (NotThere, "PeerRepositoryNotFound"),
     (Rejected, "PeerRejected"),
     (Lied, "PeerMisbehaved"),
@@ -54,19 +54,26 @@ def copy(
 ) -> Copied:
     """Copy an image, and some of its tags or all of them, to a peer.
 
-    What may pass is raised as `Unavailable`; every other fault is the failure code that is returned.
+    What may pass is raised as `Unavailable`, and as `BeingSent` what somebody else does meanwhile; every other fault is
+    the failure code that is returned.
     """
     session = on.peers.of(on, peer)
     session.require_up()
+    push = _Push(on, at, session, job)
     try:
-        return _Push(on, at, session, job).image(digest, tags, 0)
+        try:
+            return push.image(digest, tags)
+        except NotThere:
+            if not session.forget_repository(peer.name_of(at.name)):
+                raise
+            return push.image(digest, tags)  # the repository went meanwhile, and is made once more
     except RemoteFault as fault:
         session.failed(fault)
         log.warning("%s of %s was not copied to %s: %s", digest, at.name, peer.url, fault)
         return Copied(code_of(fault))
 
 
-def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer) -> None:
+def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, job: Job | None = None) -> None:
     """Remove a tag of an image, or with an empty one the image, from a peer; where it may be gone."""
     session = on.peers.of(on, peer)
     session.require_up()
@@ -78,7 +85,7 @@ def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer) -
             id_ = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
             session.call("BatchDeleteImage", {"repositoryName": name, "imageIds": [id_]})
             if tag:  # with its last tag the image goes there, which may still be here
-                _Push(on, at, session, None).image(digest, (), 0)
+                _Push(on, at, session, job).image(digest, ())
         else:
             session.pusher.delete_manifest(name, tag or digest)
     except NotThere:
@@ -93,50 +100,18 @@ def code_of(fault: RemoteFault) -> str:
     return next((code for kind, code in _CODES if isinstance(fault, kind)), "PeerFault")
 
 
-class _Push:
-    """The copying of one image, with what it needs."""
+class _Push(Copying):
+    """To a peer."""
 
     def __init__(self, on: Backends, at: RepositoryRef, session: PeerSession, job: Job | None) -> None:
-        self._on = on
-        self._at = at
+        super().__init__(on, at, job)
         self._session = session
         self._pusher = session.pusher
         self._name = session.peer.name_of(at.name)
-        self._job = job
 
-    def image(self, digest: str, tags: Sequence[str] | None, depth: int) -> Copied:
-        """Copy an image; one that went meanwhile is not missed."""
-        found = self._find(digest)
-        if found is None:
-            return Copied()
-        image, body = found
-        if image.status != ACTIVE:
-            return Copied(ARCHIVED)
-        manifest = manifests.parse(body, image.media_type, digests.algorithm(digest))
-        if manifest.digest != digest:  # it rotted, and under a tag nobody there would notice
-            return Copied(DAMAGED)
-        wanted = image.tags if tags is None else [tag for tag in tags if tag in image.tags]
-        missing = [tag for tag in wanted if self._named(tag) != digest]
-        if len(missing) == len(wanted) and self._named(digest) != digest:
-            failures = self._needed(manifest, depth)
-            if failures:
-                return Copied(failures[0], failures)
-            self._ensure_repository()
-            self._layers(manifest)
-            self._step()
-            self._pusher.push_manifest(self._name, digest, manifest.media_type, manifest.body)
-        for tag in missing:
-            self._tag(manifest, tag)
-        return Copied()
-
-    def _find(self, digest: str) -> tuple[Image, bytes] | None:
-        with self._on.database.snapshot() as tx:
-            repository = store.repositories.find(tx, self._at)
-            image = None if repository is None else store.images.find(tx, repository, digest=digest)
-            if image is None:
-                return None
-            [image] = store.tags.of_images(tx, [image])
-            return image, store.images.body(tx, image)
+    def _lacking(self, digest: str, tags: Sequence[str]) -> Lacking:
+        missing = [tag for tag in tags if self._named(tag) != digest]
+        return Lacking(len(missing) == len(tags) and self._named(digest) != digest, missing)
 
     def _named(self, reference: str) -> str | None:
         """The digest of what a tag or a digest names there."""
@@ -145,13 +120,11 @@ class _Push:
         except NotThere:
             return None
 
-    def _needed(self, manifest: Manifest, depth: int) -> tuple[str, ...]:
-        """Copy what an index lists, and what a referrer refers to, if it is here; why that failed."""
-        if depth >= DEEPEST:
-            return ()
-        wanted = [*manifest.needed_manifests, *([manifest.subject] if manifest.subject is not None else [])]
-        ended = [self.image(one, (), depth + 1) for one in wanted]
-        return tuple(one.failure_code for one in ended if one.failure_code is not None)
+    # ---- Layers
+
+    def _layers(self, manifest: Manifest) -> None:
+        self._ensure_repository()
+        self._all_layers(manifest, self._layer)
 
     def _ensure_repository(self) -> None:
         """Make the repository, where that is not done by the push itself."""
@@ -168,43 +141,101 @@ class _Push:
             log.info("%s: %s", self._name, fault)
         session.learn_repository(self._name)
 
-    def _layers(self, manifest: Manifest) -> None:
+    def _all_layers(self, manifest: Manifest, each: Callable[[str, int], None]) -> None:
+        """Do something with each layer, a few at once; those that somebody else sends hold up none of the others."""
         sizes = {layer.digest: layer.size for layer in (*manifest.layers, *manifest.children)}
         wanted = list(dict.fromkeys(manifest.needed_blobs))
+        held_up: BeingSent | None = None
         with ThreadPoolExecutor(LAYERS_AT_ONCE, "replication") as pool:
-            for _ in pool.map(lambda blob: self._layer(blob, sizes[blob]), wanted):
-                pass
+            for one in [pool.submit(each, blob, sizes[blob]) for blob in wanted]:
+                try:
+                    one.result()
+                except BeingSent as fault:
+                    held_up = fault
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        if held_up is not None:
+            raise held_up
 
     def _layer(self, digest: str, size_bytes: int) -> None:
-        session = self._session
-        holder = session.holder(digest)
+        if not self._pusher.has_blob(self._name, digest, size_bytes):
+            self._send(digest, size_bytes)
+        self._session.learn_holder(digest, self._name)
+
+    def _send(self, digest: str, size_bytes: int, *, is_doubted: bool = False) -> None:
+        """Send a layer, or let it be mounted; a large one only if nobody else does."""
+        if self._job is None or size_bytes < CLAIMED_BYTES:
+            self._push(digest, size_bytes, lambda _: self._look(), is_missing=True, is_doubted=is_doubted)
+            return
+        with peer_uploads.claim(
+            self._on, self._job, self._at.registry, self._session, self._name, digest, size_bytes
+        ) as sending:
+            self._push(digest, size_bytes, sending.note, sending.begun, is_missing=is_doubted, is_doubted=is_doubted)
+            sending.is_there()
+
+    def _push(
+        self,
+        digest: str,
+        size_bytes: int,
+        watch: Callable[[Upload], None],
+        begun: str = "",
+        *,
+        is_missing: bool,
+        is_doubted: bool,
+    ) -> None:
+        holder = None if is_doubted else self._session.holder(digest)
         is_sent = self._pusher.push_blob(
             self._name,
             digest,
             size_bytes,
             lambda start: layers.pieces(self._on, self._at, digest, start),
             mount_from=holder if holder != self._name else None,
-            watch=lambda _: self._step(),
+            begun=begun,
+            is_missing=is_missing,
+            watch=watch,
             pause=self._on.sleep,
         )
-        session.learn_holder(digest, self._name)
         if is_sent:
             self._on.peers.count_sent(size_bytes)
 
-    def _tag(self, manifest: Manifest, tag: str) -> None:
+    # ---- Manifests and tags
+
+    def _put(self, manifest: Manifest, lacking: Lacking) -> None:
+        try:
+            self._put_all(manifest, lacking)
+        except (Rejected, NotThere) as fault:
+            if "BLOB_UNKNOWN" not in fault.code:
+                raise
+            log.warning("%s said that it has the layers of %s: %s", self._session.peer.url, manifest.digest, fault)
+            self._all_layers(manifest, lambda digest, size: self._send(digest, size, is_doubted=True))
+            try:
+                self._put_all(manifest, lacking)
+            except (Rejected, NotThere) as again:
+                raise Lied(f"it was given all that it says is missing: {again}") from None
+
+    def _put_all(self, manifest: Manifest, lacking: Lacking) -> None:
+        """Put the manifest by its tags, and only if none can be set by its digest."""
+        is_put = [self._tag(manifest, tag) for tag in lacking.tags]
+        if lacking.image and not any(is_put):
+            self._step()
+            self._pusher.push_manifest(self._name, manifest.digest, manifest.media_type, manifest.body)
+
+    def _tag(self, manifest: Manifest, tag: str) -> bool:
         """Let a tag name the image there, if it still does here; one that may not be moved there stays."""
         self._step()
         if self._here(tag) != manifest.digest:
-            return
+            return False
         try:
             self._pusher.push_manifest(self._name, tag, manifest.media_type, manifest.body)
         except Rejected as fault:
             if self._named(tag) in {None, manifest.digest}:
                 raise
             log.info("the tag %s of %s stays as it is at %s: %s", tag, self._name, self._session.peer.url, fault)
-            return
+            return False
         if self._here(tag) != manifest.digest:
             self._mend(tag)
+        return True
 
     def _here(self, tag: str) -> str | None:
         with self._on.database.snapshot() as tx:
@@ -219,7 +250,15 @@ class _Push:
         if found is not None and self._named(found[0].digest) is not None:
             self._pusher.push_manifest(self._name, tag, found[0].media_type, found[1])
 
+    # ---- The work
+
+    def _look(self) -> None:
+        """Make sure every few seconds that the work is still ours, and wanted."""
+        job = self._job
+        if job is not None and (job.is_stopping() or self._on.monotonic() > job.stepped_at + STEP_SECONDS):
+            self._step()
+
     def _step(self) -> None:
         if self._job is not None:
-            with self._on.database.transaction(durable=False) as tx:
+            with self._on.database.transaction(durable=False, within=()) as tx:
                 self._job.step(tx)

@@ -1,26 +1,25 @@
 """Copy an image from one registry of this installation to another, or to a peer, and remove it there.
 
-    may the source? ─► repository, by template ─► members, and the subject ─► layers ─► manifest and tags in one step
+    may the source? ─► repository, by template ─► the image, as `copying` walks it: manifest and tags in one step
 
-A layer that lies under the same key is linked and not copied; under another key it is sealed again. Each step can be
-done twice, and nobody sees a manifest before all that it needs is there.
+A layer that lies under the same key is linked and not copied; under another key it is sealed again.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model import digests, manifests
 from holdfast.model import replication as rules
 from holdfast.model.callers import Caller
 from holdfast.model.circumstances import NoRequest
 from holdfast.model.errors import ImageNotFound, Refusal, RepositoryNotFound, Unavailable
-from holdfast.model.images import ACTIVE, ImageId
+from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
-from holdfast.model.replication import ARCHIVED, Copied, Replication
+from holdfast.model.replication import Copied, Replication
 from holdfast.model.templates import Purpose
-from holdfast.model.work import PushImage, ReplicateDeletion
+from holdfast.model.work import PushDeletion, PushImage, ReplicateDeletion
 from holdfast.registry import (
     access,
     images,
@@ -34,6 +33,8 @@ from holdfast.registry import (
     selection,
     uploads,
 )
+from holdfast.registry.copying import Copying, Lacking
+from holdfast.registry.peer_uploads import BeingSent
 from holdfast.registry.work import ATTEMPTS, WorkCancelled
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 NO_RULE = "ReplicationRuleRemoved"
 CANCELLED = "ReplicationCancelled"
 NO_ACCOUNT = "DestinationAccountNotFound"
-DEEPEST = 8  # indexes within indexes, and subjects of subjects
 NO_REQUEST = NoRequest()
 
 
@@ -85,6 +85,8 @@ def replicate(on: Backends, job: Job) -> datetime | None:
         if choice is not None and copied.failure_code is None:
             replication.call_dependents(on, job, repository, image.digest, there, choice)
         failure = copied.failure_code
+    except BeingSent as fault:
+        return on.clock() + timedelta(seconds=fault.seconds)
     except Unavailable as refusal:
         if job.item.attempts < ATTEMPTS:
             raise
@@ -112,7 +114,13 @@ def replicate_deletion(on: Backends, job: Job) -> None:
             return
         if store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None) is not None:
             return
-    remove(on, repository.ref, wanted.digest, wanted.tag, there)
+        peer = peers.find_in(tx, repository.ref.registry, there)
+    if peer is not None and not isinstance(job.item.work, PushDeletion):
+        with on.database.transaction() as tx:
+            job.step(tx)
+            store.work.add(tx, PushDeletion(**job.item.payload), on.clock())
+        return
+    remove(on, repository.ref, wanted.digest, wanted.tag, there, job)
     with on.database.transaction() as tx:
         image = store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None)
         if image is not None:  # it is back since we looked, and its copy may have come before it was removed
@@ -132,7 +140,8 @@ def copy(
 ) -> Copied:
     """Copy an image, and some of its tags or all of them, to the repository of the same name in another registry.
 
-    What may pass is raised as `Unavailable`; every other fault is the failure code that is returned.
+    What may pass is raised as `Unavailable`, and as `BeingSent` what somebody else does meanwhile; every other fault is
+    the failure code that is returned.
     """
     there = RepositoryRef(destination, at.name)
     with on.database.snapshot() as tx:
@@ -144,18 +153,20 @@ def copy(
             return remote_replicas.copy(on, at, digest, peer, tags, job)
         _require_leave(on, at.registry, there)
         _ensure_repository(on, at.registry, there)
-        return _Copy(on, at, there, job).image(digest, tags, 0)
+        return _Copy(on, at, there, job).image(digest, tags)
     except Unavailable:
         raise
     except Refusal as refusal:
         return Copied(refusal.code)
 
 
-def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, destination: Registry) -> None:
+def remove(
+    on: Backends, at: RepositoryRef, digest: str, tag: str, destination: Registry, job: Job | None = None
+) -> None:
     """Remove a tag of an image, or with an empty one the image, from another registry; where it may be gone."""
     there = RepositoryRef(destination, at.name)
     if (peer := peers.find(on, at.registry, destination)) is not None:
-        remote_replicas.remove(on, at, digest, tag, peer)
+        remote_replicas.remove(on, at, digest, tag, peer, job)
         return
     _require_leave(on, at.registry, there)
     try:
@@ -182,46 +193,24 @@ def _ensure_repository(on: Backends, source: Registry, there: RepositoryRef) -> 
         replicated_settings.made(on, RepositoryRef(source, there.name), there.registry)
 
 
-class _Copy:
-    """The copying of one image, with what it needs."""
+class _Copy(Copying):
+    """Within this installation."""
 
     def __init__(self, on: Backends, at: RepositoryRef, there: RepositoryRef, job: Job | None) -> None:
-        self._on = on
-        self._at = at
+        super().__init__(on, at, job)
         self._there = there
-        self._job = job
 
-    def image(self, digest: str, tags: Sequence[str] | None, depth: int) -> Copied:
-        """Copy an image, and some of its tags, or all that it has; one that went meanwhile is not missed."""
-        on = self._on
-        with on.database.snapshot() as tx:
-            repository = store.repositories.find(tx, self._at)
-            image = None if repository is None else store.images.find(tx, repository, digest=digest)
-            if image is None:
-                return Copied()
-            if image.status != ACTIVE:
-                return Copied(ARCHIVED)
-            body = store.images.body(tx, image)
-        manifest = manifests.parse(body, image.media_type, digests.algorithm(digest))
-        failures = self._members(manifest, depth) if depth < DEEPEST else ()
-        if failures:
-            return Copied(failures[0], failures)
-        for layer in manifest.needed_blobs:
-            self._layer(layer)
-        self._put(manifest, tags)
-        return Copied()
-
-    def _members(self, manifest: Manifest, depth: int) -> tuple[str, ...]:
-        """Copy what an index lists, and what a referrer refers to, if it is here; why that failed."""
-        ended = [self.image(member, (), depth + 1) for member in manifest.needed_manifests]
-        if manifest.subject is not None and not self._has(manifest.subject):
-            ended.append(self.image(manifest.subject, (), depth + 1))
-        return tuple(one.failure_code for one in ended if one.failure_code is not None)
+    def _lacking(self, _: str, tags: Sequence[str]) -> Lacking:
+        return Lacking(True, tags)  # it costs little to do it twice, and may heal what is damaged there
 
     def _has(self, digest: str) -> bool:
         with self._on.database.snapshot() as tx:
             there = store.repositories.find(tx, self._there)
             return there is not None and store.images.find(tx, there, digest=digest) is not None
+
+    def _layers(self, manifest: Manifest) -> None:
+        for digest in manifest.needed_blobs:
+            self._layer(digest)
 
     def _layer(self, digest: str) -> None:
         """Let the repository there hold a layer: linked if it lies under the same key, else sealed anew."""
@@ -234,7 +223,7 @@ class _Copy:
                 return
         uploads.take(on, self._there, digest, layers.pieces(on, self._at, digest))
 
-    def _put(self, manifest: Manifest, tags: Sequence[str] | None) -> None:
+    def _put(self, manifest: Manifest, lacking: Lacking) -> None:
         """Put the manifest, and those tags that name it here at this very moment and may be set there."""
         on = self._on
         with on.database.transaction(within=[self._at, self._there]) as tx:
@@ -243,6 +232,7 @@ class _Copy:
             if image is None:
                 return
             [image] = store.tags.of_images(tx, [image])
-            wanted = image.tags if tags is None else [tag for tag in tags if tag in image.tags]
-            free = [tag for tag in wanted if images.may_point(tx, target, tag, manifest.digest)]
+            free = [
+                tag for tag in lacking.tags if tag in image.tags and images.may_point(tx, target, tag, manifest.digest)
+            ]
             images.put_in(on, tx, target, manifest, free, copied_from=self._at.registry)

@@ -22,7 +22,7 @@ from holdfast.model.work import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from holdfast.model.work import Item
@@ -117,15 +117,22 @@ def begin_recurring(on: Backends) -> None:
 
 
 def claim(
-    on: Backends, owner: str, is_stopping: Callable[[], bool] = lambda: False, lane: Lane = Lane.PROMPT
+    on: Backends,
+    owner: str,
+    is_stopping: Callable[[], bool] = lambda: False,
+    lane: Lane = Lane.PROMPT,
+    shunned: Collection[str] = (),
 ) -> Job | None:
-    """The work that has waited longest of a lane, if any is due; nobody else is given it for a while."""
+    """The work that has waited longest of a lane, if any is due; nobody else is given it for a while.
+
+    What goes to shunned places is left to others, or to a later time.
+    """
     with on.database.snapshot() as tx:
-        if store.work.due(tx, on.clock(), lane) is None:
+        if store.work.due(tx, on.clock(), lane, shunned) is None:
             return None
     with on.database.transaction(durable=False, within=()) as tx:
         now = on.clock()
-        item = store.work.claim(tx, owner, now, now + LEASE, lane)
+        item = store.work.claim(tx, owner, now, now + LEASE, lane, shunned)
         if item is None:
             return None
         if item.attempts > ATTEMPTS and not _comes_again(item):

@@ -71,7 +71,8 @@ class Node:
         self.door = oci.Door(self.on, registry.accounts.Tokens(self.on))
         handlers = {kind: self._watched(kind, handler) for kind, handler in HANDLERS.items()}
         self.runners = [
-            Runner(self.on, handlers, lambda _job: nullcontext(), lane=lane) for lane in (Lane.PROMPT, Lane.PATIENT)
+            Runner(self.on, handlers, lambda _job: nullcontext(), lane=lane)
+            for lane in (Lane.PROMPT, Lane.PATIENT, Lane.ABROAD)
         ]
         self.is_up = True
 

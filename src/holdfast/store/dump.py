@@ -34,6 +34,7 @@ from holdfast.store.tables import (
     metadata,
     microseconds,
     objects,
+    peer_uploads,
     upload_parts,
     uploads,
 )
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
     from holdfast.store.database import Transaction
 
 AT_ONCE = 32  # rows: a manifest may have four megabytes
-IN_PROGRESS = {uploads, upload_parts, deletion_holds, damaged_objects, audit_heads, cache_imports, cache_fetches}
+IN_PROGRESS = {
+    uploads, upload_parts, deletion_holds, damaged_objects, audit_heads, cache_imports, cache_fetches, peer_uploads,
+}  # fmt: skip
 
 _KINDS: tuple[tuple[type[Any], str], ...] = (
     (Instant, "instant"), (Boolean, "bool"), (JSON, "json"), (LargeBinary, "bytes"), (Float, "float"),

@@ -6,6 +6,7 @@ the fence up, and who comes back with an older number finds that the item is no 
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
@@ -15,6 +16,7 @@ from holdfast.store.statements import Statement, insertion
 from holdfast.store.tables import work
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from holdfast.model.work import Work
@@ -32,9 +34,16 @@ _INSERT = insertion(work)
 # What a newer program wants is left to it.
 _known = work.c.kind.in_(tuple(KINDS))
 _is_due = work.c.due_at <= bindparam("now")
+_SHUNNED = tuple(f"shunned{number}" for number in range(4))
+_NOWHERE = "/"  # ends no key
+_elsewhere = [work.c.key.not_like(bindparam(name)) for name in _SHUNNED]
 _due = {
     lane: select(work)
-    .where(_is_due, work.c.kind.in_(tuple(name for name, kind in KINDS.items() if kind.lane() is lane)))
+    .where(
+        _is_due,
+        work.c.kind.in_(tuple(name for name, kind in KINDS.items() if kind.lane() is lane)),
+        *(_elsewhere if lane is Lane.ABROAD else ()),
+    )
     .order_by(work.c.due_at)
     .limit(1)
     for lane in Lane
@@ -113,19 +122,27 @@ def is_due_by(tx: Transaction, wanted: Work, at: datetime) -> bool:
     return row is not None and row["due_at"] is not None and row["due_at"] <= at
 
 
-def due(tx: Transaction, now: datetime, lane: Lane) -> Item | None:
-    """What has waited longest of a lane, if anything of it is due."""
-    row = tx.first(_DUE[lane], now=now)
+def due(tx: Transaction, now: datetime, lane: Lane, shunned: Collection[str] = ()) -> Item | None:
+    """What has waited longest of a lane, if anything of it is due; what goes to shunned places does not count."""
+    row = tx.first(_DUE[lane], now=now, **_patterns(lane, shunned))
     return Item(**row) if row else None
 
 
-def claim(tx: Transaction, owner: str, now: datetime, lease_until: datetime, lane: Lane) -> Item | None:
+def claim(
+    tx: Transaction, owner: str, now: datetime, lease_until: datetime, lane: Lane, shunned: Collection[str] = ()
+) -> Item | None:
     """Take what has waited longest of a lane; nobody else is given it until the lease ends."""
-    row = tx.first(_DUE_TO_NOBODY_ELSE[lane], now=now)
+    row = tx.first(_DUE_TO_NOBODY_ELSE[lane], now=now, **_patterns(lane, shunned))
     if row is None:
         return None
     tx.run(_CLAIM, which=row["id"], by=owner, lease=lease_until)
     return get(tx, row["id"])
+
+
+def _patterns(lane: Lane, shunned: Collection[str]) -> dict[str, str]:
+    if lane is not Lane.ABROAD:
+        return {}
+    return dict(zip_longest(_SHUNNED, [f"%/{place}" for place in shunned][: len(_SHUNNED)], fillvalue=_NOWHERE))
 
 
 def hold(tx: Transaction, item: Item, lease_until: datetime, progress: dict[str, Any] | None) -> bool:

@@ -1,6 +1,6 @@
 """The back door: work that nobody waits for."""
 
-from holdfast.worker.deliverers import Deliverers
+from holdfast.worker.crew import Crew
 from holdfast.worker.runner import Runner
 
-__all__ = ["Deliverers", "Runner"]
+__all__ = ["Crew", "Runner"]

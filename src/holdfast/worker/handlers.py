@@ -39,6 +39,7 @@ HANDLERS: dict[str, Handler] = {
     work.ReplicateImage.__name__: registry.replicas.replicate,
     work.PushImage.__name__: registry.replicas.replicate,
     work.ReplicateDeletion.__name__: registry.replicas.replicate_deletion,
+    work.PushDeletion.__name__: registry.replicas.replicate_deletion,
     work.ReplicateSettings.__name__: registry.setting_replicas.replicate,
     work.SpreadSettings.__name__: registry.setting_replicas.spread,
     work.ImportImage.__name__: registry.pull_through.importing.import_image,

@@ -17,7 +17,7 @@ from holdfast.registry.work import LEASE, Job, LeaseLost, WorkCancelled, WorkInt
 from holdfast.worker.handlers import HANDLERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from holdfast.registry import Backends
@@ -46,7 +46,7 @@ class Runner:
         self._lane = lane
         self._handlers = handlers
         self._looked_at = -1e9
-        self._beating_for = beating_for or _Heart().beating_for
+        self._beating_for = beating_for or Heart().beating_for
 
     def tick(self) -> None:
         """Do what is due now; a fault is logged and the work is tried again later."""
@@ -66,9 +66,9 @@ class Runner:
         except Exception:
             log.exception("background work failed; it will be tried again")
 
-    def claim(self) -> Job | None:
-        """What has waited longest, if anything is due."""
-        return registry.work.claim(self._on, _owner(), self.is_stopping, self._lane)
+    def claim(self, shunned: Collection[str] = ()) -> Job | None:
+        """What has waited longest, if anything is due that does not go to a shunned place."""
+        return registry.work.claim(self._on, _owner(), self.is_stopping, self._lane, shunned)
 
     def run(self, job: Job) -> None:
         """Do something that was claimed; a fault is logged, and it is tried again later."""
@@ -96,41 +96,48 @@ class Runner:
             registry.work.finish(job, again_at)
 
 
-class _Heart:
-    """Lengthens the lease of what is being done, for as long as the process lives and the work moves; one thread."""
+class Heart:
+    """Lengthens the leases of what is being done, for as long as the process lives and the work moves; one thread."""
 
     def __init__(self) -> None:
-        self._job: Job | None = None
-        self._began_at = 0.0
+        self._lock = threading.Lock()
+        self._began: list[tuple[Job, float]] = []
         self._thread: threading.Thread | None = None
 
     @contextmanager
     def beating_for(self, job: Job) -> Iterator[None]:
         """Hold on to a job until the block ends."""
-        if self._thread is None or not self._thread.is_alive():  # a forked process has none
-            self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-            self._thread.start()
-        self._began_at, self._job = time.monotonic(), job
+        held = job, time.monotonic()
+        with self._lock:
+            self._began.append(held)
+            if self._thread is None or not self._thread.is_alive():  # a forked process has none
+                self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+                self._thread.start()
         try:
             yield
         finally:
-            self._job = None
+            with self._lock:
+                self._began = [one for one in self._began if one is not held]
 
     def _beat(self) -> None:
         while True:
             time.sleep(LEASE.total_seconds() / 3)
-            job = self._job
-            if job is None:
-                continue
-            seconds = time.monotonic() - max(self._began_at, job.stepped_at)
-            if seconds > STILL_SECONDS:
-                log.error("work %d (%s) has not moved for %d s; its lease is not lengthened any more",
-                          job.item.id, job.item.kind, seconds)  # fmt: skip
-                continue
-            try:
-                job.hold()
-            except Exception:
-                log.exception("the lease of work %d could not be lengthened", job.item.id)
+            with self._lock:
+                held = list(self._began)
+            for job, began_at in held:
+                _hold(job, time.monotonic() - max(began_at, job.stepped_at))
+
+
+def _hold(job: Job, seconds: float) -> None:
+    """Lengthen a lease, unless the work has not moved for too many seconds."""
+    if seconds > STILL_SECONDS:
+        log.error("work %d (%s) has not moved for %d s; its lease is not lengthened any more",
+                  job.item.id, job.item.kind, seconds)  # fmt: skip
+        return
+    try:
+        job.hold()
+    except Exception:
+        log.exception("the lease of work %d could not be lengthened", job.item.id)
 
 
 def _owner() -> str:

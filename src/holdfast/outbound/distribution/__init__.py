@@ -7,8 +7,10 @@ every answer has a limit, and wherever it points is judged like an address of it
 """
 
 from holdfast.outbound.distribution.faults import (
+    Full,
     Lied,
     NotThere,
+    OutOfBounds,
     Refused,
     Rejected,
     RemoteFault,
@@ -16,14 +18,18 @@ from holdfast.outbound.distribution.faults import (
     Unreachable,
 )
 from holdfast.outbound.distribution.pulling import Described, Manifest, Puller, Referrer
-from holdfast.outbound.distribution.pushing import Pusher
+from holdfast.outbound.distribution.pushing import Pusher, Upload
+from holdfast.outbound.distribution.session import URL_LENGTH
 from holdfast.outbound.distribution.wire import Wire, vouches
 
 __all__ = [
+    "URL_LENGTH",
     "Described",
+    "Full",
     "Lied",
     "Manifest",
     "NotThere",
+    "OutOfBounds",
     "Puller",
     "Pusher",
     "Referrer",
@@ -32,6 +38,7 @@ __all__ = [
     "RemoteFault",
     "TooManyRequests",
     "Unreachable",
+    "Upload",
     "Wire",
     "vouches",
 ]

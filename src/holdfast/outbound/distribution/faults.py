@@ -21,6 +21,8 @@ LONGEST_PAUSE = 24 * 3600  # seconds that a remote may ask us to wait
 class RemoteFault(Exception):
     """A remote registry did not do what was asked of it; the message says why, and has no secret."""
 
+    code = ""  # of distribution-spec, if it said one
+
 
 class NotThere(RemoteFault):
     """It says that there is no such thing."""
@@ -42,6 +44,14 @@ class Unreachable(RemoteFault, fetch.Unreachable):
     """It cannot be reached, may not be, took too long, broke off, or has a fault of its own: try again later."""
 
 
+class OutOfBounds(Unreachable):
+    """It is at, or points to, an address that may not be called: the operator may allow it."""
+
+
+class Full(Unreachable):
+    """It has no room for what it was given, or takes no body of that size: somebody may mend that."""
+
+
 class Lied(RemoteFault):
     """What it sent is not what it said, or not what was asked for."""
 
@@ -60,11 +70,15 @@ def fault_of(who: str, asked: str, status: int, headers: Mapping[str, str], body
     code, words = _said(body)
     message = f"{who} answered {status} for {printable(asked)}" + (f": {words}" if words else "")
     if status in {404, 410}:
-        return NotThere(message)
+        fault = NotThere(message)
+        fault.code = code
+        return fault
     if status in {401, 403, 407}:
         return Refused(message)
     if status == 429 or code == "TOOMANYREQUESTS":
         return TooManyRequests(message, _pause(headers.get("retry-after", "")))
+    if status in {413, 507}:
+        return Full(message)
     if status >= 500 or status == 408:
         return Unreachable(message)
     return Rejected(message, status, code)

@@ -14,7 +14,7 @@ import msgspec
 from holdfast.model import digests, manifests
 from holdfast.outbound.distribution.faults import Lied, NotThere, Unreachable
 from holdfast.outbound.distribution.session import Session, path_of, scope_of
-from holdfast.outbound.distribution.wire import at, is_same_origin
+from holdfast.outbound.distribution.wire import at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,7 +227,7 @@ class Puller(Session):
         raise Lied(f"{self.authority} has a list without end")
 
     def _require_own(self, target: Target, here: Target) -> None:
-        if not is_same_origin(target, here):
+        if target.origin != here.origin:
             raise Lied(f"{self.authority} goes on with a list at {target.authority}")
 
     def _decoded(self, body: bytes) -> dict[str, Any]:

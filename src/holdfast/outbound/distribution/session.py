@@ -19,7 +19,7 @@ import msgspec
 from holdfast.model.remotes import AccessKey, Password
 from holdfast.outbound.distribution import ecr_login
 from holdfast.outbound.distribution.faults import Refused, Unreachable, fault_of, printable
-from holdfast.outbound.distribution.wire import Answer, Wire, at, is_same_origin
+from holdfast.outbound.distribution.wire import Answer, Wire, at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,10 +84,12 @@ class Session:
         *,
         expected: tuple[int, ...] = (200,),
         seconds: float | None = None,
+        called: str = "",
     ) -> Answer:
         """The answer to a request, of a status that was expected; a `RemoteFault` for any other.
 
-        `path` is one below `/v2/`, or a whole URL as a remote gave it.
+        `path` is one below `/v2/`, or a whole URL as a remote gave it; what it is called in a message, if it is not to
+        be told.
         """
         where = path if "://" in path else f"{self.remote.url}/v2/{path}"
         target = self._target(where)
@@ -96,7 +98,7 @@ class Session:
             if answer.status in expected:
                 return answer
             if answer.status not in REDIRECTED or method not in {"GET", "HEAD"}:
-                raise self._fault(answer, method, target)
+                raise self._fault(answer, f"{method} {called}" if called else "", method, target)
             answer.drain()
             target = self._target(urljoin(self.url_of(target), answer.headers.get("location", "")))
         raise Unreachable(f"{self.authority} redirects more than {REDIRECTS} times")
@@ -119,7 +121,7 @@ class Session:
         body: Body,
         seconds: float,
     ) -> Answer:
-        if not is_same_origin(target, self._base):
+        if target.origin != self._base.origin:
             return self._wire.open(method, target, headers, body, seconds=seconds)
         said = self._authorization(scope)
         answer = self._wire.open(method, target, _with(headers, said), body, seconds=seconds)
@@ -138,14 +140,14 @@ class Session:
             )
         return self._wire.open(method, target, _with(headers, again), body, seconds=seconds)
 
-    def _fault(self, answer: Answer, method: str, target: Target) -> Exception:
+    def _fault(self, answer: Answer, asked: str, method: str, target: Target) -> Exception:
         try:
             body = b"" if method == "HEAD" else answer.whole(ERROR_BYTES)
         except Exception:  # noqa: BLE001 - the status says enough
             body = b""
         if method == "HEAD":
             answer.drain()
-        asked = f"{method} {target.path.partition('?')[0]}"  # a query may be a signature
+        asked = asked or f"{method} {target.path.partition('?')[0]}"  # a query may be a signature
         return fault_of(target.authority, asked, answer.status, answer.headers, body)
 
     # ---- As whom
@@ -189,7 +191,7 @@ class Session:
         )
         answer = self._wire.open("GET", realm, headers, seconds=SECONDS)
         if answer.status != 200:
-            raise self._fault(answer, "GET", realm)
+            raise self._fault(answer, "", "GET", realm)
         found = _token_of(answer.whole(TOKEN_BYTES))
         if found is None:
             raise Unreachable(f"{realm.authority} answered without a token")

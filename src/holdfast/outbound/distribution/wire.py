@@ -8,7 +8,6 @@ A plain URL reaches only networks that the operator allows.
 from __future__ import annotations
 
 import http.client
-import socket
 import ssl
 import threading
 import time
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import urllib3
 
 from holdfast.outbound import fetch
-from holdfast.outbound.distribution.faults import Lied, Unreachable
+from holdfast.outbound.deadline import Deadline
+from holdfast.outbound.distribution.faults import Lied, OutOfBounds, Unreachable
 from holdfast.outbound.fetch import USER_AGENT, Target, connection_to, dial, reachable, resolve, target_of
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     Body: TypeAlias = bytes | Callable[[], Iterable[bytes]] | None
 
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0  # for each piece
+READ_SECONDS = 30.0  # for each piece, and for an answer to begin; a longer time of the whole is for that
 PIECE_BYTES = 256 * 1024
-KEPT = 8  # idle connections of one wire
+KEPT = 32  # idle connections of one wire
 KEPT_SECONDS = 20.0
 _HUNG_UP = (ConnectionError, http.client.RemoteDisconnected, urllib3.exceptions.ProtocolError)
 _FAULTS = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, ValueError)
@@ -52,7 +52,7 @@ class Wire:
         allowing: str = "--upstream-allow",
     ) -> None:
         self._lock = threading.Lock()
-        self._kept: list[tuple[float, Target, HTTPConnection]] = []
+        self._kept: list[tuple[float, tuple[str, int, bool], HTTPConnection]] = []
         self._allowed = tuple(allowed)
         self._allowing = allowing
         self._resolve = resolve
@@ -68,12 +68,13 @@ class Wire:
     ) -> Answer:
         """Send a request and read the head of its answer. Raises `Unreachable`."""
         headers = {"Host": target.authority, "Accept-Encoding": "identity", "User-Agent": USER_AGENT, **headers}
-        kept = self._take(target) if not callable(body) else None
-        if kept is not None:
+        kept = self._take(target)
+        if kept is not None and not callable(body):
             with suppress(*_HUNG_UP):  # between two requests, as servers do
                 return self._exchange(kept, method, target, headers, body, seconds)
-        try:
-            return self._exchange(self._dial(target), method, target, headers, body, seconds)
+            kept = None
+        try:  # a long body is not sent twice: its sender asks first how much of it came
+            return self._exchange(kept or self._dial(target), method, target, headers, body, seconds)
         except _FAULTS as fault:
             raise Unreachable(f"{target.authority}: {_worded(fault)}") from None
 
@@ -86,7 +87,7 @@ class Wire:
 
     def keep(self, target: Target, connection: HTTPConnection) -> None:
         """Keep a connection whose answer was read to its end."""
-        origin = _origin(target)
+        origin = target.origin
         with self._lock:
             self._kept.append((time.monotonic(), origin, connection))
             dropped = self._kept[:-KEPT]
@@ -95,7 +96,7 @@ class Wire:
             other.close()
 
     def _take(self, target: Target) -> HTTPConnection | None:
-        origin, now = _origin(target), time.monotonic()
+        origin, now = target.origin, time.monotonic()
         found = None
         with self._lock:
             old = [one for one in self._kept if now - one[0] > KEPT_SECONDS]
@@ -104,6 +105,9 @@ class Wire:
                 if self._kept[index][1] == origin:
                     found = self._kept.pop(index)[2]
                     break
+        if found is not None and not found.is_connected:
+            found.close()
+            found = None
         for *_, connection in old:
             connection.close()
         return found
@@ -117,9 +121,10 @@ class Wire:
         body: Body,
         seconds: float,
     ) -> Answer:
-        limit = _Limit(connection, seconds)
+        limit = Deadline(seconds, connection.sock)
         try:
-            response = _asked(connection, method, target.path, headers, body)
+            patience = READ_SECONDS if callable(body) else max(READ_SECONDS, seconds - READ_SECONDS)
+            response = _asked(connection, method, target.path, headers, body, patience)
         except BaseException as fault:
             limit.end()
             connection.close()
@@ -132,17 +137,15 @@ class Wire:
         try:
             addresses = reachable(target, self._resolve, self._allowed, self._allowing)
         except fetch.Unreachable as fault:
-            raise Unreachable(str(fault)) from None
-        connection = dial(addresses, lambda address: connection_to(address, target, self._tls, CONNECT_SECONDS))
-        assert connection.sock is not None
-        connection.sock.settimeout(READ_SECONDS)
-        return connection
+            raise OutOfBounds(str(fault)) from None
+        return dial(addresses, lambda address: connection_to(address, target, self._tls, CONNECT_SECONDS))
 
 
 def _asked(
-    connection: HTTPConnection, method: str, path: str, headers: Mapping[str, str], body: Body
+    connection: HTTPConnection, method: str, path: str, headers: Mapping[str, str], body: Body, patience: float
 ) -> urllib3.BaseHTTPResponse:
-    sent = body() if callable(body) else body
+    sent, connected = body() if callable(body) else body, connection.sock
+    connection.timeout = READ_SECONDS  # which urllib3 sets anew with each request and each answer
     try:
         connection.request(
             method, path, sent, headers, chunked=False, preload_content=False, decode_content=False,
@@ -152,7 +155,11 @@ def _asked(
         if not callable(body):
             raise
         # It may have answered before it took all.
-    return connection.getresponse()
+    connection.timeout = patience
+    response = connection.getresponse()
+    with suppress(OSError, AttributeError):
+        connected.settimeout(READ_SECONDS)
+    return response
 
 
 class Answer:
@@ -164,7 +171,7 @@ class Answer:
         target: Target,
         connection: HTTPConnection,
         response: urllib3.BaseHTTPResponse,
-        limit: _Limit,
+        limit: Deadline,
     ) -> None:
         self.target = target
         self.status = response.status
@@ -198,8 +205,7 @@ class Answer:
 
     def within(self, seconds: float) -> None:
         """Let the rest of the body come within another time than the head."""
-        self._limit.end()
-        self._limit = _Limit(self._connection, seconds)
+        self._limit.begin_again(seconds)
 
     def close(self) -> None:
         """Hang up, unless all was read; what was not is not wanted."""
@@ -239,26 +245,6 @@ class Answer:
         self._response.close()
 
 
-class _Limit:
-    """Cuts a connection when its time is over: an answer may come in drops."""
-
-    def __init__(self, connection: HTTPConnection, seconds: float) -> None:
-        self.is_over = False
-        self._socket = connection.sock
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def end(self) -> None:
-        """The answer is there."""
-        self._timer.cancel()
-
-    def _cut(self) -> None:
-        self.is_over = True
-        with suppress(OSError, AttributeError):  # it may be closing at this very moment
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-
 def vouches(ca_pem: str) -> bool:
     """Whether a text is certificates of CAs in PEM."""
     try:
@@ -274,15 +260,6 @@ def at(url: str) -> Target:
         return target_of(url, may_be_plain=True)
     except fetch.Unreachable as fault:
         raise Unreachable(str(fault)) from None
-
-
-def _origin(target: Target) -> Target:
-    return Target(target.host, target.port, "/", target.is_secure)
-
-
-def is_same_origin(one: Target, other: Target) -> bool:
-    """Whether two targets are of one server, so that credentials of the one may go to the other."""
-    return _origin(one) == _origin(other)
 
 
 def _worded(fault: Exception) -> str:

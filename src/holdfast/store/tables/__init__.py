@@ -1,6 +1,6 @@
 """The whole schema, a file a neighbourhood.
 
-    accounts ── access_keys, users, groups, roles, policies, sessions  work      what is still to be done
+    accounts ── access_keys, users, groups, roles, policies, sessions  work, peer_uploads     still to be done
          └── account_secrets ── account_secret_versions
     registries ── settings, templates, cache rules, exclusions         events    what is still to be told; event_targets
          │                                                             wrapping_keys, kms_keys, kms_aliases
@@ -139,6 +139,7 @@ from holdfast.store.tables.registries import (
     repository_tags,
 )
 from holdfast.store.tables.work import (
+    peer_uploads,
     work,
 )
 
@@ -222,6 +223,7 @@ __all__ = [
     "package_set_members",
     "package_sets",
     "package_versions",
+    "peer_uploads",
     "pull_exclusions",
     "quarantined_links",
     "refusals",

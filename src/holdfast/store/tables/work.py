@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 from sqlalchemy.types import JSON
 
 from holdfast.store.tables.basis import Instant, RowId, metadata
@@ -25,4 +25,17 @@ work = Table(  # what is still to be done, by whichever process comes first
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("kind", "key"),
     sqlite_autoincrement=True,
+)
+
+peer_uploads = Table(  # layers on their way to registries elsewhere: who sends one, and what was begun of it
+    "peer_uploads",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("work_id", BigInteger),  # the work that sends it, as long as that is held by the same fence; null if none
+    Column("fence", Integer, nullable=False),
+    Column("target", String(64), nullable=False),  # where the upload was begun, and as whom
+    Column("sealed", LargeBinary),  # its URL there
+    Column("received_bytes", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("changed_at", Instant, nullable=False, index=True),
 )
