@@ -82,7 +82,7 @@ def calls(scale: Scale) -> Scene:
 
     def row(work: str, call: Call) -> Row:
         name = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in call.operation)[1:]
-        label = f"ECR {work}, signed, {CLIENTS} connections (peer: moto)"
+        label = f"ECR {work}, signed, {CLIENTS} connections"
         return Row(name, label, REQUESTS, lambda server: call.measure(server, scale.seconds), (STUB, CANDIDATE))
 
     return Scene(tuple(row(work, call) for work, call in of_works.items()), prepare)

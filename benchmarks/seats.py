@@ -42,11 +42,12 @@ def taken(*, stand_in: bool, on_s3: bool = False, on_postgresql: bool = False) -
     if on_postgresql:
         peer = (Holdfast, "holdfast", "Holdfast on SQLite")
         candidate = (HoldfastOnPostgres, "holdfast", "Holdfast on PostgreSQL")
+    stub = peer if on_postgresql else (Moto, "moto_server", "moto")
     seats = {
         LIMIT: _contender(Nginx, "nginx", "nginx", "-v"),
         PEER: _contender(*peer),
         CANDIDATE: _contender(*candidate),
-        STUB: _contender(Moto, "moto_server", "moto"),
+        STUB: _contender(*stub),
     }
     return {seat: contender for seat, contender in seats.items() if contender}
 

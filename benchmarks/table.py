@@ -22,21 +22,27 @@ NOTES = (
     "Holdfast authenticates, authorises, keeps metadata, encrypts and fsyncs; the peer has no users and no encryption.",
     "nginx sends plain files: a limit, not a rival.",
 )
+STUB_NOTE = "Calls of the ECR API that others answer are measured beside {}, in the peer's column."
 
 
 def report(results: list[Result], contenders: dict[str, Contender], command: str, began: datetime) -> str:
     """Everything a reader needs to judge the figures, and the figures."""
     missing = [text for seat, text in ABSENCES.items() if seat not in contenders]
-    stub = [contenders[STUB].title] if STUB in contenders else []
+    stub = contenders.get(STUB)
+    stub = stub if stub != contenders.get(PEER) else None
     facts = (
         f"Made by `{command}`",
         f"on {began:%Y-%m-%d %H:%M} UTC in {(datetime.now(UTC) - began).total_seconds() / 60:.0f} min",
         machine(),
     )
-    titles = [contenders[seat].title for seat in (LIMIT, PEER, CANDIDATE) if seat in contenders] + stub
+    titles = [contenders[seat].title for seat in (LIMIT, PEER, CANDIDATE) if seat in contenders]
+    notes = NOTES
+    if stub is not None:
+        titles.append(stub.title)
+        notes += (STUB_NOTE.format(stub.title),)
     lines = [", ".join(facts) + ".", f"Taking part: {', '.join(titles)}.", ""]
     lines += aligned([_heading(contenders), *(_cells(result) for result in results)])
-    lines += ["", *(f"- {note}" for note in (*NOTES, *missing, *_failures(results, contenders)))]
+    lines += ["", *(f"- {note}" for note in (*notes, *missing, *_failures(results, contenders)))]
     return "\n".join(lines) + "\n"
 
 
