@@ -97,6 +97,7 @@ OWN_REQUESTS = {
     },
     "DeleteReplicationPeer": {"destination": {"region": "eu-west-1", "registryId": HOME.account_id}},
     "ListReplicationPeers": {},
+    "CancelReplications": {"destination": {"region": "eu-west-1", "registryId": HOME.account_id}},
     "PutReplicatedSettings": {
         "destination": {"region": "eu-west-1", "registryId": HOME.account_id},
         "settings": [],

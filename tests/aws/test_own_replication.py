@@ -81,3 +81,43 @@ def test_a_repository_that_is_not_copied_there_cannot_be_compared(here, there, o
 
     assert code == "InvalidParameterException"
     assert f"no replication rule copies 'app' to {there.name} of {ACCOUNT}" in message
+
+
+def test_rules_peers_and_queues_are_set_on_the_command_line(here, there, product, request):
+    def run(*arguments):
+        ended = product.cli("replication", *arguments, "--region", here.name)
+        return ended.stdout if ended.returncode == 0 else ended.stderr
+
+    place = f"{there.name}/{ACCOUNT}"
+    rule = f"1  {place} --prefix team/ --tag 'v*' --exclude-tag '*-rc' --deletes\n"
+    words = ("--prefix", "team/", "--tag", "v*", "--exclude-tag", "*-rc", "--deletes")
+    assert run("rule", "add", there.name, *words).startswith(rule)
+    assert run("rule", "list") == rule
+    [kept] = here.ecr.describe_registry()["replicationConfiguration"]["rules"]
+    assert [one["filterType"] for one in kept["repositoryFilters"]] == ["PREFIX_MATCH", "TAG_MATCH", "TAG_EXCLUDE"]
+
+    assert "kind" in run("peer", "put", place, "https://there.example")
+    peer = f"{place} is https://there.example/copies/ (OCI), without a secret\n"
+    assert run("peer", "put", place, "https://there.example", "--kind", "oci", "--prefix", "copies/") == peer
+    assert run("peer", "list") == peer
+    assert "only a registry that speaks ECR's API" in run("settings", place, "scan-on-push")
+    assert "is a registry of this installation again" in run("peer", "remove", place)
+    assert run("settings", place, "scan-on-push", "resource-tags") == (
+        f"scan-on-push, resource-tags of repositories that are copied to {place} go there, too.\n"
+    )
+
+    assert run("cancel", place).startswith(f"0 images are not copied to {place}")
+    assert run("rule", "remove", "1").startswith(f"There is no more: {place}")
+    assert run("rule", "list").startswith("There are no rules")
+
+
+def test_all_that_waits_for_a_destination_is_cancelled_by_one_call(here, there, own):
+    to = {"region": there.name, "registryId": ACCOUNT}
+    here.ecr.put_replication_configuration(replicationConfiguration={"rules": [{"destinations": [to]}]})
+    own.put_replicated_settings(destination=to, settings=["SCAN_ON_PUSH"])
+
+    answer = own.cancel_replications(destination=to)
+
+    [one] = own.describe_replication_destinations()["destinations"]
+    assert (answer["destination"], answer["cancelledCount"], answer["isMore"]) == (to, 0, False)
+    assert (one["cancelledCount"], one["replicatedSettings"]) == (0, ["SCAN_ON_PUSH"])

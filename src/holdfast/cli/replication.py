@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from holdfast.cli import replication_peers, replication_rules
 from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+from holdfast.cli.replication_peers import named_registry
 
 if TYPE_CHECKING:
     import argparse
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from holdfast.model.verification import Check
     from holdfast.settings import Settings
 
+SETTINGS = ("tag-mutability", "scan-on-push", "lifecycle-policy", "repository-policy", "resource-tags")
+
 
 def add(commands: Commands) -> None:
     """Add the commands of replication."""
@@ -23,6 +27,19 @@ def add(commands: Commands) -> None:
     status = add_command(
         actions, "status", _status, "tell what waits for each destination and for how long, what failed, what drifted"
     )
+    cancel = add_command(
+        actions, "cancel", _cancel, "end all that waits for a destination, and backfills to it; its rule stays"
+    )
+    cancel.add_argument("to", metavar="REGION[/ACCOUNT]")
+    set_ = add_command(
+        actions, "settings", _settings, "say which settings of repositories go to a destination, or show that"
+    )
+    set_.add_argument("to", metavar="REGION[/ACCOUNT]")
+    set_.add_argument("settings", nargs="*", metavar="SETTING", help=f"{', '.join(SETTINGS)}, or none; shown if absent")
+    for action in (cancel, set_):
+        add_settings(action)
+    replication_peers.add(actions)
+    replication_rules.add(actions)
     verify = add_command(
         actions, "verify", _verify, "compare repositories with their copies now, and copy again what has drifted"
     )
@@ -51,7 +68,7 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
         print(f"No rule of {_named(on.home)} copies anything; PutReplicationConfiguration sets some.")
     for one in found:
         print(f"{_named(one.registry)}: {one.waiting:,} images wait, the first for {one.lag_seconds:,.0f} s; "
-              f"{one.completed:,} are there, {one.failed:,} failed.")  # fmt: skip
+              f"{one.completed:,} are there, {one.failed:,} failed{_cancelled(one.cancelled)}.")  # fmt: skip
     after, more = "", True
     while more:
         checks, more = registry.verification.page(on, on.home, after, 1000)
@@ -62,14 +79,56 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def _cancelled(count: int) -> str:
+    return f", {count:,} were cancelled" if count else ""
+
+
+def _cancel(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    on = backends(settings)
+    destination = named_registry(on.home, options.to)
+    total, is_more = 0, True
+    while is_more:
+        count, is_more = registry.replication_queues.cancel(on, on.home, destination)
+        total += count
+        if is_more:
+            print(f"{total:,} images are cancelled so far …", flush=True)
+    print(
+        f"{total:,} images are not copied to {_named(destination)}, and what was to be removed or set there is not. "
+        "The rule stays; `holdfast replication verify --everything` copies them after all."
+    )
+    return 0
+
+
+def _settings(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+    from holdfast.model.replicated_settings import Setting
+    from holdfast.settings import BadSetting
+
+    on = backends(settings)
+    destination, names = named_registry(on.home, options.to), options.settings
+    if wrong := [name for name in names if name not in {*SETTINGS, "none"}]:
+        raise BadSetting(f"{wrong[0]}: it must be one of {', '.join(SETTINGS)}, or none")
+
+    def choose() -> None:
+        if names:
+            wanted = [Setting(name.upper().replace("-", "_")) for name in names if name != "none"]
+            registry.replicated_settings.choose(on, on.home, destination, wanted)
+        found = registry.replicated_settings.chosen(on, on.home).get(destination, ())
+        told = ", ".join(one.value.lower().replace("_", "-") for one in found) or "no settings"
+        print(f"{told} of repositories that are copied to {_named(destination)} go there, too.")
+
+    return refusals_as_text(choose)
+
+
 def _verify(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
     from holdfast.model.errors import RepositoryNotFound
-    from holdfast.model.names import Registry, RepositoryRef
+    from holdfast.model.names import RepositoryRef
 
     on = backends(settings)
-    region, _, account = (options.to or "").partition("/")
-    wanted = Registry(account or on.home.account_id, region) if options.to else None
+    wanted = named_registry(on.home, options.to) if options.to else None
     checks: list[Check] = []
 
     def verify() -> None:

@@ -22,6 +22,7 @@ SETTING = "replication"  # under which a registry's configuration is kept
 
 
 ARCHIVED = "ImageArchived"  # a failure code: it is copied when it is back from the archive
+CANCELLED = "ReplicationCancelled"  # another one: it is left to who asks for everything
 
 
 PREFIX_MATCH = "PREFIX_MATCH"  # ECR's only filterType

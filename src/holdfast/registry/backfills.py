@@ -7,6 +7,7 @@ PREPARING ── counted ──▶ IN_PROGRESS ── all tried ──▶ COMPLE
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -101,6 +102,16 @@ def stop(on: Backends, registry: Registry, backfill_id: str) -> Backfill:
         store.work.add(tx, RunBackfill(backfill_id), on.clock())
         store.work.cancel_work(tx, RunBackfill(backfill_id))
         return _get(on, tx, registry, backfill_id)
+
+
+def stop_all(on: Backends, registry: Registry, destination: Registry) -> None:
+    """Ask that all backfills to a destination be stopped."""
+    with on.database.transaction() as tx:
+        running = store.backfills.running(tx, store.accounts.registry_id(tx, registry, on.clock()))
+    for backfill in running:
+        if backfill.destination == destination:
+            with suppress(ReplicationBackfillInvalidStatus):  # it ended meanwhile
+                stop(on, registry, backfill.id)
 
 
 def get(

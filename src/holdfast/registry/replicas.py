@@ -17,7 +17,7 @@ from holdfast.model.circumstances import NoRequest
 from holdfast.model.errors import ImageNotFound, Refusal, RepositoryNotFound, Unavailable
 from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
-from holdfast.model.replication import Copied, Replication
+from holdfast.model.replication import CANCELLED, Copied, Replication
 from holdfast.model.templates import Purpose
 from holdfast.model.work import PushDeletion, PushImage, ReplicateDeletion
 from holdfast.registry import (
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from holdfast.registry.work import Job
 
 NO_RULE = "ReplicationRuleRemoved"
-CANCELLED = "ReplicationCancelled"
 NO_ACCOUNT = "DestinationAccountNotFound"
 NO_REQUEST = NoRequest()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -27,8 +27,9 @@ class Destination:
     waiting: int
     failed: int
     completed: int
+    cancelled: int  # that were to be copied, until somebody cancelled that
     lag_seconds: float  # for which the first of those that wait has waited
-    settings: tuple[Setting, ...] = ()  # of repositories, that go there too
+    settings: tuple[Setting, ...]  # of repositories, that go there too
 
 
 def destinations(on: Backends, source: Registry) -> list[Destination]:
@@ -39,19 +40,25 @@ def destinations(on: Backends, source: Registry) -> list[Destination]:
         found = {(one.destination, one.status): one for one in store.replications.tallies(tx, source)}
     others = sorted({one for one, _ in found}, key=lambda one: (one.region, one.account_id))
     return [
-        replace(_destination(on, one, found), settings=settings.get(one, ()))
-        for one in dict.fromkeys([*rules.destinations, *others])
+        _destination(on, one, found, settings.get(one, ())) for one in dict.fromkeys([*rules.destinations, *others])
     ]
 
 
-def _destination(on: Backends, registry: Registry, found: Mapping[tuple[Registry, str], Tally]) -> Destination:
-    waiting, failed, completed = (found.get((registry, status)) for status in ("IN_PROGRESS", "FAILED", "COMPLETE"))
+def _destination(
+    on: Backends, registry: Registry, found: Mapping[tuple[Registry, str], Tally], settings: tuple[Setting, ...]
+) -> Destination:
+    def count(status: str) -> int:
+        return found[registry, status].images if (registry, status) in found else 0
+
+    waiting = found.get((registry, "IN_PROGRESS"))
     return Destination(
         registry,
-        waiting.images if waiting else 0,
-        failed.images if failed else 0,
-        completed.images if completed else 0,
-        _age(on, waiting.since if waiting else None),
+        waiting=count("IN_PROGRESS"),
+        failed=count("FAILED"),
+        completed=count("COMPLETE"),
+        cancelled=count("CANCELLED"),
+        lag_seconds=_age(on, waiting.since if waiting else None),
+        settings=settings,
     )
 
 
@@ -59,7 +66,7 @@ def figures(on: Backends) -> dict[str, float]:
     """What machines watch, of all registries, beside what waits."""
     with on.database.snapshot() as tx:
         return {
-            "replication_failed": store.replications.count(tx, "FAILED"),
+            "replication_failed": store.replications.count_failed(tx),
             "replication_drifted": store.replication_checks.count_drifted(tx),
         }
 

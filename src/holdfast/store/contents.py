@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, case, select
 
+from holdfast.model.replication import CANCELLED
 from holdfast.store.statements import Statement
 from holdfast.store.tables import image_replications, manifests, tags
 
@@ -19,7 +20,8 @@ _mine = and_(
     image_replications.c.region == bindparam("region"),
     image_replications.c.account_id == bindparam("account_id"),
 )
-_told = (manifests.c.id, manifests.c.digest, image_replications.c.status.label("copied"))
+_copied = case((image_replications.c.failure_code == CANCELLED, None), else_=image_replications.c.status)
+_told = (manifests.c.id, manifests.c.digest, _copied.label("copied"))
 _IMAGES = Statement(
     select(*_told)
     .select_from(manifests.outerjoin(image_replications, _mine))
@@ -42,7 +44,9 @@ class Held(NamedTuple):
     image_id: int
     digest: str
     tag: str  # empty: the image itself
-    copied: str | None  # how its copying to the destination stands that was asked for; None if it never was to be
+    copied: (
+        str | None
+    )  # how its copying to the destination stands that was asked for; None if it never was to be, or shall not
 
     @property
     def place(self) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 
 from holdfast.model.names import Registry
-from holdfast.model.replication import Replication
-from holdfast.store.statements import Statement, insertion
+from holdfast.model.replication import CANCELLED, Replication
+from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import image_replications, manifests, registries, repositories
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from holdfast.store.database import Transaction
@@ -22,11 +23,11 @@ _OF_IMAGE = Statement(
     select(image_replications).where(_of_image).order_by(image_replications.c.region, image_replications.c.account_id)
 )
 _INSERT = insertion(image_replications)
-_it = (
-    _of_image,
+_to = (
     image_replications.c.region == bindparam("in_region"),
     image_replications.c.account_id == bindparam("of_account"),
 )
+_it = (_of_image, *_to)
 _DELETE = Statement(delete(image_replications).where(*_it))
 _FIND = Statement(select(image_replications).where(*_it))
 _CHANGE = Statement(
@@ -34,11 +35,12 @@ _CHANGE = Statement(
     .where(*_it)
     .values(status=bindparam("to"), failure_code=bindparam("code"), updated_at=bindparam("now"))
 )
+_in_a_word = case((image_replications.c.failure_code == CANCELLED, "CANCELLED"), else_=image_replications.c.status)
 _BY_DESTINATION = Statement(
     select(
         image_replications.c.region,
         image_replications.c.account_id,
-        image_replications.c.status,
+        _in_a_word.label("status"),
         func.count().label("images"),
         func.min(image_replications.c.updated_at).label("since"),
     )
@@ -47,10 +49,28 @@ _BY_DESTINATION = Statement(
     .join(repositories, repositories.c.id == manifests.c.repository_id)
     .join(registries, registries.c.id == repositories.c.registry_id)
     .where(registries.c.account_id == bindparam("owner"), registries.c.region == bindparam("home"))
-    .group_by(image_replications.c.region, image_replications.c.account_id, image_replications.c.status)
+    .group_by(image_replications.c.region, image_replications.c.account_id, _in_a_word)
 )
-_status = image_replications.c.status == bindparam("status")
-_COUNT = Statement(select(func.count()).select_from(image_replications).where(_status))
+_COUNT_FAILED = Statement(
+    select(func.count())
+    .select_from(image_replications)
+    .where(image_replications.c.status == "FAILED")
+    .where(func.coalesce(image_replications.c.failure_code, "") != CANCELLED)
+)
+_WAITING = Statement(
+    select(image_replications.c.manifest_id)
+    .join(manifests, manifests.c.id == image_replications.c.manifest_id)
+    .join(repositories, repositories.c.id == manifests.c.repository_id)
+    .join(registries, registries.c.id == repositories.c.registry_id)
+    .where(registries.c.account_id == bindparam("owner"), registries.c.region == bindparam("home"), *_to)
+    .where(image_replications.c.status == "IN_PROGRESS", image_replications.c.updated_at <= bindparam("until"))
+    .limit(bindparam("limit"))
+)
+_CANCEL = Statement(
+    update(image_replications)
+    .where(image_replications.c.manifest_id.in_(bindparam("ids", expanding=True)), *_to)
+    .values(status="FAILED", failure_code=CANCELLED, updated_at=bindparam("now"))
+)
 
 
 class Tally(NamedTuple):
@@ -70,9 +90,22 @@ def tallies(tx: Transaction, source: Registry) -> list[Tally]:
     ]
 
 
-def count(tx: Transaction, status: str) -> int:
-    """How many copyings, of all registries, stand in a way."""
-    return int(tx.value(_COUNT, status=status))
+def count_failed(tx: Transaction) -> int:
+    """How many copyings, of all registries, failed."""
+    return int(tx.value(_COUNT_FAILED))
+
+
+def waiting(tx: Transaction, source: Registry, destination: Registry, until: datetime, limit: int) -> list[int]:
+    """Up to `limit` images of a registry whose copying to a destination waits, or is under way, since an instant."""
+    place = {"in_region": destination.region, "of_account": destination.account_id}
+    return tx.column(_WAITING, owner=source.account_id, home=source.region, **place, until=until, limit=limit)
+
+
+def cancel(tx: Transaction, image_ids: Sequence[int], destination: Registry, now: datetime) -> None:
+    """Note of images that they are not to be copied to a destination after all."""
+    place = {"in_region": destination.region, "of_account": destination.account_id}
+    for chosen in batches(image_ids):
+        tx.run(_CANCEL, ids=chosen, **place, now=now)
 
 
 def of_image(tx: Transaction, image_id: int) -> list[Replication]:

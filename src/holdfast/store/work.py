@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from holdfast.model.work import KINDS, Item, Lane
-from holdfast.store.statements import Statement, insertion
+from holdfast.store.statements import Statement, batches, insertion
 from holdfast.store.tables import work
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from holdfast.model.work import Work
@@ -80,6 +80,15 @@ _REST = Statement(
     )
 )  # fmt: skip
 _CANCEL = Statement(update(work).where(_it, work.c.due_at.is_not(None)).values(is_cancelled=True))
+_unwanted = (work.c.kind == bindparam("kind"), work.c.key.in_(bindparam("keys", expanding=True)))
+_DROP = Statement(delete(work).where(*_unwanted, work.c.owner.is_(None)))
+_CANCEL_ALL = Statement(update(work).where(*_unwanted, work.c.due_at.is_not(None)).values(is_cancelled=True))
+_OF_KIND = Statement(
+    select(work)
+    .where(work.c.kind == bindparam("kind"), work.c.id > bindparam("after"), work.c.created_at <= bindparam("until"))
+    .order_by(work.c.id)
+    .limit(bindparam("limit"))
+)
 _HURRY = Statement(
     update(work)
     .where(_it, or_(work.c.owner.is_(None), work.c.due_at.is_(None)))
@@ -203,6 +212,18 @@ def cancel_work(tx: Transaction, unwanted: Work) -> None:
     row = tx.first(_FIND, kind=unwanted.kind, key=unwanted.key)
     if row is not None:
         cancel(tx, row["id"])
+
+
+def drop(tx: Transaction, kind: str, keys: Sequence[str]) -> None:
+    """Forget work that nobody does; ask that what is being done be stopped."""
+    for chosen in batches(keys):
+        tx.run(_DROP, kind=kind, keys=chosen)
+        tx.run(_CANCEL_ALL, kind=kind, keys=chosen)
+
+
+def of_kind(tx: Transaction, kind: str, until: datetime, after: int, limit: int) -> list[Item]:
+    """Up to `limit` items of a kind that were made until an instant, in the order of their making, after one."""
+    return [Item(**row) for row in tx.all(_OF_KIND, kind=kind, until=until, after=after, limit=limit)]
 
 
 def hurry(tx: Transaction, item_id: int, now: datetime) -> bool:

@@ -28,11 +28,25 @@ def describe_replication_destinations(call: Call, request: Shape) -> Shape:
                 "waitingCount": one.waiting,
                 "failedCount": one.failed,
                 "completedCount": one.completed,
+                "cancelledCount": one.cancelled,
                 "lagSeconds": int(one.lag_seconds),
                 "replicatedSettings": [setting.value for setting in one.settings],
             }
             for one in found
         ],
+    }
+
+
+@operation(on=the_registry)
+def cancel_replications(call: Call, request: Shape) -> Shape:
+    """End all that waits for a destination, without removing its rule; call it again while there is more."""
+    home, destination = the_registry(call, request), the_destination(request)
+    count, is_more = registry.replication_queues.cancel(call.on, home, destination)
+    return {
+        "registryId": home.account_id,
+        "destination": _rendered_destination(destination),
+        "cancelledCount": count,
+        "isMore": is_more,
     }
 
 

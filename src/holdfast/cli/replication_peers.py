@@ -1,0 +1,118 @@
+"""Peers of replication: which registry elsewhere stands behind a destination."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from holdfast.cli.ground import Commands
+    from holdfast.model.names import Registry
+    from holdfast.model.peers import Peer
+    from holdfast.settings import Settings
+
+
+def add(commands: Commands) -> None:
+    """Add the commands of peers."""
+    group = commands.add_parser("peer", help="registries elsewhere", description="Registries elsewhere.")
+    actions = group.add_subparsers(dest="deed", metavar="ACTION", required=True)
+    put = add_command(actions, "put", _put, "say which registry elsewhere stands behind a destination of rules")
+    list_ = add_command(actions, "list", _list, "list the registries elsewhere, and which destinations they are")
+    remove = add_command(actions, "remove", _remove, "let a destination be a registry of this installation again")
+    for action in (put, remove):
+        action.add_argument("to", metavar="REGION[/ACCOUNT]", help="the destination, as rules name it")
+    put.add_argument("url", metavar="URL", help="https://host, or http://host if --upstream-allow lets it")
+    put.add_argument("--kind", required=True, choices=("holdfast", "ecr", "oci"), help="what it speaks")
+    put.add_argument("--secret", metavar="NAME", help="that holds its access key, or name and password")
+    put.add_argument("--prefix", default="", help="of the names of repositories there, with a slash at its end")
+    put.add_argument("--ca-file", metavar="FILE", help="certificates of private CAs that vouch for it")
+    put.add_argument("--signing-region", metavar="NAME", default="", help="of its API, if not the destination's")
+    list_.add_argument("--json", action="store_true", help="print JSON")
+    for action in (put, list_, remove):
+        add_settings(action)
+
+
+def named_registry(home: Registry, text: str) -> Registry:
+    """The registry that `REGION` or `REGION/ACCOUNT` names."""
+    from holdfast.model.names import Registry
+
+    region, _, account = text.partition("/")
+    return Registry(account or home.account_id, region)
+
+
+def _put(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+    from holdfast.model.peers import Kind, Peer
+    from holdfast.settings import BadSetting
+
+    try:
+        ca_pem = Path(options.ca_file).read_text() if options.ca_file else None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise BadSetting(f"--ca-file {options.ca_file}: {fault}") from None
+    on = backends(settings)
+
+    def keep() -> None:
+        arn = registry.secrets.arn_of(on, on.home, options.secret) if options.secret else None
+        destination = named_registry(on.home, options.to)
+        kind = Kind(options.kind.upper())
+        peer = Peer(destination, kind, options.url, options.prefix, arn, ca_pem, options.signing_region)
+        registry.peers.put(on, on.home, peer)
+        print(_told(peer))
+
+    return refusals_as_text(keep)
+
+
+def _list(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    on = backends(settings)
+    found = registry.peers.page(on, on.home)
+    if options.json:
+        print(json.dumps([_document(peer) for peer in found]))
+    elif not found:
+        print("Every destination is a registry of this installation; `holdfast replication peer put` changes that.")
+    else:
+        for peer in found:
+            print(_told(peer))
+    return 0
+
+
+def _remove(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    on = backends(settings)
+
+    def remove() -> None:
+        destination = named_registry(on.home, options.to)
+        gone = registry.peers.delete(on, on.home, destination)
+        if gone is None:
+            print(f"{options.to} is no registry elsewhere, so nothing changed.")
+        else:
+            print(f"{options.to} is a registry of this installation again; what was copied to {gone.url} stays there.")
+
+    return refusals_as_text(remove)
+
+
+def _document(peer: Peer) -> dict[str, object]:
+    return {
+        "region": peer.destination.region,
+        "registryId": peer.destination.account_id,
+        "kind": peer.kind.value,
+        "url": peer.url,
+        "prefix": peer.prefix,
+        "credentialArn": peer.credential_arn,
+        "hasCaCertificates": peer.ca_pem is not None,
+        "signingRegion": peer.region or peer.destination.region,
+    }
+
+
+def _told(peer: Peer) -> str:
+    place = f"{peer.destination.region}/{peer.destination.account_id}"
+    secret = f"with {peer.credential_arn.rpartition(':')[2]}" if peer.credential_arn else "without a secret"
+    private = ", a private CA" if peer.ca_pem else ""
+    return f"{place} is {peer.url}/{peer.prefix} ({peer.kind.value}), {secret}{private}"
