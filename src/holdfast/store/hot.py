@@ -45,6 +45,9 @@ _RULE_OF_HOST = """
 SELECT c.prefix, c.upstream_prefix FROM registries g JOIN cache_rules c ON c.registry_id = g.id AND c.upstream_url = ?
  WHERE g.account_id = ? AND g.region = ? ORDER BY c.prefix
 """
+_RULES = """
+SELECT c.prefix FROM registries g JOIN cache_rules c ON c.registry_id = g.id WHERE g.account_id = ? AND g.region = ?
+"""
 _ACCESS_VERSION = "SELECT value FROM counters WHERE name = ?"
 _OBJECT = "SELECT sealed, key_scope, key_version, wrapped_key FROM objects WHERE key = ?"
 _ENCRYPTION = """
@@ -137,6 +140,10 @@ class HotReads:
         """Whether a repository of that name exists."""
         registry = at.registry
         return self._execute(_REPOSITORY, (at.name, registry.account_id, registry.region)).fetchone() is not None
+
+    def rules_of(self, registry: Registry) -> list[str]:
+        """The prefixes of a registry's cache rules; there are fifty at most."""
+        return [prefix for (prefix,) in self._execute(_RULES, (registry.account_id, registry.region)).fetchall()]
 
     def rules_of_host(self, registry: Registry, host: str) -> list[tuple[str, str]]:
         """Prefixes here and there of the cache rules for an upstream."""

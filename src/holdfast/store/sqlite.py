@@ -10,6 +10,7 @@ import threading
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import sqlalchemy
 from sqlalchemy import event
@@ -65,7 +66,7 @@ class SqliteDatabase:
     ) -> None:
         self._path = path
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: WeakSet[_Held] = WeakSet()
         self._turn = turn or _Turn(path)
         self._log = _WriteAheadLog(path, sync)
 
@@ -152,9 +153,24 @@ class SqliteDatabase:
             self._opened.pop().close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = _connect(self._path)
-        self._opened.append(connection)
-        return connection
+        held = _Held(_connect(self._path))
+        self._opened.add(held)
+        self._local.held = (*getattr(self._local, "held", ()), held)
+        return held.connection
+
+
+class _Held:
+    """A connection of one thread, which ends with it; by itself it would stay, for it refers to itself."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def close(self) -> None:
+        """Close it."""
+        self.connection.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

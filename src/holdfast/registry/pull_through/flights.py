@@ -160,10 +160,12 @@ def join(on: Backends, flight: Flight, at: RepositoryRef) -> Reader | None:
 
 
 def begin(on: Backends, wanted: Wanted, most: int | None = None) -> Flight | None:
-    """Begin to fetch a blob; None if somebody else does, or as many are fetched from the upstream as may be."""
+    """Begin to fetch a blob; None if it is here, if somebody else does, or if as many are fetched as may be."""
     keys.require(on, wanted.at)
     now = on.clock()
     with on.database.transaction(durable=False, within=[store.Content(wanted.at.registry, wanted.digest)]) as tx:
+        if on.database.hot.blob(wanted.at, wanted.digest) is not None:  # it came since the caller looked
+            return None
         if not store.cached.claim(tx, _fetch(on, tx, wanted, now), now, most or wanted.rule.options.at_once):
             return None
     flight = Flight(wanted, Spool(on.upstreams.spool, on.upstreams.room))
@@ -171,8 +173,8 @@ def begin(on: Backends, wanted: Wanted, most: int | None = None) -> Flight | Non
         on.upstreams.flights[wanted.key] = flight
         if not on.upstreams.is_beating:
             on.upstreams.is_beating = True
-            threading.Thread(target=_beat, args=(on,), name="leases", daemon=True).start()
-    threading.Thread(target=_fly, args=(on, flight), name=f"fetch {wanted.digest[:19]}", daemon=True).start()
+            on.upstreams.crew.run(lambda: _beat(on))
+    on.upstreams.crew.run(lambda: _fly(on, flight))
     return flight
 
 
@@ -193,7 +195,7 @@ def _fetch(on: Backends, tx: Transaction, wanted: Wanted, now: datetime) -> Fetc
 
 
 def _fly(on: Backends, flight: Flight) -> None:
-    """Fetch, in a thread of its own. Whatever happens, readers and waiters are told."""
+    """Fetch, in a thread that does nothing else meanwhile. Whatever happens, readers and waiters are told."""
     wanted = flight.wanted
     refusal: Refusal | None = None
     try:

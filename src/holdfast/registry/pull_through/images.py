@@ -20,6 +20,7 @@ from holdfast.model.errors import (
     Refusal,
     RepositoryNotFound,
 )
+from holdfast.model.prefixes import reaching
 from holdfast.model.templates import Purpose, TemplateSettings
 from holdfast.model.work import ImportImage
 from holdfast.outbound.distribution import NotThere, RemoteFault
@@ -67,7 +68,8 @@ EVERYTHING = Leave(lambda: True, lambda: True)
 
 def may_have(on: Backends, at: RepositoryRef) -> bool:
     """Whether an upstream may have what a repository has not."""
-    return _rule(on, at) is not None
+    prefixes = reaching(at.name)
+    return any(prefix in prefixes for prefix in on.database.hot.rules_of(at.registry))
 
 
 def is_stale(on: Backends, found: StoredManifest) -> bool:
@@ -255,13 +257,16 @@ def blob(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Reader |
     """A blob that comes from an upstream, to be read while it comes; None if the repository has it by now."""
     if on.database.hot.blob(at, digest) is not None:
         return None
-    rule = _rule(on, at)
+    with on.database.snapshot() as tx:
+        repository = store.repositories.get(tx, at)
+        rule = caching.rule_for(tx, at)
+        is_elsewhere = rule is not None and store.cached.find_elsewhere(tx, repository, digest) is not None
     if rule is None or not leave.may_import():
         raise BlobNotFound(at, digest)
-    wanted = _wanted(on, at, rule, digest)
+    wanted = Wanted(at, digest, rule, repository.encryption.key_scope)
     flight = flights.find(on, wanted)
     if flight is None:
-        if _is_elsewhere(on, wanted):
+        if is_elsewhere:
             stat(on, at, digest)  # whoever may not have it from there does not get it here
             _link(on, at, digest)
             return None
@@ -278,16 +283,6 @@ def blob(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Reader |
     if not flight.opened.is_set():
         raise refusal_of(rule, RemoteFault("it does not begin to send"))
     return flights.join(on, flight, at) or WAIT
-
-
-def _wanted(on: Backends, at: RepositoryRef, rule: CacheRule, digest: str) -> Wanted:
-    with on.database.snapshot() as tx:
-        return Wanted(at, digest, rule, store.repositories.get(tx, at).encryption.key_scope)
-
-
-def _is_elsewhere(on: Backends, wanted: Wanted) -> bool:
-    with on.database.snapshot() as tx:
-        return store.cached.find_elsewhere(tx, store.repositories.get(tx, wanted.at), wanted.digest) is not None
 
 
 def _link(on: Backends, at: RepositoryRef, digest: str) -> None:

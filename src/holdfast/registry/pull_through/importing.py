@@ -9,7 +9,6 @@ A run of a handler never waits for bytes: it begins flights and comes again.
 from __future__ import annotations
 
 import logging
-import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -141,7 +140,7 @@ def fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Mani
     """
     most = rule.options.at_once // 2
     if manifest.needed_blobs and most and on.upstreams.ahead.acquire(blocking=False):
-        threading.Thread(target=_fetch_ahead, args=(on, at, rule, manifest, most), name="ahead", daemon=True).start()
+        on.upstreams.crew.run(lambda: _fetch_ahead(on, at, rule, manifest, most))
 
 
 def _fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Manifest, most: int) -> None:
@@ -155,9 +154,8 @@ def _fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Man
         for digest in missing:
             if len(under_way) == min(most, AHEAD):
                 under_way.pop(0).ended.wait()
-            if on.database.hot.blob(at, digest) is None:
-                flight = flights.begin(on, Wanted(at, digest, rule, repository.encryption.key_scope), most)
-                under_way += [flight] if flight is not None else []
+            flight = flights.begin(on, Wanted(at, digest, rule, repository.encryption.key_scope), most)
+            under_way += [flight] if flight is not None else []
     except Refusal as refusal:
         log.info("nothing of %s is fetched ahead: %s", at.name, refusal.message)
     except Exception:

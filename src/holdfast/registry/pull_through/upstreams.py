@@ -29,6 +29,7 @@ from holdfast.outbound.distribution import (
     Wire,
 )
 from holdfast.registry import secrets
+from holdfast.registry.pull_through.crew import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -68,6 +69,7 @@ class Upstreams:
         self.allowed = tuple(allowed)
         self.spool = spool
         self.room = Room()
+        self.crew = Crew()
         self.ahead = threading.BoundedSemaphore(AHEAD)
         self.flights: dict[str, Flight] = {}
         self.lock = threading.RLock()
