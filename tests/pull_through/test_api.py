@@ -97,7 +97,7 @@ def test_if_an_upstream_is_why_nothing_is_had_that_is_said(cache, upstream, stat
 
 
 def test_layers_come_by_the_addresses_that_are_given_for_them(cache, upstream):
-    image = upstream.add_image(NAME, "v1")
+    image = upstream.add_image(NAME, "v1", seed=cache.prefix)
     layer = image.json()["layers"][0]["digest"]
     assert layer_url(cache, layer) == "RepositoryNotFoundException"
     batch(cache, {"imageTag": "v1"})
@@ -113,7 +113,7 @@ def test_layers_come_by_the_addresses_that_are_given_for_them(cache, upstream):
 
 
 def test_the_api_asks_for_the_same_leave_as_the_registry_protocol(cache, upstream):
-    image = upstream.add_image(NAME, "v1")
+    image = upstream.add_image(NAME, "v1", seed=cache.prefix)
     layer = image.json()["layers"][0]["digest"]
     puller = cache.user("puller", LOGIN, allow([*PULL]))
     importer = cache.user("importer", LOGIN, allow([*PULL, "ecr:BatchImportUpstreamImage"]))

@@ -10,21 +10,22 @@ from tests.registry.ground import told
 
 
 def test_an_image_is_served_while_it_comes_and_is_kept(cache, upstream):
-    image = with_large_layer(upstream, "v1")
+    data = cache.prefix.encode() + LARGE
+    image = with_large_layer(upstream, "v1", data=data)
 
     by_tag = cache.pull("/manifests/v1")
     assert (by_tag.status, by_tag.body, by_tag.headers["content-type"]) == (200, image.body, image.media_type)
     assert by_tag.headers["docker-content-digest"] == image.digest
     layer = image.json()["layers"][0]["digest"]
-    assert int(cache.pull(f"/blobs/{layer}", "HEAD").headers["content-length"]) == len(LARGE)
-    assert cache.pull(f"/blobs/{layer}").body == LARGE
-    assert cache.pull(f"/blobs/{layer}", range="bytes=1000000-1000009").body == LARGE[1_000_000:1_000_010]
+    assert int(cache.pull(f"/blobs/{layer}", "HEAD").headers["content-length"]) == len(data)
+    assert cache.pull(f"/blobs/{layer}").body == data
+    assert cache.pull(f"/blobs/{layer}", range="bytes=1000000-1000009").body == data[1_000_000:1_000_010]
     cache.settle()
 
     assert cache.images() == {image.digest: ["v1"]}
     assert cache.pull("/manifests/v1").body == image.body
     assert cache.pull(f"/manifests/{image.digest}").body == image.body
-    assert cache.pull(f"/blobs/{layer}").body == LARGE
+    assert cache.pull(f"/blobs/{layer}").body == data
     assert upstream.count("GET", "manifests/v1") == 1
     assert upstream.count("GET", f"manifests/{image.digest}") == 0
     assert upstream.count("GET", f"blobs/{layer}") == 1
