@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
+from pathlib import Path
 
 from holdfast.store import SqliteDatabase
 from holdfast.store.migrations import migrate
@@ -22,6 +22,6 @@ def test_threads_that_ended_leave_no_connections(tmp_path):
         thread.start()
         thread.join()
 
-    opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+    opened = [str(one.resolve()) for one in Path("/proc/self/fd").iterdir()]
     assert sum(path.startswith(str(tmp_path)) for path in opened) < 20
     database.close()
