@@ -85,11 +85,11 @@ class Kubernetes(Fake):
 
 
 class Ecs(Fake):
-    """One cluster with some tasks."""
+    """One cluster with some tasks, and a service of a task definition."""
 
-    def __init__(self, *tasks):
+    def __init__(self, *tasks, definition=None):
         super().__init__()
-        self.tasks = list(tasks)
+        self.tasks, self.definition = list(tasks), definition
 
     def answer(self, handler, body):
         name = handler.headers["x-amz-target"].rpartition(".")[2]
@@ -99,5 +99,9 @@ class Ecs(Fake):
         self.send(handler, {
             "ListClusters": {"clusterArns": ["arn:aws:ecs:us-east-1:1:cluster/web"]},
             "ListTasks": {"taskArns": arns},
+            "ListServices": {"serviceArns": ["arn:aws:ecs:us-east-1:1:service/web/shop"]},
+            "DescribeServices": {"services": [
+                {"serviceName": "shop", "taskDefinition": "shop:2", "deployments": [{"taskDefinition": "shop:2"}]}]},
+            "DescribeTaskDefinition": {"taskDefinition": self.definition},
             "DescribeTasks": {"tasks": [task for task in self.tasks if task["taskArn"] in wish.get("tasks", ())]},
         }[name])  # fmt: skip

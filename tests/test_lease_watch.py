@@ -144,6 +144,19 @@ def test_what_tasks_run_is_held(product, own, name):  # noqa: F811
     assert (lease["imageDigest"], lease["detail"], lease["kind"]) == (digest, "web/service:shop app", "ECS")
 
 
+def test_what_services_of_ecs_could_start_again_is_held_if_wanted(product, own, name):  # noqa: F811
+    digest = product.registry(name).push_image("v1").digest
+    image = f"{product.address}/{name}:v1"
+    ecs = Ecs(definition={"containerDefinitions": [{"name": "app", "image": image}, {"name": "log", "image": "redis"}]})
+
+    ended = watch(product, "--ecs", "--ecs-endpoint-url", ecs.url, "--holder", "web", "--templates")
+    ecs.close()
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    [lease] = own.list_image_leases(repositoryName=name)["leases"]
+    assert (lease["imageDigest"], lease["detail"]) == (digest, "web/service:shop app")
+
+
 def test_a_watcher_that_cannot_see_says_why(product, tmp_path):
     kubernetes = Kubernetes(token="another one")
     (tmp_path / "token").write_text("a token")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
-from holdfast.outbound import AwsEcr, EcrRefused
+from holdfast.outbound import AwsEcr, EcrLogin, EcrRefused
+from holdfast.outbound.distribution import Wire
+from holdfast.outbound.ecr_images import EcrImages
 from tests.clusters import Fake
 
 
@@ -53,3 +56,37 @@ def test_what_ecr_would_not_say_is_a_refusal(monkeypatch, ask, answers):
     with pytest.raises(EcrRefused):
         ask(AwsEcr("us-east-1", fake.url))
     fake.close()
+
+
+class Logins:
+    """An ECR that gives logins for some address."""
+
+    def __init__(self, url):
+        self.url, self.count = url, 0
+
+    def login(self):
+        self.count += 1
+        return EcrLogin(self.url, "AWS", "password", datetime(2030, 1, 1, tzinfo=UTC))
+
+
+def test_a_login_is_renewed_while_somebody_follows(monkeypatch):
+    ecr = Logins("https://registry.example")
+    images = EcrImages(ecr, Wire(()), None)
+
+    for _ in range(2):
+        images.log_in()
+    assert ecr.count == 1
+    monkeypatch.setattr("holdfast.outbound.ecr_images.LOGIN_SECONDS", -1.0)
+    images = EcrImages(ecr, Wire(()), None)
+    for _ in range(2):
+        images.log_in()
+
+    assert ecr.count == 3
+
+
+@pytest.mark.parametrize(
+    "url", ["", "registry.example", "https://me:secret@registry.example", "https://[", "https://a b"]
+)
+def test_a_login_for_what_is_no_registry_is_refused(url):
+    with pytest.raises(EcrRefused, match="is no registry"):
+        EcrImages(Logins(url), Wire(()), None).log_in()

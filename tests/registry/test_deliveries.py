@@ -344,6 +344,18 @@ def test_who_has_trouble_is_asked_for_one_event_at_a_time(on, receiver, clock):
     assert sorted(tags(receiver.posts[5:])) == ["a", "b", "c", "d"]
 
 
+def test_all_events_stay_in_order_if_one_is_told_at_a_time(on, receiver):
+    a_target(on, receiver.url, at_once=1)
+    for seed in "abcd":
+        push(on, AT, seed, seed)
+
+    deliver(on)
+
+    assert tags(receiver.posts) == ["a", "b", "c", "d"]
+    with pytest.raises(InvalidParameter, match="from 1 to 8"):
+        a_target(on, receiver.url, at_once=9)
+
+
 def digests(posts):
     return [post.event["detail"]["image-digest"] for post in posts]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from holdfast import aws, inventory, outbound, registry
 from holdfast.blobs import FileStore, KeyFile, KeyFileFault, ObjectMissing, OutOfSpace, SealedStore, StoreUnavailable
@@ -16,9 +15,9 @@ from holdfast.inventory import LayerReader
 from holdfast.model import object_stores
 from holdfast.model.names import Registry
 from holdfast.model.quotas import ANY
-from holdfast.model.remotes import Password, Remote
 from holdfast.outbound import AwsEcr, AwsEvents, Downloader, Fetcher, Harbors, Poster, Scanner
-from holdfast.outbound.distribution import Puller, Wire
+from holdfast.outbound.distribution import Wire
+from holdfast.outbound.ecr_images import EcrImages
 from holdfast.settings import BadSetting
 from holdfast.store import open_database
 from holdfast.store.migrations import SchemaTooNew, is_current
@@ -137,32 +136,17 @@ def open_downloader(settings: Settings) -> Downloader:
     return Downloader(settings.advisory_allow, settings.advisory_ca_file, allowing="--advisory-allow")
 
 
-@dataclass(frozen=True, slots=True)
-class Shadowed:
-    """A registry of ECR that is followed: its API, and its images."""
-
-    ecr: AwsEcr
-    _wire: Wire
-    _ca_pem: str | None
-
-    def puller(self) -> Puller:
-        """What reads its images, with a login of now. Raises `EcrRefused`."""
-        login = self.ecr.login()
-        url = urlsplit(login.url)
-        remote = Remote(url.netloc, is_plain=url.scheme == "http", ca_pem=self._ca_pem)
-        return Puller(remote, Password(login.username, login.password), wire=self._wire)
-
-
 def open_shadowed(
     settings: Settings, region: str, endpoint: str | None, profile: str | None, ca_file: Path | None
-) -> Shadowed:
-    """A registry of ECR in a region. Raises `BadSetting` and `EcrRefused`."""
+) -> tuple[AwsEcr, EcrImages]:
+    """A registry of ECR in a region: its API, and its images. Raises `BadSetting` and `EcrRefused`."""
     try:
         ca_pem = ca_file.read_text() if ca_file is not None else None
         wire = Wire(settings.upstream_allow, ca_pem)
     except (OSError, ValueError) as fault:
         raise BadSetting(f"--ca-file {ca_file}: {fault}") from None
-    return Shadowed(AwsEcr(region, endpoint, profile, ca_file), wire, ca_pem)
+    ecr = AwsEcr(region, endpoint, profile, ca_file)
+    return ecr, EcrImages(ecr, wire, ca_pem)
 
 
 def advisory_folder(settings: Settings) -> Path:

@@ -55,6 +55,7 @@ def _describe_add(action: argparse.ArgumentParser) -> None:
         ("source", "NAME", "source that a bus is told; Amazon's own take none that begins with aws."),
         ("max-age", "SECONDS", "age of an event after which it becomes a dead letter [86400]"),
         ("max-retries", "N", "retries after which it does [185]"),
+        ("at-once", "N", "posts to a webhook at a time; 1 keeps all events in order [8]"),
     ):
         action.add_argument(f"--{flag}", metavar=placeholder, help=help_)
     action.add_argument("--path", metavar="NAME=PATH", action="append", default=[], help="what a name in the template "
@@ -121,6 +122,7 @@ def _wishes(options: argparse.Namespace) -> Wishes:
         maximum_age_seconds=_number("--max-age", options.max_age, plain.maximum_age_seconds),
         maximum_retries=_number("--max-retries", options.max_retries, plain.maximum_retries),
         is_of_the_machine=options.machine_credentials,
+        at_once=_number("--at-once", options.at_once, plain.at_once),
     )  # fmt: skip
 
 
@@ -178,6 +180,8 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
         state = f"has trouble since {target.failing_since:%Y-%m-%d %H:%M}" if target.failing_since else "is well"
         counts = f"{target.delivered:,} taken, {one.dead_letters:,} dead letters"
         print(f"    about {_told_of(target.scope)}; {state}; {counts}")
+        if wishes := _wished(target.wishes):
+            print(f"    {wishes}")
         if one.waiting_since:
             print(f"    waits for what happened since {one.waiting_since:%Y-%m-%d %H:%M:%S}")
         if target.fault:
@@ -187,11 +191,23 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def _wished(wishes: Wishes) -> str:
+    """What is not as it is without flags."""
+    told = (
+        f"--pattern {wishes.pattern}" if wishes.pattern else "",
+        f"--envelope {wishes.envelope.lower().replace('_', '-')}" if wishes.envelope != "EVENTBRIDGE" else "",
+        "--template" if wishes.template else "",
+        "--pulls" if wishes.wants_pulls else "",
+    )
+    return printable(" ".join(filter(None, told)))
+
+
 def _document(one: Standing) -> dict[str, object]:
     target = one.target
     return {
         "account": target.scope.account_id, "region": target.scope.region, "name": target.wishes.name,
         "kind": target.wishes.kind, "address": target.wishes.address, "failing_since": target.failing_since,
+        "pattern": target.wishes.pattern, "envelope": target.wishes.envelope, "pulls": target.wishes.wants_pulls,
         "fault": target.fault, "waiting_since": one.waiting_since, "delivered": target.delivered,
         "failed_attempts": target.failed, "dead_letters": one.dead_letters,
     }  # fmt: skip

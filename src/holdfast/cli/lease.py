@@ -43,8 +43,9 @@ def add(commands: Commands) -> None:
     kind.add_argument("--ecs", action="store_true", help="tasks of all Amazon ECS clusters of a region")
     watch.add_argument("--endpoint-url", metavar="URL", required=True, help="the Holdfast that keeps the leases")
     watch.add_argument("--holder", metavar="NAME", required=True, help="the cluster's name, as refusals will tell it")
-    watch.add_argument("--templates", action="store_true", help="also what Kubernetes could start again: the templates "
-                       "of Deployments with their earlier revisions, CronJobs and other workloads")  # fmt: skip
+    watch.add_argument("--templates", action="store_true", help="also what the cluster could start again: templates of "
+                       "Deployments and their earlier revisions, CronJobs and so on; or task definitions of services"
+                       )  # fmt: skip
     watch.add_argument("--registry", metavar="HOST", action="append", default=[],
                        help="a host by which the cluster pulls from that Holdfast; may be given again "
                             "[the host of --endpoint-url]")  # fmt: skip

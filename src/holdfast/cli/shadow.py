@@ -69,8 +69,9 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     pauses = 0
     while True:
         try:
-            source = boot.open_shadowed(settings, options.source, options.endpoint_url, options.aws_profile,
-                                        options.ca_file)  # fmt: skip
+            ecr, there = boot.open_shadowed(settings, options.source, options.endpoint_url, options.aws_profile,
+                                            options.ca_file)  # fmt: skip
+            there.log_in()
             with Progress() as progress:
                 progress.begin("bringing layers", 0)
 
@@ -78,7 +79,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
                     progress.clear()
                     print(text, flush=True)
 
-                done = shadows.follow(on, source.ecr, source.puller(), wanted, tell, progress.add_bytes)
+                done = shadows.follow(on, ecr, there, wanted, tell, progress.add_bytes)
             is_whole = _told(done)
         except (EcrRefused, RemoteFault) as fault:
             sys.stderr.write(f"holdfast: {fault}\n")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from holdfast.aws.service_models import OWN_MODELS
 from holdfast.cli.ground import printable
 from holdfast.model.names import registry_of_host
-from holdfast.model.running import by_repository, of_pod, of_task, of_template
+from holdfast.model.running import by_repository, of_definition, of_pod, of_task, of_template
 from holdfast.outbound.aws_ecs import AwsEcs, EcsFault
 from holdfast.outbound.kubernetes import Cluster, ClusterAt, ClusterFault, TooOld
 from holdfast.outbound.own_api import OwnApi, OwnApiFault
@@ -138,7 +138,10 @@ def looks_at_ecs(options: argparse.Namespace) -> Iterator[Look]:
     seen: list[tuple[Running, str]] = []
     while True:
         try:
-            seen = [pair for task in ecs.tasks() for pair in of_task(task).items()]
+            now = [pair for task in ecs.tasks() for pair in of_task(task).items()]
+            if options.templates:
+                now += [pair for one in ecs.definitions() for pair in of_definition(*one).items()]
+            seen = now
             yield Look(seen)
         except EcsFault as fault:
             yield Look(seen, str(fault))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EVERY = "*"  # account, or region
 REFUSED_ATTEMPTS = 3  # of what a target refuses: whoever says no twice more means it
+MOST_AT_ONCE = 8  # posts to one webhook
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=5)
 
@@ -74,6 +75,7 @@ class Wishes:
     maximum_age_seconds: int = 86_400  # of an event, after which it is given up
     maximum_retries: int = 185
     is_of_the_machine: bool = False  # AWS is called with whatever credentials the process has
+    at_once: int = MOST_AT_ONCE  # posts to a webhook
 
 
 @dataclass(frozen=True)

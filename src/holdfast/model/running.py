@@ -83,6 +83,17 @@ def of_task(task: Any) -> dict[Running, str]:
     return found
 
 
+def of_definition(place: str, definition: Any) -> dict[Running, str]:
+    """The images of an ECS task definition, each with what would run it: `cluster/service container`."""
+    found: dict[Running, str] = {}
+    for one in _dicts(definition, "containerDefinitions"):
+        text = one.get("image")
+        known = read_reference(text) if isinstance(text, str) else None
+        if known is not None:
+            found.setdefault(known, detail(f"{place} {one.get('name', '')}"))
+    return found
+
+
 def detail(text: str) -> str:
     """What runs an image, as a lease may say it."""
     shown = "".join(one if " " <= one <= "~" else "?" for one in text)

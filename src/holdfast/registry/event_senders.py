@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from holdfast.outbound.posting import Heard, Line
     from holdfast.registry.backends import Backends
 
-AT_ONCE = 8  # posts to one webhook
 CHAIN_SECONDS = 10.0  # after which no further post is begun: a step of a delivery must be shorter than its lease
 BATCH = 10  # entries of a call to AWS
 BATCH_BYTES = 256 * 1024  # of all of them, which is also the most that one may have
@@ -67,35 +66,43 @@ def open_sender(on: Backends, target: Target, secrets: Secrets) -> Sender:
 class _Webhook:
     """Posts events, each signed as Standard Webhooks says (standardwebhooks.com, version 1.0.0)."""
 
-    batch = AT_ONCE
-
     def __init__(self, on: Backends, wishes: Wishes, secrets: Secrets) -> None:
+        self.batch = wishes.at_once
         self._on = on
         self._wishes = wishes
         self._secrets = secrets
         self._lines: list[Line] = []
-        self._pool: ThreadPoolExecutor | None = None
 
     def send(self, messages: Sequence[Message]) -> list[Fault | None]:
         """Post messages at once, but those about one image or tag one after the other, until one is not taken."""
         faults: list[Fault | None] = [UNTRIED] * len(messages)
+        broken: list[Exception] = []
         until = self._on.monotonic() + CHAIN_SECONDS
 
         def post(line: Line, places: Sequence[int]) -> None:
-            for place in places:
-                if place != places[0] and self._on.monotonic() > until:
-                    return
-                faults[place] = self._post(line, messages[place])
-                if faults[place] is not None:
-                    return
+            try:
+                for place in places:
+                    if place != places[0] and self._on.monotonic() > until:
+                        return
+                    faults[place] = self._post(line, messages[place])
+                    if faults[place] is not None:
+                        return
+            except Exception as fault:  # noqa: BLE001 - it is raised where somebody logs it
+                broken.append(fault)
 
-        found = chains(messages)
-        self._lines += [self._on.poster.line() for _ in range(len(found) - len(self._lines))]
-        if len(found) == 1:
-            post(self._lines[0], found[0])
-        else:
-            self._pool = self._pool or ThreadPoolExecutor(AT_ONCE, "webhook")
-            list(self._pool.map(post, self._lines, found))
+        first, *others = chains(messages)
+        self._lines += [self._on.poster.line() for _ in range(1 + len(others) - len(self._lines))]
+        threads = [
+            threading.Thread(target=post, args=one, name="webhook", daemon=True)  # a process that ends waits for none
+            for one in zip(self._lines[1:], others, strict=False)
+        ]
+        for thread in threads:
+            thread.start()
+        post(self._lines[0], first)
+        for thread in threads:
+            thread.join()
+        if broken:
+            raise broken[0]
         return faults
 
     def _post(self, line: Line, message: Message) -> Fault | None:
@@ -120,8 +127,6 @@ class _Webhook:
 
     def close(self) -> None:
         """Keep no connection."""
-        if self._pool is not None:
-            self._pool.shutdown()
         for line in self._lines:
             line.close()
 

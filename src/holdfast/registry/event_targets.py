@@ -14,7 +14,7 @@ import msgspec
 from holdfast import store
 from holdfast.model import event_messages, event_patterns
 from holdfast.model.errors import DeadLetterNotFound, EventTargetNotFound, InvalidParameter, LimitExceeded
-from holdfast.model.event_targets import EVERY, Envelope, Fault, Kind, Message, Scope, Target, Wishes
+from holdfast.model.event_targets import EVERY, MOST_AT_ONCE, Envelope, Fault, Kind, Message, Scope, Target, Wishes
 from holdfast.model.events import Event, Told
 from holdfast.model.names import Registry
 from holdfast.model.work import DeliverEvents
@@ -204,6 +204,8 @@ def _check(wishes: Wishes) -> None:
         raise InvalidParameter("maximumEventAgeInSeconds", "It must be from 60 to 604800")
     if not 0 <= wishes.maximum_retries <= 1000:
         raise InvalidParameter("maximumRetryAttempts", "It must be from 0 to 1000")
+    if not 1 <= wishes.at_once <= MOST_AT_ONCE or (wishes.kind is not Kind.WEBHOOK and wishes.at_once != MOST_AT_ONCE):
+        raise InvalidParameter("maximumConcurrency", f"It must be from 1 to {MOST_AT_ONCE}, and is for webhooks only")
     if wishes.endpoint is not None and (wishes.kind is Kind.WEBHOOK or not is_called(wishes.endpoint)):
         raise InvalidParameter("endpoint", "It must be an http or https URL, and is for AWS APIs only")
     _check_address(wishes)

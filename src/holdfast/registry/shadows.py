@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from holdfast.model.names import Registry
     from holdfast.outbound import AwsEcr, FoundImage, FoundRepository
-    from holdfast.outbound.distribution import Puller
     from holdfast.registry.backends import Backends
+    from holdfast.registry.importing import Source
 
 MARK = "holdfast:shadow-of"  # a resource tag; its value is the account and region that a repository follows
 OWN_TAGS = "holdfast:"
@@ -78,7 +78,7 @@ class Pass:
 def follow(
     on: Backends,
     source: AwsEcr,
-    puller: Puller,
+    puller: Source,
     wanted: Wanted,
     tell: Callable[[str], None] = lambda _: None,
     moved: Callable[[int], None] = lambda _: None,

@@ -42,6 +42,7 @@ def put_event_target(call: Call, request: Shape) -> Shape:
         source=request.get("source"),
         maximum_age_seconds=request.get("maximumEventAgeInSeconds", plain.maximum_age_seconds),
         maximum_retries=request.get("maximumRetryAttempts", plain.maximum_retries),
+        at_once=request.get("maximumConcurrency", plain.at_once),
     )
     given = {ours: request[theirs] for theirs, ours in SECRETS.items() if theirs in request}
     scope = _scope(call, request)
@@ -131,6 +132,7 @@ def _rendered(standing: Standing) -> Shape:
         "source": wishes.source,
         "maximumEventAgeInSeconds": wishes.maximum_age_seconds,
         "maximumRetryAttempts": wishes.maximum_retries,
+        "maximumConcurrency": wishes.at_once if wishes.kind is Kind.WEBHOOK else None,
         "status": "FAILING" if target.failing_since else "ACTIVE",
         "statusReason": target.fault,
         "failingSince": target.failing_since,
