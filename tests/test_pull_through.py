@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -14,10 +15,12 @@ import pytest
 from holdfast import boot, registry, settings
 from holdfast.registry.backends import HOME
 from tests.caches import LARGE, NAME, with_large_layer
-from tests.callers import Http
+from tests.callers import Http, Registry
 from tests.conftest import Product
+from tests.grants import LOGIN, PULL, allow, policy
 from tests.hostile import Hostile
 
+OTHER = "111122223333"
 ALLOWED = ("--upstream-allow", "127.0.0.0/8")
 
 
@@ -51,10 +54,14 @@ def add_rule(product, prefix, upstream):
 
 def options(product, prefix, **members):
     """Say of a rule what `holdfast cache set` does, without a program of its own."""
-    environment = {"HOLDFAST_DATA": str(product.data)} | product.environment
-    on = boot.open_existing(settings.read({}, environment))
+    on = opened(product)
     registry.caching.set_options(on, HOME, prefix, lambda before: replace(before, **members))
     on.database.close()
+
+
+def opened(product):
+    """What a product keeps, opened beside it."""
+    return boot.open_existing(settings.read({}, {"HOLDFAST_DATA": str(product.data)} | product.environment))
 
 
 @pytest.fixture
@@ -68,8 +75,8 @@ def pull(cache, prefix):
     return ask
 
 
-def token(cache):
-    return cache.ecr().get_authorization_token()["authorizationData"][0]["authorizationToken"]
+def token(cache, **credentials):
+    return cache.ecr(**credentials).get_authorization_token()["authorizationData"][0]["authorizationToken"]
 
 
 def until(what, seconds=30):
@@ -161,6 +168,42 @@ def test_new_credentials_of_a_secret_are_shown(cache, upstream, prefix, pull):
     secrets.put_secret_value(SecretId=secret, SecretString='{"username": "name", "accessToken": "right"}')
     assert ecr.validate_pull_through_cache_rule(ecrRepositoryPrefix=prefix)["isValid"]
     assert until(lambda: (again := pull("/manifests/v1")).status == 200 and again)
+
+
+def test_an_ecr_of_another_account_is_read_in_a_role_that_a_key_assumes(cache):
+    on = opened(cache)
+    registry.accounts.create(on, OTHER)
+    key, secret = registry.accounts.create_key(on, OTHER)
+    on.database.close()
+    theirs = {"key_id": key.id, "secret": secret}
+    cache.ecr(**theirs).create_repository(repositoryName="app")
+    image = Registry(Http(cache.address, f"Basic {token(cache, **theirs)}"), "app").push_image("v1")
+    ours, iam = cache.aws_client("iam"), cache.aws_client("iam", **theirs)
+    user = ours.create_user(UserName="cache")["User"]["Arn"]
+    allowed = policy(allow("sts:AssumeRole"))
+    ours.put_user_policy(UserName="cache", PolicyName="it", PolicyDocument=allowed)
+    key = ours.create_access_key(UserName="cache")["AccessKey"]
+    trust = {"Effect": "Allow", "Principal": {"AWS": user}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="reader", PolicyName="it", PolicyDocument=policy(LOGIN, allow([*PULL])))
+    text = json.dumps({"username": key["AccessKeyId"], "accessToken": key["SecretAccessKey"]})
+    kept = cache.aws_client("secretsmanager").create_secret(Name="ecr-pullthroughcache/role", SecretString=text)
+
+    ecr = cache.ecr()
+    ecr.create_pull_through_cache_rule(
+        ecrRepositoryPrefix="role", upstreamRegistryUrl=cache.address, credentialArn=kept["ARN"], customRoleArn=role
+    )
+    options(cache, "role", is_plain=True)
+
+    told = ecr.validate_pull_through_cache_rule(ecrRepositoryPrefix="role")
+    assert told["isValid"], told
+    assert Http(cache.address, f"Basic {token(cache)}")("GET", "/v2/role/app/manifests/v1").body == image.body
+    iam.update_assume_role_policy(
+        RoleName="reader", PolicyDocument=policy({**trust, "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"}})
+    )
+    told = ecr.validate_pull_through_cache_rule(ecrRepositoryPrefix="role")
+    assert not told["isValid"]
+    assert f"does not let {key['AccessKeyId']} assume {role}" in told["failure"]
 
 
 def test_a_process_that_dies_while_it_fetches_leaves_nothing_but_what_is_fetched_again(tmp_path, upstream):
