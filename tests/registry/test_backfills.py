@@ -43,7 +43,7 @@ def copies(monkeypatch):
 
     made = Copies()
 
-    def copy(_on, at, digest, _destination, tags):
+    def copy(_on, at, digest, _destination, tags, _job):
         [tag] = tags or [None]
         code = made.fail(at, digest, tag)
         made.append((at.name, digest, tag))

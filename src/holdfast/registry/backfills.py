@@ -35,12 +35,15 @@ from holdfast.model.replication import (
     Replication,
 )
 from holdfast.model.work import RunBackfill
-from holdfast.registry import replicas, selection
+from holdfast.registry import peers, replicas, selection
+from holdfast.registry.copying import require_all, several
+from holdfast.registry.peer_uploads import BeingSent
+from holdfast.registry.remote_replicas import IMAGES_AT_ONCE
 from holdfast.registry.replication import rules_of
 from holdfast.registry.work import WorkCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from holdfast.model.names import Registry
@@ -184,7 +187,7 @@ def _copy_all(on: Backends, job: Job, backfill: Backfill, source: Registry, prog
     place = Place(*job.item.progress["place"]) if backfill.progress and job.item.progress else START
     wanted = _wanted(on, source, backfill.destination, place)
     while batch := list(islice(wanted, PAIRS_AT_ONCE)):
-        copied = [_copy(on, RepositoryRef(source, at.repository), at, backfill.destination) for at in batch]
+        copied = _copy_batch(on, job, source, backfill.destination, batch)
         results = [
             BackfillResult(position, at.repository, ImageId(at.digest, at.tag if at.is_set else None), outcome)
             for position, (at, outcome) in enumerate(zip(batch, copied, strict=True), progress.done + 1)
@@ -215,10 +218,27 @@ def _note(
             store.replications.change(tx, image.id, Replication(destination, "COMPLETE"), on.clock())
 
 
-def _copy(on: Backends, repository: RepositoryRef, at: Place, destination: Registry) -> Copied:
+def _copy_batch(
+    on: Backends, job: Job, source: Registry, destination: Registry, batch: Sequence[Place]
+) -> list[Copied]:
+    """How the copying of each ended: a few at once go to a registry elsewhere, and last what somebody else sends."""
+    at_once = IMAGES_AT_ONCE if peers.find(on, source, destination) is not None else 1
+    ended: dict[Place, Copied | BeingSent] = {}
+    left = list(batch)
+    while left:
+        ended.update(zip(left, several(at_once, lambda at: _copy(on, job, source, destination, at), left), strict=True))
+        held_up = {at: one for at in left if isinstance(one := ended[at], BeingSent)}
+        left = list(held_up)
+        if left:
+            on.sleep(min(one.seconds for one in held_up.values()))
+    return require_all([ended[at] for at in batch])
+
+
+def _copy(on: Backends, job: Job, source: Registry, destination: Registry, at: Place) -> Copied:
     """Copy an image under one of its tags; what cannot be done now is told, and is for the next backfill."""
+    tags = [at.tag] if at.tag and at.is_set else []
     try:
-        return replicas.copy(on, repository, at.digest, destination, [at.tag] if at.tag and at.is_set else [])
+        return replicas.copy(on, RepositoryRef(source, at.repository), at.digest, destination, tags, job)
     except Unavailable as refusal:
         return Copied(refusal.code)
 

@@ -8,7 +8,8 @@ Each step can be done twice, and nobody sees a manifest before all that it needs
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from holdfast import store
 from holdfast.model import digests, manifests
@@ -17,7 +18,7 @@ from holdfast.model.replication import ARCHIVED, Copied
 from holdfast.registry.peer_uploads import BeingSent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from holdfast.model.images import Image
     from holdfast.model.manifests import Manifest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
     from holdfast.registry.work import Job
 
+T = TypeVar("T")
+Ended = TypeVar("Ended")
 DEEPEST = 8  # indexes within indexes, and subjects of subjects
 DAMAGED = "ManifestDamaged"
 
@@ -83,15 +86,7 @@ class Copying(ABC):
         wanted = list(manifest.needed_manifests)
         if manifest.subject is not None and not self._has(manifest.subject):
             wanted.append(manifest.subject)
-        ended: list[Copied] = []
-        held_up: BeingSent | None = None
-        for one in wanted:
-            try:
-                ended.append(self.image(one, (), depth + 1))
-            except BeingSent as fault:
-                held_up = fault
-        if held_up is not None:
-            raise held_up
+        ended = require_all(several(1, lambda one: self.image(one, (), depth + 1), wanted))
         return tuple(one.failure_code for one in ended if one.failure_code is not None)
 
     def _has(self, _digest: str) -> bool:
@@ -109,3 +104,34 @@ class Copying(ABC):
     @abstractmethod
     def _put(self, manifest: Manifest, lacking: Lacking) -> None:
         """Put what is lacking of the manifest itself and its tags."""
+
+
+def require_all(ended: Sequence[Ended | BeingSent]) -> list[Ended]:
+    """What came of several things. Raises `BeingSent` if somebody else does one of them."""
+    for one in ended:
+        if isinstance(one, BeingSent):
+            raise one
+    return [one for one in ended if not isinstance(one, BeingSent)]
+
+
+def several(at_once: int, does: Callable[[T], Ended], these: Sequence[T]) -> list[Ended | BeingSent]:
+    """Do something with each of these, a few at once, and say what came of it; after a fault no more are begun.
+
+    What somebody else sends holds up none of the others.
+    """
+
+    def one(it: T) -> Ended | BeingSent:
+        try:
+            return does(it)
+        except BeingSent as fault:
+            return fault
+
+    if at_once == 1 or len(these) == 1:
+        return list(map(one, these))
+    with ThreadPoolExecutor(at_once, "copy") as pool:
+        running = [pool.submit(one, it) for it in these]
+        try:
+            return [task.result() for task in running]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

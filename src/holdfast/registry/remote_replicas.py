@@ -9,7 +9,6 @@ copy to each other come to rest.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -17,8 +16,8 @@ from holdfast.model.peers import Kind
 from holdfast.model.replication import Copied
 from holdfast.outbound.distribution import Lied, NotThere, OutOfBounds, Refused, Rejected, RemoteFault
 from holdfast.registry import layers, peer_uploads, replicated_settings
-from holdfast.registry.copying import Copying, Lacking
-from holdfast.registry.peer_uploads import CLAIMED_BYTES, BeingSent
+from holdfast.registry.copying import Copying, Lacking, require_all, several
+from holdfast.registry.peer_uploads import CLAIMED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LAYERS_AT_ONCE = 4  # of one image
+IMAGES_AT_ONCE = 4  # of one backfill
 STEP_SECONDS = 2.0  # between two looks whether the work is still wanted, while layers are sent
 _CODES: tuple[tuple[type[RemoteFault], str], ...] = (
     (Refused, "PeerAccessDenied"),
@@ -145,18 +145,7 @@ class _Push(Copying):
         """Do something with each layer, a few at once; those that somebody else sends hold up none of the others."""
         sizes = {layer.digest: layer.size for layer in (*manifest.layers, *manifest.children)}
         wanted = list(dict.fromkeys(manifest.needed_blobs))
-        held_up: BeingSent | None = None
-        with ThreadPoolExecutor(LAYERS_AT_ONCE, "replication") as pool:
-            for one in [pool.submit(each, blob, sizes[blob]) for blob in wanted]:
-                try:
-                    one.result()
-                except BeingSent as fault:
-                    held_up = fault
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-        if held_up is not None:
-            raise held_up
+        require_all(several(LAYERS_AT_ONCE, lambda blob: each(blob, sizes[blob]), wanted))
 
     def _layer(self, digest: str, size_bytes: int) -> None:
         if not self._pusher.has_blob(self._name, digest, size_bytes):
