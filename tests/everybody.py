@@ -81,6 +81,7 @@ OWN_REQUESTS = {
     "DeleteEventTarget": {"name": "ci"},
     "TestEventTarget": {"name": "ci"},
     "ListEventDeadLetters": {"name": "ci"},
+    "DeleteEventDeadLetters": {"name": "ci"},
     "ReplayEvents": {"name": "ci"},
     "RestoreImageTag": {"repositoryName": AT.name, "imageTag": "v1"},
     "PutImageLease": {"repositoryName": AT.name, "holder": "prod", "images": [{"imageTag": "v1"}]},

@@ -11,7 +11,7 @@ import pytest
 
 from holdfast import registry, store
 from holdfast.blobs.keys import version_of
-from holdfast.model.errors import ImageNotFound, InvalidParameter
+from holdfast.model.errors import DeadLetterNotFound, ImageNotFound, InvalidParameter
 from holdfast.model.event_targets import Envelope, Kind, Message, Scope, Wishes, chains
 from holdfast.model.events import Event
 from holdfast.model.images import ImageId
@@ -178,6 +178,25 @@ def test_what_a_target_refuses_three_times_is_a_dead_letter_and_can_be_replayed(
     assert (letter.reason, letter.attempts, count) == ("HTTP 400", 3, 1)
     assert tags(receiver.posts) == ["bad", "bad", "bad", "good", "bad"]
     assert dead(on) == []
+
+
+def test_dead_letters_are_forgotten_one_by_one_or_all_at_once(on, receiver, clock, monkeypatch):
+    a_target(on, receiver.url)
+    receiver.status = 400
+    push(on, AT, "an image", "v1", "v2", "v3", "v4")
+    for _ in range(12):
+        deliver(on)
+        clock.pass_(minutes=5)
+    first, *others = dead(on)
+    monkeypatch.setattr(registry.event_targets, "FORGOTTEN", 2)
+
+    one = registry.event_targets.forget_dead(on, HERE, "ci", first.id)
+    with pytest.raises(DeadLetterNotFound):
+        registry.event_targets.forget_dead(on, HERE, "ci", first.id)
+    left = dead(on)
+    rest = registry.event_targets.forget_dead(on, HERE, "ci")
+
+    assert (one, left, rest, dead(on)) == (1, others, 3, [])
 
 
 def test_a_refusal_after_trouble_is_the_first_of_three(on, receiver, clock):

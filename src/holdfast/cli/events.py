@@ -36,7 +36,9 @@ def add(commands: Commands) -> None:
     replay = add_command(actions, "replay", _replay, "tell a target its dead letters once more, or what happened since")
     replay.add_argument("--id", metavar="NUMBER", type=int, help="only this dead letter")
     replay.add_argument("--since", metavar="TIME", help="everything since, such as 2026-11-28T12:00:00Z")
-    for one in (dead, replay):
+    forget = add_command(actions, "forget", _forget, "forget what a target did not get")
+    forget.add_argument("--id", metavar="NUMBER", type=int, help="only this dead letter")
+    for one in (dead, replay, forget):
         one.add_argument("name", metavar="NAME", help="name of the target")
         event_targets.add_scope(one)
         add_settings(one)
@@ -128,6 +130,17 @@ def _dead(settings: Settings, options: argparse.Namespace) -> int:
                 after = one.id
 
     return refusals_as_text(dead)
+
+
+def _forget(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+
+    def forget() -> None:
+        scope = event_targets.scope(settings, options)
+        count = registry.event_targets.forget_dead(backends(settings), scope, options.name, options.id)
+        print(f"{count} dead letters of {options.name} are forgotten.")
+
+    return refusals_as_text(forget)
 
 
 def _replay(settings: Settings, options: argparse.Namespace) -> int:

@@ -34,6 +34,7 @@ HEADER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 HEADER_VALUE = re.compile(r"[ -~]{0,2000}", re.ASCII)
 RESERVED = ("host", "content-", "transfer-", "connection", "webhook-", "ce-", "accept-encoding", "expect")
 MOST_HEADERS = 20
+FORGOTTEN = 500  # dead letters in one transaction
 OVERLAP = timedelta(days=1)  # of the secret that signs and the one before
 BUS_ARN = re.compile(r"arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]{1,256}", re.ASCII)
 TOPIC_ARN = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?", re.ASCII)
@@ -147,6 +148,23 @@ def dead_letters(on: Backends, scope: Scope, name: str, after: int, limit: int) 
         target = _found(store.event_targets.find(tx, scope, name), name)
         found = store.event_targets.dead_page(tx, target, after, limit + 1)
     return found[:limit], len(found) > limit
+
+
+def forget_dead(on: Backends, scope: Scope, name: str, number: int | None = None) -> int:
+    """Forget a dead letter, or all that a target has by now; how many."""
+    gone, after, more = 0, 0, True
+    while more:
+        with on.database.transaction(within=()) as tx:
+            target = _found(store.event_targets.find(tx, scope, name), name)
+            if number is not None:
+                found = [one.id for one in store.event_targets.dead_page(tx, target, number - 1, 1) if one.id == number]
+                if not found:
+                    raise DeadLetterNotFound(name, number)
+            else:
+                found = [one.id for one in store.event_targets.dead_page(tx, target, after, FORGOTTEN)]
+            store.event_targets.bury(tx, found)
+        gone, after, more = gone + len(found), found[-1] if found else 0, len(found) == FORGOTTEN
+    return gone
 
 
 def replay_dead(on: Backends, scope: Scope, name: str, number: int | None = None) -> int:

@@ -100,6 +100,13 @@ def list_event_dead_letters(call: Call, request: Shape) -> Shape:
 
 
 @operation(on=the_registry)
+def delete_event_dead_letters(call: Call, request: Shape) -> Shape:
+    """Forget what a target did not get: all of it, or one dead letter."""
+    scope, name = _scope(call, request), request["name"]
+    return {"deadLetterCount": registry.event_targets.forget_dead(call.on, scope, name, request.get("deadLetterId"))}
+
+
+@operation(on=the_registry)
 def replay_events(call: Call, request: Shape) -> Shape:
     """Tell a target once more what it did not get, or everything since a time."""
     scope, name = _scope(call, request), request["name"]
