@@ -21,7 +21,7 @@ from holdfast.model.verification import Counts, State
 from holdfast.outbound.distribution import Pusher
 from holdfast.registry.peer_sessions import PeerSessions
 from tests import builders
-from tests.aws.regions import Region
+from tests.aws.regions import Region, eventually
 from tests.registry.ground import AT, HOME, push, push_blob, put, work_off, work_off_patiently
 
 SECRET = "arn:aws:secretsmanager:{}:000000000000:secret:{}-aaaaaa"
@@ -248,6 +248,34 @@ def test_only_tags_that_a_rule_takes_go_there_with_what_hangs_on_their_images(on
     assert images_of(there) == {member.digest: set(), index.digest: {"v1"}, signature.digest: signed}
     check = registry.verification.verify(on, AT, to, repairs=True, everything=True)
     assert check.counts == Counts(agreeing=5)
+
+
+@pytest.mark.parametrize("peer", [Kind.HOLDFAST], indirect=True)
+def test_what_was_copied_to_another_holdfast_is_neither_copied_nor_deleted_any_further(
+    on, peer, there, product, request
+):
+    name = f"team/{AT.name}"
+    third = Region(product, f"{request.node.nodeid} third")
+    for region in (there, third):
+        region.ecr.create_repository(repositoryName=name)
+    place = {"region": third.name, "registryId": "000000000000"}
+    rule = {"destinations": [place], "deleteReplication": {"enabled": True}}
+    there.ecr.put_replication_configuration(replicationConfiguration={"rules": [rule]})
+    own = there.existing(name).push_image("v1", seed="own")
+    eventually(lambda: images_of(third), lambda seen: seen == {own.digest: {"v1"}})
+
+    assert push(on, AT, "own", "v1").digest == own.digest
+    image = push(on, AT, "image", "v2")
+    finish(on)
+    registry.images.delete(on, AT, [ImageId(own.digest)])
+    finish(on)
+    assert images_of(there) == {image.digest: {"v2"}}
+    status = there.ecr.describe_image_replication_status(repositoryName=name, imageId={"imageTag": "v2"})
+    assert status["replicationStatuses"] == []
+
+    last = there.existing(name).push_image("v3", seed="last")  # what came before it is done before it
+    found = eventually(lambda: images_of(third), lambda seen: last.digest in seen)
+    assert found == {own.digest: {"v1"}, last.digest: {"v3"}}
 
 
 class Killed(BaseException):

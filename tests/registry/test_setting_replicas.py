@@ -128,18 +128,19 @@ def test_what_was_changed_there_is_found_and_set_again(on):
     assert (kept.state, verify().state) == (State.REPAIRING, State.IN_SYNC)
 
 
-def test_registries_that_set_each_others_repositories_come_to_rest(on):
+def test_of_registries_that_copy_to_each_other_one_leads(on):
+    east = Registry(HOME.account_id, "eu-east-1")
     replicated(on, HOME, WEST)
-    replicated(on, WEST, HOME)
-    create(on, THERE)
-    finish(on)
+    replicated(on, WEST, east)
+    registry.replication.configure(on, east, Configuration((Rule((HOME, WEST)),)))
+    for follower in (HOME, WEST):
+        with pytest.raises(InvalidParameter, match="one of the two must lead"):
+            registry.replicated_settings.choose(on, east, follower, [Setting.SCAN_ON_PUSH])
+        registry.replicated_settings.choose(on, east, follower, [])
 
-    registry.repositories.set_mutability(on, AT, FROZEN)
-    registry.repositories.tag(on, THERE, {"team": "red"})
-    finish(on)
-
-    assert found(on, AT) == found(on, THERE)
-    assert [one for one in registry.work.page(on) if one.kind == "ReplicateSettings"] == []
+    registry.replicated_settings.choose(on, HOME, WEST, [])
+    registry.replicated_settings.choose(on, east, HOME, [Setting.SCAN_ON_PUSH])
+    assert registry.replicated_settings.chosen(on, east) == {HOME: (Setting.SCAN_ON_PUSH,)}
 
 
 OTHER = Registry("111122223333", "eu-west-1")

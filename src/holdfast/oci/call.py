@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, quote
 
 from holdfast import registry
 from holdfast.model.circumstances import NOTHING
-from holdfast.model.errors import InvalidParameter
-from holdfast.model.names import AllRepositories
+from holdfast.model.errors import InvalidParameter, NameInvalid
+from holdfast.model.names import AllRepositories, Registry
 from holdfast.model.profiles import Profile
 from holdfast.registry.pull_through import Leave
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.http import Request
     from holdfast.model.callers import Caller
     from holdfast.model.circumstances import Facts
-    from holdfast.model.names import Registry, RepositoryRef
+    from holdfast.model.names import RepositoryRef
     from holdfast.registry import Backends
     from holdfast.registry.accounts import Tokens
 
@@ -55,6 +55,18 @@ class Call:
     def ensure_repository(self) -> None:
         """Let the repository of a push be there; a template may make it."""
         registry.repositories.ensure_for_push(self.on, self.at, may_create=lambda: self.require("ecr:CreateRepository"))
+
+    @property
+    def copied_from(self) -> Registry | None:
+        """The registry that another Holdfast copies; what it says counts if it may replicate, and goes no further."""
+        told = self.request.header("holdfast-copied-from")
+        if told is None or not self.may("ecr:ReplicateImage"):
+            return None
+        account_id, _, region = told.partition("/")
+        try:
+            return Registry(account_id, region)
+        except NameInvalid:
+            return None
 
     @property
     def leave(self) -> Leave:

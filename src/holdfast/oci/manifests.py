@@ -118,7 +118,7 @@ def push(call: Call) -> ReadBody:
             raise ImageDigestDoesNotMatch(call.at, wanted)
         if not (manifest.needed_blobs or manifest.needed_manifests):  # a new repository has no parts for others
             call.ensure_repository()
-        registry.images.put(call.on, call.at, manifest, tags)
+        registry.images.put(call.on, call.at, manifest, tags, copied_from=call.copied_from)
         if vex.is_referrer(manifest, tags) and call.may(registry.vex.ACTION):
             registry.vex.pushed(call.on, call.at, manifest, tags, call.caller.arn)
         headers = [("Docker-Content-Digest", manifest.digest), API_VERSION]
@@ -164,7 +164,7 @@ def delete(call: Call) -> Response:
         digest = digests.check_digest(call.reference)
         for tag in registry.images.tags_of(call.on, call.at, [digest]):
             call.require("ecr:BatchDeleteImage", {IMAGE_TAG_KEY: tag})
-        registry.images.delete_manifest(call.on, call.at, digest)
+        registry.images.delete_manifest(call.on, call.at, digest, spreads=call.copied_from is None)
     else:
-        registry.images.delete_tag(call.on, call.at, call.reference)
+        registry.images.delete_tag(call.on, call.at, call.reference, spreads=call.copied_from is None)
     return Response(202, [API_VERSION])

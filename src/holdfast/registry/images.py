@@ -55,7 +55,14 @@ class Failure:
     reason: str
 
 
-def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str] = ()) -> Put:
+def put(
+    on: Backends,
+    at: RepositoryRef,
+    manifest: Manifest,
+    tags: Sequence[str] = (),
+    *,
+    copied_from: Registry | None = None,
+) -> Put:
     """Keep a manifest and point tags at it; every part that it needs must be in the repository.
 
     An archived image is restored by being pushed again. A layer that was there when the push began, and was taken for
@@ -63,23 +70,31 @@ def put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str]
     """
     keys.require(on, at)
     try:
-        return _put(on, at, manifest, tags)
+        return _put(on, at, manifest, tags, copied_from)
     except LayersNotFound:
         with on.database.snapshot() as tx:
             repository = store.repositories.get(tx, at)
             if not store.garbage.in_quarantine(tx, repository.id, manifest.needed_blobs):
                 raise
-    return _put(on, at, manifest, tags, takes_back=True)
+    return _put(on, at, manifest, tags, copied_from, takes_back=True)
 
 
-def _put(on: Backends, at: RepositoryRef, manifest: Manifest, tags: Sequence[str], *, takes_back: bool = False) -> Put:
+def _put(
+    on: Backends,
+    at: RepositoryRef,
+    manifest: Manifest,
+    tags: Sequence[str],
+    copied_from: Registry | None,
+    *,
+    takes_back: bool = False,
+) -> Put:
     """Keep a manifest; what it needs and lies in quarantine is linked again, if that is wanted."""
     with on.database.transaction(within=None if takes_back else [at]) as tx:
         repository = store.repositories.get(tx, at)
         if takes_back:
             due_at = on.clock() + on.limits.push_time
             store.garbage.take_back(tx, repository.id, manifest.needed_blobs, due_at)
-        return put_in(on, tx, repository, manifest, tags)
+        return put_in(on, tx, repository, manifest, tags, copied_from)
 
 
 def put_in(
@@ -294,7 +309,7 @@ def delete(
     return removed, failures
 
 
-def delete_manifest(on: Backends, at: RepositoryRef, digest: str) -> Image:
+def delete_manifest(on: Backends, at: RepositoryRef, digest: str, *, spreads: bool = True) -> Image:
     """Remove an image and its tags, unless an index lists it (distribution-spec, "Deleting Manifests")."""
     with on.database.transaction() as tx:
         repository = store.repositories.get(tx, at)
@@ -303,7 +318,7 @@ def delete_manifest(on: Backends, at: RepositoryRef, digest: str) -> Image:
         if holders:
             raise ImageReferencedByManifestList(holders)
         image = store.tags.of_images(tx, [image])[0]
-        departures.remove(on, tx, repository, image)
+        departures.remove(on, tx, repository, image, spreads=spreads)
     return image
 
 

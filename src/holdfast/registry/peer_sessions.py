@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from holdfast.model.errors import Unavailable
+from holdfast.model.peers import Kind
 from holdfast.model.remotes import AccessKey, Password
 from holdfast.outbound import ecr_api
 from holdfast.outbound.distribution import Full, OutOfBounds, Pusher, TooManyRequests, Unreachable, Wire
@@ -15,6 +16,7 @@ from holdfast.registry import secrets
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from holdfast.model.names import Registry
     from holdfast.model.peers import Peer
     from holdfast.outbound import Network
     from holdfast.outbound.distribution import RemoteFault
@@ -79,6 +81,10 @@ class PeerSession:
         """Call its API. Raises a `RemoteFault`."""
         assert isinstance(self._credentials, AccessKey), "a peer with an API has an access key"
         return ecr_api.call(self._wire, self.peer.remote, self._credentials, operation, members, service)
+
+    def mark_of(self, source: Registry) -> str:
+        """As what it is told that something is a copy of a registry's, so that it is copied no further."""
+        return f"{source.account_id}/{source.region}" if self.peer.kind is Kind.HOLDFAST else ""
 
     def knows_repository(self, name: str) -> bool:
         """Whether it is known that a repository is there."""

@@ -87,7 +87,7 @@ def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, j
             if tag:  # with its last tag the image goes there, which may still be here
                 _Push(on, at, session, job).image(digest, ())
         else:
-            session.pusher.delete_manifest(name, tag or digest)
+            session.pusher.delete_manifest(name, tag or digest, copied_from=session.mark_of(at.registry))
     except NotThere:
         return
     except RemoteFault as fault:
@@ -208,7 +208,11 @@ class _Push(Copying):
         is_put = [self._tag(manifest, tag) for tag in lacking.tags]
         if lacking.image and not any(is_put):
             self._step()
-            self._pusher.push_manifest(self._name, manifest.digest, manifest.media_type, manifest.body)
+            self._give(manifest.digest, manifest.media_type, manifest.body)
+
+    def _give(self, reference: str, media_type: str, body: bytes) -> None:
+        mark = self._session.mark_of(self._at.registry)
+        self._pusher.push_manifest(self._name, reference, media_type, body, copied_from=mark)
 
     def _tag(self, manifest: Manifest, tag: str) -> bool:
         """Let a tag name the image there, if it still does here; one that may not be moved there stays."""
@@ -216,7 +220,7 @@ class _Push(Copying):
         if self._here(tag) != manifest.digest:
             return False
         try:
-            self._pusher.push_manifest(self._name, tag, manifest.media_type, manifest.body)
+            self._give(tag, manifest.media_type, manifest.body)
         except Rejected as fault:
             if self._named(tag) in {None, manifest.digest}:
                 raise
@@ -237,7 +241,7 @@ class _Push(Copying):
         digest = self._here(tag)
         found = None if digest is None else self._find(digest)
         if found is not None and self._named(found[0].digest) is not None:
-            self._pusher.push_manifest(self._name, tag, found[0].media_type, found[1])
+            self._give(tag, found[0].media_type, found[1])
 
     # ---- The work
 

@@ -32,12 +32,33 @@ def choose(on: Backends, home: Registry, destination: Registry, settings: Sequen
         peer = peers.find_in(tx, home, destination)
         if settings and peer is not None and peer.kind is Kind.OCI:
             raise InvalidParameter("destination", "only a registry that speaks ECR's API has such settings")
+        if settings and peer is None and _leads(tx, destination, home):
+            raise InvalidParameter(
+                "destination", "its repositories set those of this registry already, and one of the two must lead"
+            )
         choices = model.read(store.registry_settings.find(tx, home, SETTING))
         choices[destination] = tuple(dict.fromkeys(settings))
         store.registry_settings.put(tx, home, SETTING, model.text_of(choices), on.clock())
         if settings:
             spread = SpreadSettings(home.account_id, home.region, destination.account_id, destination.region)
             store.work.add(tx, spread, on.clock())
+
+
+def _leads(tx: Transaction, registry: Registry, follower: Registry) -> bool:
+    """Whether settings of a registry go to another one, at once or by way of others of this installation.
+
+    In a circle, whoever compares first would take back what was just changed.
+    """
+    seen: set[Registry] = set()
+    waiting = [registry]
+    while waiting:
+        at = waiting.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        others = {peer.destination for peer in peers.of_registry(tx, at)}
+        waiting += model.read(store.registry_settings.find(tx, at, SETTING)).keys() - others
+    return follower in seen
 
 
 def chosen(on: Backends, home: Registry) -> model.Choices:

@@ -3,7 +3,7 @@
     a setting changes, or a repository is made there ──► work ──► what differs is set there
     a comparison finds that something differs ──────────┘
 
-What is set there for that does not go further, and nothing is written that is so already: circles come to rest.
+One side leads: what is changed there is set again as it is here. What is so already is not written.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _set_here(on: Backends, job: Job, repository: Repository, destination: Regis
     if settings and repository.registry.account_id != destination.account_id:
         for action in ("ecr:ReplicateImage", *(one.action for one in settings)):
             access.require(on, Caller(repository.registry.account_id, ""), action, at, NoRequest())
-    with on.database.transaction() as tx:  # both sides in one, or two that follow each other could change places
+    with on.database.transaction() as tx:
         job.step(tx)
         source, target = store.repositories.find_by_id(tx, repository.id), store.repositories.find(tx, at)
         if source is None or target is None:

@@ -81,6 +81,9 @@ class _Wanted(NamedTuple):
         return f"an upload of {self.digest}"
 
 
+COPIED_FROM = "Holdfast-Copied-From"  # account/region
+
+
 class Pusher(Puller):
     """Writes to one remote registry, and reads from it."""
 
@@ -175,21 +178,25 @@ class Pusher(Puller):
             self._cancel(upload, _push(name))
         return upload is None
 
-    def push_manifest(self, name: str, reference: str, media_type: str, body: bytes) -> Put:
-        """Give a manifest under a tag or its digest. Raises `Rejected`, as for a tag that may not be moved."""
+    def push_manifest(self, name: str, reference: str, media_type: str, body: bytes, *, copied_from: str = "") -> Put:
+        """Give a manifest under a tag or its digest. Raises `Rejected`, as for a tag that may not be moved.
+
+        Another Holdfast is told which registry's it is a copy of, if it is, so that it copies it no further.
+        """
         answer = self.ask(
-            "PUT", path_of(name, "manifests", reference), _push(name), {"Content-Type": media_type}, body,
-            expected=(200, 201, 202),
+            "PUT", path_of(name, "manifests", reference), _push(name),
+            {"Content-Type": media_type} | _mark(copied_from), body, expected=(200, 201, 202),
         )  # fmt: skip
         told = Put(answer.headers.get("docker-content-digest", ""), "oci-subject" in answer.headers)
         answer.drain()
         return told
 
-    def delete_manifest(self, name: str, reference: str) -> bool:
-        """Remove a manifest by its digest, or a tag; False if it was not there."""
+    def delete_manifest(self, name: str, reference: str, *, copied_from: str = "") -> bool:
+        """Remove a manifest by its digest, or a tag; False if it was not there. `copied_from` is as for a push."""
         scope = (scope_of(name, "pull", "push", "delete"),)
         try:
-            self.ask("DELETE", path_of(name, "manifests", reference), scope, expected=(200, 202, 204)).drain()
+            path, headers = path_of(name, "manifests", reference), _mark(copied_from)
+            self.ask("DELETE", path, scope, headers, expected=(200, 202, 204)).drain()
         except NotThere:
             return False
         return True
@@ -276,6 +283,10 @@ class Pusher(Puller):
         if not told and not otherwise:
             raise Lied(f"{self.authority} began an upload and does not say where")
         return urljoin(self.url_of(answer.target), told) if told else otherwise
+
+
+def _mark(copied_from: str) -> dict[str, str]:
+    return {COPIED_FROM: copied_from} if copied_from else {}
 
 
 def _push(name: str) -> tuple[str, ...]:
