@@ -1,4 +1,4 @@
-"""Servers in networks of their own, with a cable between them that can be cut; no other machine is in reach."""
+"""Servers in networks of their own, with cables between them that can be cut; no other machine is in reach."""
 
 from __future__ import annotations
 
@@ -23,33 +23,47 @@ if TYPE_CHECKING:
 
 READY = re.compile(r"^Holdfast serves (?P<url>https?://\S+?),? ", re.MULTILINE)
 START_SECONDS = 60
+FAR = "10.77.0"  # the network of the switch
 NAMES = re.compile(r"aws_access_key_id = (?P<id>\S+)\s+aws_secret_access_key = (?P<secret>\S+)")
 
 
 class Networks:
-    """Two networks, `west` and `east`: each is joined to this one by a cable, and to the other one by a slow one."""
+    """Networks with names: each is joined to this one by a cable, and by a slow one to a switch that joins them all."""
 
-    def __init__(self, rate: str) -> None:
+    def __init__(self, rate: str, *names: str) -> None:
         if os.geteuid() != 0 or shutil.which("ip") is None:
             raise Unable("networks of their own need root, and Debian's iproute2")
-        self._mark = f"hf{os.getpid() % 100_000}"
-        self.west, self.east = f"{self._mark}w", f"{self._mark}e"
-        self._rate = rate
+        self._rate, self.names = rate, names
+        self._switch = self.space("switch")
+
+    def space(self, name: str) -> str:
+        """What the system calls a network."""
+        return f"hf{os.getpid() % 100_000}{name}"[:15]
+
+    def near(self, name: str) -> str:
+        """The address of a network's server as it is called from here."""
+        return f"10.77.{self.names.index(name) + 1}.2"
+
+    def far(self, name: str) -> str:
+        """Its address as the servers of the other networks call it."""
+        return f"{FAR}.{self.names.index(name) + 1}"
 
     def __enter__(self) -> Self:
         try:
-            for space in (self.west, self.east):
-                _ip("netns", "add", space)
-                _ip("-n", space, "link", "set", "lo", "up")
-            for space, net in ((self.west, "10.77.1"), (self.east, "10.77.2")):
+            self._set_up(self._switch)
+            _ip("-n", self._switch, "link", "add", "bridge", "type", "bridge")
+            _ip("-n", self._switch, "link", "set", "bridge", "up")
+            for name in self.names:
+                space, here = self.space(name), self.near(name).rpartition(".")[0] + ".1"
+                self._set_up(space)
                 _ip("link", "add", space, "type", "veth", "peer", "name", "home", "netns", space)
-                _ip("addr", "add", f"{net}.1/24", "dev", space)
+                _ip("addr", "add", f"{here}/24", "dev", space)
                 _ip("link", "set", space, "up")
-                _ip("-n", space, "addr", "add", f"{net}.2/24", "dev", "home")
+                _ip("-n", space, "addr", "add", f"{self.near(name)}/24", "dev", "home")
                 _ip("-n", space, "link", "set", "home", "up")
-            _ip("-n", self.west, "link", "add", "far", "type", "veth", "peer", "name", "far", "netns", self.east)
-            for space, address in ((self.west, "10.77.0.1/24"), (self.east, "10.77.0.2/24")):
-                _ip("-n", space, "addr", "add", address, "dev", "far")
+                _ip("-n", space, "link", "add", "far", "type", "veth", "peer", "name", name, "netns", self._switch)
+                _ip("-n", self._switch, "link", "set", name, "master", "bridge", "up")
+                _ip("-n", space, "addr", "add", f"{self.far(name)}/24", "dev", "far")
                 _ip("-n", space, "link", "set", "far", "up")
                 shape = ("qdisc", "add", "dev", "far", "root", "tbf", "rate", self._rate, "burst", "64kb")
                 _run("ip", "netns", "exec", space, "tc", *shape, "latency", "100ms")
@@ -58,18 +72,22 @@ class Networks:
             raise Unable(f"this machine makes no networks: {fault}") from None
         return self
 
+    def _set_up(self, space: str) -> None:
+        _ip("netns", "add", space)
+        _ip("-n", space, "link", "set", "lo", "up")
+
     def __exit__(self, *_: object) -> None:
-        for space in (self.west, self.east):
+        for space in (*map(self.space, self.names), self._switch):
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
             subprocess.run(["ip", "link", "del", space], capture_output=True, check=False)
 
-    def cut(self) -> None:
-        """Cut the cable between the two networks."""
-        _ip("-n", self.west, "link", "set", "far", "down")
+    def cut(self, name: str) -> None:
+        """Cut the cable between a network and the switch."""
+        _ip("-n", self._switch, "link", "set", name, "down")
 
-    def mend(self) -> None:
+    def mend(self, name: str) -> None:
         """Mend it."""
-        _ip("-n", self.west, "link", "set", "far", "up")
+        _ip("-n", self._switch, "link", "set", name, "up")
 
 
 class Server:

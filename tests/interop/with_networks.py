@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tests.interop.layouts import MEBIBYTE
-from tests.interop.networks import Networks, Server
+from tests.interop.networks import FAR, Networks, Server
 from tests.interop.places import expect, expect_same
 from tests.interop.report import Checks, Failed
 
@@ -19,30 +19,36 @@ if TYPE_CHECKING:
 
 CHECKS = Checks()
 WEST, EAST = ("000000000000", "us-west-2"), ("111122223333", "eu-central-1")
+RING = {
+    "west": ("000000000000", "us-west-2"),
+    "east": ("111122223333", "eu-central-1"),
+    "south": ("444455556666", "sa-east-1"),
+}
 RATE = "150mbit"
 SECONDS = 180
 REPOSITORY = "team/app"
+MOTIONLESS = 5  # looks in a row that find nothing on its way
 
 
 @CHECKS.add("replication between two networks, cut off and killed mid-copy", "skopeo", only="HTTP")
 def replicate(at: Place) -> None:
     digest = at.layout.image("replicated", size=64 * MEBIBYTE)
-    with Networks(RATE) as networks:
-        west = Server(networks.west, at.folder / "west", *WEST, "--listen", "10.77.1.2:5000", "--insecure-http",
-                      "--upstream-allow", "10.77.0.0/24")  # fmt: skip
-        at.stack.callback(west.stop)
-        east = Server(networks.east, at.folder / "east", *EAST, "--listen", "10.77.0.2:5000,10.77.2.2:5000",
-                      "--tls", "auto", "--tls-names", "10.77.0.2,10.77.2.2")  # fmt: skip
+    with Networks(RATE, "west", "east") as networks:
+        west = plain(at, networks, "west", WEST)
+        east = Server(networks.space("east"), at.folder / "east", *EAST,
+                      "--listen", f"{networks.far('east')}:5000,{networks.near('east')}:5000",
+                      "--tls", "auto", "--tls-names", f"{networks.far('east')},{networks.near('east')}")  # fmt: skip
         at.stack.callback(east.stop)
-        ecr, there = west.client("ecr", "http://10.77.1.2:5000"), east.client("ecr", "https://10.77.2.2:5000")
-        join(west, east)
+        url = f"http://{networks.near('west')}:5000"
+        ecr, there = west.client("ecr", url), east.client("ecr", f"https://{networks.near('east')}:5000")
+        join(west, url, east, f"https://{networks.far('east')}:5000")
         ecr.create_repository(repositoryName=REPOSITORY)
-        push(at, ecr, "replicated")
+        push(at, ecr, networks.near("west"), "replicated")
 
         wait("the first bytes are on their way", lambda: is_begun(there))
-        networks.cut()
+        networks.cut("east")
         time.sleep(3)
-        networks.mend()
+        networks.mend("east")
         time.sleep(1)
         west.kill()
         west.start()
@@ -52,44 +58,97 @@ def replicate(at: Place) -> None:
 
         [image] = there.describe_images(repositoryName=REPOSITORY)["imageDetails"]
         expect_same((image["imageDigest"], image["imageTags"]), (digest, ["replicated"]))
-        expect_same(pulled(at, there, east), digest)
+        expect_same(pulled(at, there, east, networks.near("east")), digest)
         for server in (west, east):
-            text = server.log.read_text(errors="replace")
-            expect("Traceback" not in text, f"a server had trouble of its own:\n{text[-3000:]}")
-            server.stop()
+            stop_and_look(server)
 
 
-def join(west: Server, east: Server) -> None:
-    """Let the registry in the west be copied to the one in the east."""
-    url = "http://10.77.1.2:5000"
-    key_id, secret = east.credentials
-    made = west.client("secretsmanager", url).create_secret(
-        Name="ecr-replication/east", SecretString=json.dumps({"username": key_id, "accessToken": secret})
+@CHECKS.add("replication round three networks, one cut off and one killed", "skopeo", only="HTTP")
+def go_round(at: Place) -> None:
+    at.layout.image("round", size=24 * MEBIBYTE)
+    with Networks(RATE, *RING) as networks:
+        servers = {name: plain(at, networks, name, home) for name, home in RING.items()}
+        urls = {name: f"http://{networks.near(name)}:5000" for name in RING}
+        ecrs = {name: server.client("ecr", urls[name]) for name, server in servers.items()}
+        names = list(RING)
+        for name, following in zip(names, names[1:] + names[:1], strict=True):
+            join(servers[name], urls[name], servers[following], f"http://{networks.far(following)}:5000")
+        ecrs["west"].create_repository(repositoryName=REPOSITORY)
+        push(at, ecrs["west"], networks.near("west"), "round")
+
+        wait("the first bytes are on their way", lambda: is_begun(ecrs["east"]))
+        networks.cut("south")
+        servers["east"].kill()
+        servers["east"].start()
+        time.sleep(2)
+        networks.mend("south")
+        wait("all three have the same", lambda: all(contents(ecrs[name]) == contents(ecrs["west"]) for name in RING))
+        expect_same([tag for _, tag in contents(ecrs["south"])], ["round"])
+
+        again(ecrs["east"], "round", "moved")
+        wait("a tag goes round", lambda: all(tags(ecrs[name]) == {"round", "moved"} for name in RING))
+        ecrs["south"].batch_delete_image(repositoryName=REPOSITORY, imageIds=[{"imageTag": "moved"}])
+        wait("its removal goes round", lambda: all(tags(ecrs[name]) == {"round"} for name in RING))
+        owns = [server.client("holdfast", urls[name]) for name, server in servers.items()]
+        wait("the ring comes to rest", lambda: all(is_at_rest(owns) for _ in range(MOTIONLESS)))
+        expect_same([tags(ecrs[name]) for name in RING], [{"round"}] * len(RING))
+        for server in servers.values():
+            stop_and_look(server)
+
+
+def plain(at: Place, networks: Networks, name: str, home: tuple[str, str]) -> Server:
+    """A server of a network that speaks plain HTTP, and may call the others in plain HTTP."""
+    listen = f"{networks.near(name)}:5000,{networks.far(name)}:5000"
+    server = Server(networks.space(name), at.folder / f"of-{name}-{len(networks.names)}", *home, "--listen", listen,
+                    "--insecure-http", "--upstream-allow", f"{FAR}.0/24")  # fmt: skip
+    at.stack.callback(server.stop)
+    return server
+
+
+def stop_and_look(server: Server) -> None:
+    """End a server, which had no trouble of its own."""
+    text = server.log.read_text(errors="replace")
+    expect("Traceback" not in text, f"a server had trouble of its own:\n{text[-3000:]}")
+    server.stop()
+
+
+def join(server: Server, url: str, peer: Server, address: str) -> None:
+    """Let the registry of a server be copied to a peer's, with what is deleted."""
+    key_id, secret = peer.credentials
+    made = server.client("secretsmanager", url).create_secret(
+        Name="ecr-replication/peer", SecretString=json.dumps({"username": key_id, "accessToken": secret})
     )
-    destination = {"region": EAST[1], "registryId": EAST[0]}
-    west.client("holdfast", url).put_replication_peer(
-        destination=destination, kind="HOLDFAST", url="https://10.77.0.2:5000", credentialArn=made["ARN"],
-        caCertificates=(east.data / "tls" / "ca.crt").read_text(),
-    )  # fmt: skip
-    west.client("ecr", url).put_replication_configuration(
-        replicationConfiguration={"rules": [{"destinations": [destination]}]}
+    destination = {"region": peer.region, "registryId": peer.account}
+    certificates = {}
+    if address.startswith("https"):
+        certificates = {"caCertificates": (peer.data / "tls" / "ca.crt").read_text()}
+    server.client("holdfast", url).put_replication_peer(
+        destination=destination, kind="HOLDFAST", url=address, credentialArn=made["ARN"], **certificates
     )
+    rule = {"destinations": [destination], "deleteReplication": {"enabled": True}}
+    server.client("ecr", url).put_replication_configuration(replicationConfiguration={"rules": [rule]})
 
 
-def push(at: Place, ecr: Any, tag: str) -> None:
+def push(at: Place, ecr: Any, address: str, tag: str) -> None:
     """Push an image of the layout."""
     flags = ("--dest-tls-verify=false", "--dest-creds", login(ecr))
-    at.run("skopeo", "copy", *flags, at.layout.name(tag), f"docker://10.77.1.2:5000/{REPOSITORY}:{tag}")
+    at.run("skopeo", "copy", *flags, at.layout.name(tag), f"docker://{address}:5000/{REPOSITORY}:{tag}")
 
 
-def pulled(at: Place, ecr: Any, server: Server) -> str:
+def again(ecr: Any, tag: str, other: str) -> None:
+    """Let another tag name an image."""
+    [image] = ecr.batch_get_image(repositoryName=REPOSITORY, imageIds=[{"imageTag": tag}])["images"]
+    ecr.put_image(repositoryName=REPOSITORY, imageManifest=image["imageManifest"], imageTag=other)
+
+
+def pulled(at: Place, ecr: Any, server: Server, address: str) -> str:
     """The digest of what comes when the copy is pulled."""
     folder = at.folder / "ca-of-east"
     folder.mkdir()
     (folder / "ca.crt").write_bytes((server.data / "tls" / "ca.crt").read_bytes())
     flags = ("--src-cert-dir", str(folder), "--src-creds", login(ecr))
     back = at.folder / "from-east"
-    at.run("skopeo", "copy", *flags, f"docker://10.77.2.2:5000/{REPOSITORY}:replicated", f"oci:{back}:1")
+    at.run("skopeo", "copy", *flags, f"docker://{address}:5000/{REPOSITORY}:replicated", f"oci:{back}:1")
     [found] = json.loads((back / "index.json").read_text())["manifests"]
     digest: str = found["digest"]
     return digest
@@ -99,6 +158,26 @@ def login(ecr: Any) -> str:
     """Name and password for docker and its like."""
     token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     return base64.b64decode(token).decode()
+
+
+def contents(ecr: Any) -> set[tuple[str, str | None]]:
+    """The images and tags of the repository, if it is there."""
+    if not is_begun(ecr):
+        return set()
+    found = ecr.list_images(repositoryName=REPOSITORY)["imageIds"]
+    return {(one["imageDigest"], one.get("imageTag")) for one in found}
+
+
+def tags(ecr: Any) -> set[str | None]:
+    """The tags of the repository."""
+    return {tag for _, tag in contents(ecr)}
+
+
+def is_at_rest(owns: list[Any]) -> bool:
+    """Whether no image waits to be copied anywhere."""
+    time.sleep(0.2)
+    told = [one for own in owns for one in own.describe_replication_destinations()["destinations"]]
+    return not any(one["waitingCount"] for one in told)
 
 
 def is_begun(there: Any) -> bool:
