@@ -1,8 +1,8 @@
 """How fast images go to another Holdfast: by a replication backfill, and by `skopeo sync` from the same server.
 
-    python benchmarks/replication.py [--images 40] [--layer-mib 8] [--layers 2]
+    python benchmarks/replication.py [--images 40] [--layer-mib 8] [--layers 2] [--delay-ms 0]
 
-Both send over HTTP on this machine, to a destination of their own that has nothing yet.
+Both send over HTTP on this machine, to a destination of their own that has nothing yet; a delay makes that a far one.
 """
 
 import argparse
@@ -49,7 +49,8 @@ class Server:
                 raise SystemExit(self.log.read_text())
             time.sleep(0.05)
         self.url = found[1]
-        self.address = self.url.partition("://")[2]
+        self.address = self.far_address = self.url.partition("://")[2]
+        self.road = None
         kept = configparser.ConfigParser()
         kept.read(folder / "root.credentials")
         [section] = [kept[name] for name in kept.sections()]
@@ -60,6 +61,12 @@ class Server:
             botocore_session=core, aws_access_key_id=self.key[0], aws_secret_access_key=self.key[1]
         )
 
+    def move_away(self, delay_ms):
+        """Let those who come by its address find it so many milliseconds away."""
+        command = [sys.executable, Path(__file__).with_name("far.py"), self.address, "--delay-ms", str(delay_ms)]
+        self.road = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.far_address = self.road.stdout.readline().strip()
+
     def client(self, service, region="us-east-1"):
         return self._session.client(service, region, endpoint_url=self.url)
 
@@ -68,8 +75,9 @@ class Server:
         return base64.b64decode(told).decode().partition(":")[2]
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait()
+        for process in filter(None, (self.road, self.process)):
+            process.terminate()
+            process.wait()
 
 
 def fill(server, images, layers, layer_bytes):
@@ -103,7 +111,7 @@ def by_backfill(source, there):
     """Copy everything by a backfill; how many seconds it took."""
     value = json.dumps({"username": there.key[0], "accessToken": there.key[1]})
     arn = source.client("secretsmanager").create_secret(Name="ecr-replication/there", SecretString=value)["ARN"]
-    peer = {"destination": TO, "kind": "HOLDFAST", "url": there.url, "credentialArn": arn}
+    peer = {"destination": TO, "kind": "HOLDFAST", "url": f"http://{there.far_address}", "credentialArn": arn}
     source.client("holdfast").put_replication_peer(**peer)
     ecr = source.client("ecr")
     ecr.put_replication_configuration(replicationConfiguration={"rules": [{"destinations": [TO]}]})
@@ -125,7 +133,7 @@ def by_skopeo(source, there):
     began = time.perf_counter()
     subprocess.run(
         ["skopeo", "sync", "--src", "docker", "--dest", "docker", *plain, *creds, f"{source.address}/bench/app",
-         f"{there.address}/synced"],
+         f"{there.far_address}/synced"],
         check=True, capture_output=True,
     )  # fmt: skip
     return time.perf_counter() - began
@@ -136,6 +144,7 @@ def main():
     parser.add_argument("--images", type=int, default=40)
     parser.add_argument("--layer-mib", type=float, default=8)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--delay-ms", type=float, default=0, help="of each direction")
     options = parser.parse_args()
     ways = {"replication backfill": by_backfill, "skopeo sync": by_skopeo}
     if shutil.which("skopeo") is None:
@@ -149,6 +158,8 @@ def main():
         print(f"{options.images} images of {options.layers} layers of {options.layer_mib:g} MiB")
         for way, copy in ways.items():
             servers.append(there := Server(folder / way.split()[0]))
+            if options.delay_ms:
+                there.move_away(options.delay_ms)
             seconds = copy(source, there)
             print(f"{way:<24} {seconds:8.2f} s {mib / seconds:8.1f} MiB/s {options.images / seconds:8.1f} images/s")
     finally:
