@@ -1,7 +1,4 @@
-"""Registries of Amazon ECR, or of anything that speaks its API: what they hold, and a login for their images.
-
-Credentials come from where every AWS tool looks for them: the environment, a profile, or the role of the machine.
-"""
+"""Registries of Amazon ECR, or of anything that speaks its API: what they hold, and a login for their images."""
 
 from __future__ import annotations
 
@@ -10,26 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from holdfast.model import digests
 from holdfast.model.errors import Refusal
+from holdfast.outbound import aws_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
-# ECR slows its callers down by account; somebody who follows it the whole day shall be a quiet one.
-CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "adaptive", "total_max_attempts": 8},
-    user_agent_extra="holdfast",
-)
 PAGE = 1000  # images
 REPOSITORIES = 100  # of a page; more are not asked for by their names at once
 PAGES = 10_000  # of one list
@@ -84,12 +73,9 @@ class AwsEcr:
         self, region: str, endpoint: str | None = None, profile: str | None = None, ca_file: Path | None = None
     ) -> None:
         try:
-            self._client = botocore.session.Session(profile=profile).create_client(
-                "ecr",
-                region_name=region,
-                endpoint_url=endpoint,
-                config=CONFIG,
-                verify=str(ca_file) if ca_file is not None else None,
+            # ECR slows its callers down by account; somebody who follows it the whole day shall be a quiet one.
+            self._client = aws_clients.client(
+                "ecr", region, endpoint, attempts=8, mode="adaptive", profile=profile, ca_file=ca_file
             )
         except (BotoCoreError, ValueError) as fault:  # the latter of an endpoint that is no URL
             raise EcrRefused("Credentials", type(fault).__name__, str(fault)) from None

@@ -8,20 +8,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+
+from holdfast.outbound import aws_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "standard", "total_max_attempts": 4},
-    user_agent_extra="holdfast",
-)
 AT_ONCE = 100  # tasks of one DescribeTasks
 SERVICES_AT_ONCE = 10  # of one DescribeServices
 
@@ -35,9 +29,7 @@ class AwsEcs:
 
     def __init__(self, region: str, endpoint: str | None = None, profile: str | None = None) -> None:
         try:
-            self._client = botocore.session.Session(profile=profile).create_client(
-                "ecs", region_name=region, endpoint_url=endpoint, config=CONFIG
-            )
+            self._client = aws_clients.client("ecs", region, endpoint, attempts=4, profile=profile)
         except (BotoCoreError, ValueError) as fault:  # the latter of an endpoint that is no URL
             raise EcsFault(str(fault)) from None
 

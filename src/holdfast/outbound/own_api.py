@@ -7,21 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+
+from holdfast.outbound import aws_clients
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=30,
-    retries={"mode": "standard", "total_max_attempts": 3},
-    user_agent_extra="holdfast",
-)
 AT_ONCE = 1000  # images of one PutImageLease
 
 
@@ -34,13 +28,8 @@ class OwnApi:
 
     def __init__(self, url: str, models: Path, profile: str | None = None, ca_file: Path | None = None) -> None:
         self._url = url
-        self._verify = str(ca_file) if ca_file is not None else None
+        self._more: dict[str, Any] = {"models": models, "profile": profile, "ca_file": ca_file}
         self._clients: dict[str, Any] = {}
-        try:
-            self._session = botocore.session.Session(profile=profile)
-        except BotoCoreError as fault:
-            raise OwnApiFault(str(fault)) from None
-        self._session.get_component("data_loader").search_paths.append(str(models))
 
     def put_leases(
         self,
@@ -76,7 +65,7 @@ class OwnApi:
 
     def _client(self, region: str) -> Any:
         if region not in self._clients:
-            self._clients[region] = self._session.create_client(
-                "holdfast", region_name=region, endpoint_url=self._url, config=CONFIG, verify=self._verify
+            self._clients[region] = aws_clients.client(
+                "holdfast", region, self._url, attempts=3, read_seconds=30, **self._more
             )
         return self._clients[region]
