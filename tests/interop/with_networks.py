@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CHECKS = Checks()
 WEST, EAST = ("000000000000", "us-west-2"), ("111122223333", "eu-central-1")
-RING = {
+THREE = {
     "west": ("000000000000", "us-west-2"),
     "east": ("111122223333", "eu-central-1"),
     "south": ("444455556666", "sa-east-1"),
@@ -41,7 +41,7 @@ def replicate(at: Place) -> None:
         at.stack.callback(east.stop)
         url = f"http://{networks.near('west')}:5000"
         ecr, there = west.client("ecr", url), east.client("ecr", f"https://{networks.near('east')}:5000")
-        join(west, url, east, f"https://{networks.far('east')}:5000")
+        join(west, url, {f"https://{networks.far('east')}:5000": east})
         ecr.create_repository(repositoryName=REPOSITORY)
         push(at, ecr, networks.near("west"), "replicated")
 
@@ -63,18 +63,18 @@ def replicate(at: Place) -> None:
             stop_and_look(server)
 
 
-@CHECKS.add("replication round three networks, one cut off and one killed", "skopeo", only="HTTP")
-def go_round(at: Place) -> None:
-    at.layout.image("round", size=24 * MEBIBYTE)
-    with Networks(RATE, *RING) as networks:
-        servers = {name: plain(at, networks, name, home) for name, home in RING.items()}
-        urls = {name: f"http://{networks.near(name)}:5000" for name in RING}
+@CHECKS.add("replication among three networks, each to both others, one cut off and one killed", "skopeo", only="HTTP")
+def spread(at: Place) -> None:
+    at.layout.image("spread", size=24 * MEBIBYTE)
+    with Networks(RATE, *THREE) as networks:
+        servers = {name: plain(at, networks, name, home) for name, home in THREE.items()}
+        urls = {name: f"http://{networks.near(name)}:5000" for name in THREE}
         ecrs = {name: server.client("ecr", urls[name]) for name, server in servers.items()}
-        names = list(RING)
-        for name, following in zip(names, names[1:] + names[:1], strict=True):
-            join(servers[name], urls[name], servers[following], f"http://{networks.far(following)}:5000")
+        for name, server in servers.items():
+            others = {f"http://{networks.far(other)}:5000": servers[other] for other in THREE if other != name}
+            join(server, urls[name], others)
         ecrs["west"].create_repository(repositoryName=REPOSITORY)
-        push(at, ecrs["west"], networks.near("west"), "round")
+        push(at, ecrs["west"], networks.near("west"), "spread")
 
         wait("the first bytes are on their way", lambda: is_begun(ecrs["east"]))
         networks.cut("south")
@@ -82,16 +82,16 @@ def go_round(at: Place) -> None:
         servers["east"].start()
         time.sleep(2)
         networks.mend("south")
-        wait("all three have the same", lambda: all(contents(ecrs[name]) == contents(ecrs["west"]) for name in RING))
-        expect_same([tag for _, tag in contents(ecrs["south"])], ["round"])
+        wait("all three have the same", lambda: all(contents(ecrs[name]) == contents(ecrs["west"]) for name in THREE))
+        expect_same([tag for _, tag in contents(ecrs["south"])], ["spread"])
 
-        again(ecrs["east"], "round", "moved")
-        wait("a tag goes round", lambda: all(tags(ecrs[name]) == {"round", "moved"} for name in RING))
+        again(ecrs["east"], "spread", "moved")
+        wait("a tag goes everywhere", lambda: all(tags(ecrs[name]) == {"spread", "moved"} for name in THREE))
         ecrs["south"].batch_delete_image(repositoryName=REPOSITORY, imageIds=[{"imageTag": "moved"}])
-        wait("its removal goes round", lambda: all(tags(ecrs[name]) == {"round"} for name in RING))
+        wait("its removal goes everywhere", lambda: all(tags(ecrs[name]) == {"spread"} for name in THREE))
         owns = [server.client("holdfast", urls[name]) for name, server in servers.items()]
-        wait("the ring comes to rest", lambda: all(is_at_rest(owns) for _ in range(MOTIONLESS)))
-        expect_same([tags(ecrs[name]) for name in RING], [{"round"}] * len(RING))
+        wait("all three come to rest", lambda: all(is_at_rest(owns) for _ in range(MOTIONLESS)))
+        expect_same([tags(ecrs[name]) for name in THREE], [{"spread"}] * len(THREE))
         for server in servers.values():
             stop_and_look(server)
 
@@ -112,20 +112,23 @@ def stop_and_look(server: Server) -> None:
     server.stop()
 
 
-def join(server: Server, url: str, peer: Server, address: str) -> None:
-    """Let the registry of a server be copied to a peer's, with what is deleted."""
-    key_id, secret = peer.credentials
-    made = server.client("secretsmanager", url).create_secret(
-        Name="ecr-replication/peer", SecretString=json.dumps({"username": key_id, "accessToken": secret})
-    )
-    destination = {"region": peer.region, "registryId": peer.account}
-    certificates = {}
-    if address.startswith("https"):
-        certificates = {"caCertificates": (peer.data / "tls" / "ca.crt").read_text()}
-    server.client("holdfast", url).put_replication_peer(
-        destination=destination, kind="HOLDFAST", url=address, credentialArn=made["ARN"], **certificates
-    )
-    rule = {"destinations": [destination], "deleteReplication": {"enabled": True}}
+def join(server: Server, url: str, peers: dict[str, Server]) -> None:
+    """Let the registry of a server be copied to peers, by their addresses, with what is deleted."""
+    destinations = []
+    for address, peer in peers.items():
+        key_id, secret = peer.credentials
+        made = server.client("secretsmanager", url).create_secret(
+            Name=f"ecr-replication/{peer.region}", SecretString=json.dumps({"username": key_id, "accessToken": secret})
+        )
+        destination = {"region": peer.region, "registryId": peer.account}
+        certificates = {}
+        if address.startswith("https"):
+            certificates = {"caCertificates": (peer.data / "tls" / "ca.crt").read_text()}
+        server.client("holdfast", url).put_replication_peer(
+            destination=destination, kind="HOLDFAST", url=address, credentialArn=made["ARN"], **certificates
+        )
+        destinations.append(destination)
+    rule = {"destinations": destinations, "deleteReplication": {"enabled": True}}
     server.client("ecr", url).put_replication_configuration(replicationConfiguration={"rules": [rule]})
 
 
