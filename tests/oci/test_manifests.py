@@ -585,6 +585,19 @@ def test_exclusion_filters_turn_the_rule_round(product, name, setting, moved):
     assert statuses == {tag: 201 if tag in moved else 400 for tag in tags}
 
 
+def test_a_tag_that_names_another_image_by_now_is_not_deleted(product, name):
+    repository = product.registry(name)
+    before, now = (repository.push_image("v1", seed=seed) for seed in ("before", "now"))
+
+    kept = repository("DELETE", "/manifests/v1", if_match=f'"{before.digest}"')
+    wrong = repository("DELETE", "/manifests/v1", if_match='"v1"')
+    found = repository("HEAD", "/manifests/v1").status
+    gone = repository("DELETE", "/manifests/v1", if_match=f'"{now.digest}"')
+
+    assert (kept.status, wrong.status, found, gone.status) == (404, 400, 200, 202)
+    assert repository("HEAD", "/manifests/v1").status == 404
+
+
 def test_a_deleted_tag_is_gone_and_its_image_stays(product, name):
     repository = product.registry(name)
     image = repository.push_image("v1")

@@ -166,5 +166,7 @@ def delete(call: Call) -> Response:
             call.require("ecr:BatchDeleteImage", {IMAGE_TAG_KEY: tag})
         registry.images.delete_manifest(call.on, call.at, digest, spreads=call.copied_from is None)
     else:
-        registry.images.delete_tag(call.on, call.at, call.reference, spreads=call.copied_from is None)
+        named = (call.request.header("if-match") or "").strip('"')  # the tag may have moved on since it was asked for
+        of = digests.check_digest(named) if named not in {"", "*"} else None
+        registry.images.delete_tag(call.on, call.at, call.reference, of, spreads=call.copied_from is None)
     return Response(202, [API_VERSION])

@@ -87,7 +87,8 @@ def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, j
             if tag:  # with its last tag the image goes there, which may still be here
                 _Push(on, at, session, job).image(digest, ())
         else:
-            session.pusher.delete_manifest(name, tag or digest, copied_from=session.mark_of(at.registry))
+            mark = session.mark_of(at.registry)
+            session.pusher.delete_manifest(name, tag or digest, copied_from=mark, of=digest if mark else "")
     except NotThere:
         return
     except RemoteFault as fault:

@@ -49,8 +49,8 @@ _NEW_MEMBERS = Statement(
         .outerjoin(image_replications, _known)
     )
     .where(_here, _parents.c.repository_id == bindparam("repository_id"), _parents.c.digest == bindparam("digest"))
-    .where(manifest_references.c.is_manifest, *_is_new, manifests.c.digest > bindparam("after"))
-    .order_by(manifests.c.digest)
+    .where(manifest_references.c.is_manifest, *_is_new, manifest_references.c.digest > bindparam("after"))
+    .order_by(manifest_references.c.digest)  # of few rows, and not of all images
     .limit(bindparam("limit"))
 )
 _NEW_REFERRERS = Statement(

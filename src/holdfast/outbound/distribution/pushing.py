@@ -191,11 +191,17 @@ class Pusher(Puller):
         answer.drain()
         return told
 
-    def delete_manifest(self, name: str, reference: str, *, copied_from: str = "") -> bool:
-        """Remove a manifest by its digest, or a tag; False if it was not there. `copied_from` is as for a push."""
+    def delete_manifest(self, name: str, reference: str, *, copied_from: str = "", of: str = "") -> bool:
+        """Remove a manifest by its digest, or a tag; False if it was not there. `copied_from` is as for a push.
+
+        Another Holdfast keeps a tag that by now names something else than the digest `of`.
+        """
         scope = (scope_of(name, "pull", "push", "delete"),)
         try:
-            path, headers = path_of(name, "manifests", reference), _mark(copied_from)
+            path, headers = (
+                path_of(name, "manifests", reference),
+                _mark(copied_from) | ({"If-Match": f'"{of}"'} if of else {}),
+            )
             self.ask("DELETE", path, scope, headers, expected=(200, 202, 204)).drain()
         except NotThere:
             return False
