@@ -98,6 +98,14 @@ def test_a_repository_is_set_when_it_is_made_there_and_whenever_it_changes_here(
     finish(on)
     assert found(on) == CHANGED
 
+    registry.repositories.untag(on, AT, ["holdfast:delete-protection"])
+    registry.repositories.delete(on, AT, force=True)  # one of the same name is another one, and its copy is the old one
+    create(on, AT, mutability=FROZEN, tags={"team": "blue"})
+    finish(on)
+    assert found(on) == [FROZEN, False, None, None, {"team": "blue"}]
+    change(on)
+    finish(on)
+
     registry.repositories.set_mutability(on, AT, TagMutability())
     registry.repositories.untag(on, AT, ["team"])
     registry.policies.delete_from_repository(on, AT)

@@ -11,9 +11,11 @@ from holdfast.cli.replication_peers import named_registry
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from holdfast.cli.ground import Commands
     from holdfast.model.names import Registry
+    from holdfast.model.replicated_settings import Setting
     from holdfast.model.verification import Check
     from holdfast.settings import Settings
 
@@ -69,6 +71,8 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
     for one in found:
         print(f"{_named(one.registry)}: {one.waiting:,} images wait, the first for {one.lag_seconds:,.0f} s; "
               f"{one.completed:,} are there, {one.failed:,} failed{_cancelled(one.cancelled)}.")  # fmt: skip
+        if one.settings:
+            print(f"  {_listed(one.settings)} of repositories go there, too.")
     after, more = "", True
     while more:
         checks, more = registry.verification.page(on, on.home, after, 1000)
@@ -116,10 +120,13 @@ def _settings(settings: Settings, options: argparse.Namespace) -> int:
             wanted = [Setting(name.upper().replace("-", "_")) for name in names if name != "none"]
             registry.replicated_settings.choose(on, on.home, destination, wanted)
         found = registry.replicated_settings.chosen(on, on.home).get(destination, ())
-        told = ", ".join(one.value.lower().replace("_", "-") for one in found) or "no settings"
-        print(f"{told} of repositories that are copied to {_named(destination)} go there, too.")
+        print(f"{_listed(found)} of repositories that are copied to {_named(destination)} go there, too.")
 
     return refusals_as_text(choose)
+
+
+def _listed(settings: Sequence[Setting]) -> str:
+    return ", ".join(one.value.lower().replace("_", "-") for one in settings) or "no settings"
 
 
 def _verify(settings: Settings, options: argparse.Namespace) -> int:

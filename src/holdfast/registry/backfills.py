@@ -67,6 +67,11 @@ class Place(NamedTuple):
     tag: str | None
     is_set: bool = True  # the tag, there: an image may go of whose tags none does
 
+    @property
+    def kept(self) -> tuple[object, ...]:
+        """As it is noted; older versions read what they know."""
+        return tuple(self)[:4] if self.is_set else tuple(self)
+
 
 START = Place("", "", "", "")
 
@@ -176,7 +181,7 @@ def _prepare(on: Backends, job: Job, backfill: Backfill, source: Registry) -> Pr
             job.step(tx, {"counted": total, "after": last})
     progress = Progress(total)
     with on.database.transaction() as tx:
-        job.step(tx, {"place": START})
+        job.step(tx, {"place": START.kept})
         store.backfills.change(tx, backfill.id, BackfillStatus.IN_PROGRESS)
         store.backfills.count(tx, backfill.id, progress)
     return progress
@@ -194,7 +199,7 @@ def _copy_all(on: Backends, job: Job, backfill: Backfill, source: Registry, prog
         ]
         progress = progress.after(copied)
         with on.database.transaction(durable=False) as tx:
-            job.step(tx, {"place": batch[-1]})
+            job.step(tx, {"place": batch[-1].kept})
             store.backfills.add_results(tx, backfill.id, results)
             _note(on, tx, source, backfill.destination, results)
             store.backfills.count(tx, backfill.id, progress)

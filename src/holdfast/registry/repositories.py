@@ -71,6 +71,7 @@ def _create(
     quotas.check_repositories(on, at.registry, store.repositories.count(tx, repository.registry_id, 1))
     store.repositories.set_resource_tags(tx, repository, tags)
     store.counters.bump_access(tx, at.registry.account_id)
+    replicated_settings.changed(tx, repository, now)  # a copy may have outlived the one before
     return repository
 
 
