@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from types import SimpleNamespace
 from unittest import mock
 
 from sqlalchemy import bindparam, false, select, update
 
 from holdfast import store
 from holdfast.model.errors import ImageTagAlreadyExists
-from holdfast.model.images import ImageId
-from holdfast.registry import access, images, leases, objects
+from holdfast.model.images import Blob, ImageId
+from holdfast.registry import access, images, leases, objects, uploads
+from holdfast.registry.pull_through import flights
 from holdfast.store.statements import Statement
 from holdfast.store.tables import EPOCH
 from holdfast.store.tables import blobs as blobs_table
@@ -163,6 +165,20 @@ def bytes_that_nobody_announced():
         yield
 
 
+@contextmanager
+def a_cache_that_believes_its_upstream():
+    """What an upstream sends is kept as what it was asked for."""
+
+    def believe(on, at, writer, digest):
+        part = writer.close()
+        blob = Blob(digest, part.size_bytes, part.object_key, part.sealed)
+        uploads._commit(on, at, blob, None, (part,))
+        return blob
+
+    with mock.patch.object(flights, "uploads", SimpleNamespace(complete_whole=believe, mount=uploads.mount)):
+        yield
+
+
 class _Hasty:
     def __init__(self, database):
         self.hot = database.hot
@@ -180,6 +196,7 @@ FAULTS = [
     a_push_that_no_collector_hears_of,
     a_quarantine_that_nobody_waits_for,
     a_deletion_that_forgets_who_shares,
+    a_cache_that_believes_its_upstream,
 ]
 # What matters only if several things happen at once: it takes dozens of seeds.
 RARE_FAULTS = [

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from holdfast.http import ReadBody, Receive, Request, Response, Stream
+from holdfast.http import Later, ReadBody, Receive, Request, Response, Stream
 from holdfast.model import digests
 from holdfast.model.errors import Refusal, Unavailable
 from holdfast.simulation.history import Violation
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from holdfast.simulation.nodes import Node
 
 T = TypeVar("T")
+LOOK_SECONDS = 1.0  # between two looks of who waits for others, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,15 @@ class Client:
         headers: Sequence[tuple[str, str]] = (),
         login: str | None = None,
         hangs_up: bool = False,
+        may_fail: bool = False,
     ) -> tuple[Deed, Reply]:
-        """Send a request; `hangs_up` stops before its last piece is sent."""
+        """Send a request; `hangs_up` stops before its last piece is sent. One that asks an upstream `may_fail`."""
         length = ("content-length", str(sum(map(len, pieces))))
         every = [("authorization", login or self._login), ("host", "registry"), length, *headers]
         node = self.node()
         with self.machine.history.deed(self.name, f"{what} on {node.name}") as deed:
             request = Request(method, path, query, every, peer="127.0.0.1", is_secure=False)
-            reply = self._run(node, lambda: _exchange(node, request, pieces, hangs_up)) or NOTHING
+            reply = self._run(node, lambda: _exchange(node, request, pieces, hangs_up), may_fail=may_fail) or NOTHING
             deed.outcome, deed.is_known = str(reply), reply.is_known
         return deed, reply
 
@@ -108,9 +111,10 @@ class Client:
                 deed.outcome = type(result[0]).__name__ if isinstance(result[0], Refusal) else "done"
         return deed, result[0] if result else None
 
-    def _run(self, node: Node, act: Callable[[], T]) -> T | None:
+    def _run(self, node: Node, act: Callable[[], T], *, may_fail: bool = False) -> T | None:
         result = self.machine.run_on(node, act)
-        if isinstance(result, Reply) and result.status >= 500 and not self.machine.scheduler.current.faults:
+        may_fail = may_fail or bool(self.machine.scheduler.current.faults)
+        if isinstance(result, Reply) and result.status >= 500 and not may_fail:
             raise Violation(f"a request fails for no reason: {result} {result.body[:300]!r}")
         return result
 
@@ -122,6 +126,9 @@ def _exchange(node: Node, request: Request, pieces: Sequence[bytes], hangs_up: b
         answer = door(request)
         if isinstance(answer, ReadBody):
             answer = answer.then(b"".join(pieces))
+        while isinstance(answer, Later):
+            node.on.sleep(max(answer.seconds, LOOK_SECONDS) if answer.seconds else 0)
+            answer = answer.then()
     except Exception as fault:  # noqa: BLE001 - the door words it
         answer = door.failed(request, fault)
     try:
@@ -137,23 +144,26 @@ def _exchange(node: Node, request: Request, pieces: Sequence[bytes], hangs_up: b
             except Exception as fault:  # noqa: BLE001 - the sink words it
                 answer = sink.refuse(fault)
         assert isinstance(answer, Response)
-        return _reply(answer)
+        return _reply(node, answer)
     except Exception as fault:  # noqa: BLE001 - the server cuts the connection
         return Reply(599, "CUT", body=repr(fault).encode())
 
 
-def _reply(answer: Response) -> Reply:
-    body = _read(answer.body) if isinstance(answer.body, Stream) else answer.body
+def _reply(node: Node, answer: Response) -> Reply:
+    body = _read(node, answer.body) if isinstance(answer.body, Stream) else answer.body
     code = ""
     if answer.status >= 400 and body.startswith(b"{"):
         code = msgspec.json.decode(body)["errors"][0]["code"]
     return Reply(answer.status, code, {name.lower(): value for name, value in answer.headers}, body)
 
 
-def _read(stream: Stream) -> bytes:
+def _read(node: Node, stream: Stream) -> bytes:
     data = bytearray()
     try:
         while len(data) < stream.length:
+            is_there = threading.Event()
+            if stream.growing is not None and not stream.growing.has(stream.start + len(data), is_there.set):
+                node.on.upstreams.wait(is_there)
             data += stream.body.read(stream.start + len(data))
     finally:
         stream.body.close()

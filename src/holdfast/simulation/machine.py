@@ -26,6 +26,7 @@ from holdfast.simulation.history import History, Violation
 from holdfast.simulation.leases import Leases
 from holdfast.simulation.nodes import LIMITS, Node
 from holdfast.simulation.schedule import Killed, Scheduler
+from holdfast.simulation.upstream import SimulatedUpstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from holdfast.simulation.ground import Ground
 
 T = TypeVar("T")
+CACHED_EVERY = 4  # seeds
 LEAPS = (timedelta(minutes=2), timedelta(hours=2), timedelta(hours=25), timedelta(hours=60))
 # A request that takes longer than an object is announced for is cut off by the server long before.
 LONGEST_REQUEST = timedelta(hours=70)
@@ -78,6 +80,7 @@ class Machine:
         self.writer: object | None = None
         self.commits = 0
         self.complaints: list[str] = []  # in the program's log, without a fault that explains them
+        self.upstream = SimulatedUpstream(self)
         self.nodes = [Node(self, f"node-{number}") for number in (1, 2)]
         self._folder = folder
         self._leases = Leases(LIMITS)
@@ -118,6 +121,11 @@ class Machine:
     def blob_store(self) -> BlobStore:
         """The place for bytes, as a process that begins opens it."""
         return FileStore(Path("/objects"), self.disk) if isinstance(self.disk, Filesystem) else self.disk
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether some of it is pulled through a cache."""
+        return self.seed % CACHED_EVERY == 1
 
     # ---- Switches and misfortunes
 
@@ -191,7 +199,7 @@ class Machine:
             content = log.read_bytes()[:kept]
             self.database_path.with_name(log.name).write_bytes(content)
         self.auditor.close()
-        shutil.rmtree(before.parent)
+        shutil.rmtree(before.parent, ignore_errors=True)  # a thread that ends closes its connection meanwhile
         self.auditor = self._open_for_audit()
 
     def _open_for_audit(self) -> SimulatedDatabase:

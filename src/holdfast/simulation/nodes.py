@@ -15,6 +15,7 @@ from holdfast.outbound import Fetcher
 from holdfast.registry import Backends
 from holdfast.simulation import errands
 from holdfast.simulation.facts import SimulatedDatabase
+from holdfast.simulation.upstream import SimulatedUpstreams
 from holdfast.worker import Runner
 from holdfast.worker.handlers import HANDLERS
 
@@ -46,6 +47,7 @@ class Node:
     def __init__(self, machine: Machine, name: str) -> None:
         self.name = name
         self.is_up = False
+        self._boots = 0
         self._machine = machine
         self.on: Backends
         self.door: oci.Door
@@ -55,6 +57,7 @@ class Node:
     def boot(self) -> None:
         """Begin."""
         machine = self._machine
+        self._boots += 1
         self._database = SimulatedDatabase(machine, machine.database_path)
         self.on = Backends(
             self._database,
@@ -66,13 +69,14 @@ class Node:
             monotonic=machine.monotonic,
             sleep=machine.sleep,
             fetcher=_fetcher(),
+            upstreams=SimulatedUpstreams(machine, f"{self.name} {self._boots}"),
             limits=LIMITS,
         )
         self.door = oci.Door(self.on, registry.accounts.Tokens(self.on))
         handlers = {kind: self._watched(kind, handler) for kind, handler in HANDLERS.items()}
         self.runners = [
             Runner(self.on, handlers, lambda _job: nullcontext(), lane=lane)
-            for lane in (Lane.PROMPT, Lane.PATIENT, Lane.ABROAD)
+            for lane in (Lane.PROMPT, Lane.DELIVERY, Lane.PATIENT, Lane.ABROAD)
         ]
         self.is_up = True
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.model.images import ImageId
 from holdfast.simulation import errands
-from holdfast.simulation.things import BLOBS, REPOSITORIES, TAGS, THINGS, name_of
+from holdfast.simulation.things import BLOBS, REMOTE_THINGS, REPOSITORIES, TAGS, THINGS, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +58,8 @@ class Person:
             (self._come_in, 6),
             (self._hold, 5),
         ]
+        if client.machine.is_cached:
+            habits.append((self._pull_through, 60))
         self._habits = [habit for habit, _ in habits]
         self._weights = [weight * self._chance.choice([0, 1, 1, 3]) + 0.1 for _, weight in habits]
 
@@ -114,6 +116,16 @@ class Person:
                 errands.images.get(self._step(), repository, digest)
             for digest in thing.blobs:
                 errands.blobs.get(self._step(), repository, digest)
+
+    def _pull_through(self) -> None:
+        if self._often(0.1):
+            errands.cached.evict(self._step())
+        thing = errands.cached.pull(self._step(), self._chance.choice([*TAGS, *TAGS, *REMOTE_THINGS]))
+        if thing is not None:
+            for digest in thing.children:
+                errands.cached.pull(self._step(), digest)
+            for digest in thing.blobs:
+                errands.cached.pull_blob(self._step(), digest)
 
     def _look(self) -> None:
         if self._often(0.5):

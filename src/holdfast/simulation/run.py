@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from holdfast import registry
 from holdfast.model import digests
+from holdfast.model.caching import Options, Upstream
 from holdfast.model.errors import RepositoryNotFound
 from holdfast.model.images import ImageId
 from holdfast.model.names import RepositoryRef
@@ -22,7 +23,20 @@ from holdfast.simulation.history import Violation
 from holdfast.simulation.machine import Machine
 from holdfast.simulation.people import Crowd, Person
 from holdfast.simulation.registers import becomes
-from holdfast.simulation.things import BLOBS, COPIES, HOME, MOVING, REPOSITORIES, TAGS, THINGS, name_of
+from holdfast.simulation.things import (
+    BLOBS,
+    CACHED,
+    COPIES,
+    HOME,
+    MOVING,
+    REMOTE_BLOBS,
+    REMOTE_THINGS,
+    REPOSITORIES,
+    TAGS,
+    THINGS,
+    name_of,
+)
+from holdfast.simulation.upstream import URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +52,8 @@ REST = timedelta(seconds=1)  # between two ticks of a process's background work,
 BOOT = timedelta(seconds=2)  # until a process that died begins anew, at most
 UNTIL_ALL_IS_OLD = timedelta(days=8)
 COPIED_EVERY = 3  # seeds: images are copied to another region as well
+PREFIX = "hub"  # of what is pulled through
+ROOM_BYTES = 40_000  # of the cache: for an image or two
 GENERATIONS = 5  # in which a policy lets images expire: each one makes garbage of others
 
 
@@ -119,6 +135,7 @@ class _Run:
             self._let_time_pass()
             self._audit()
             machine.history.judge()
+            self._pull_all_through()
             self._compare_copies()
             self._wait_for_the_collector()
             self._delete_everything()
@@ -134,6 +151,10 @@ class _Run:
         if self._is_copied:
             rule = Rule((COPIES,), deletes=True)
             registry.replication.configure(self._on, HOME, Configuration((rule,)))
+        if self._machine.is_cached:
+            room = Options(budget_bytes=ROOM_BYTES)
+            registry.caching.create(self._on, HOME, PREFIX, Upstream("", URL))
+            registry.caching.set_options(self._on, HOME, PREFIX, lambda _: room)
 
     def _live(self, person: Person) -> None:
         person.live()
@@ -237,6 +258,20 @@ class _Run:
                 if any(copy.status == "COMPLETE" for copy in copies):
                     self._require_copy(image, there)
 
+    def _pull_all_through(self) -> None:
+        """With an upstream that does what it should, everything comes, and whatever came is whole."""
+        if not self._machine.is_cached:
+            return
+        errands.cached.require_whole(self._on)
+        for reference in (*TAGS, *REMOTE_THINGS):
+            if errands.cached.pull(self._auditor, reference) is None:
+                raise Violation(f"{name_of(reference)} does not come through the cache")
+        for digest in REMOTE_BLOBS:
+            if not errands.cached.pull_blob(self._auditor, digest):
+                raise Violation(f"{name_of(digest)} does not come through the cache")
+        self._let_days_pass()
+        errands.cached.require_whole(self._on)
+
     def _images(self, at: RepositoryRef) -> list[Image]:
         try:
             return registry.images.page(self._on, at, 0, 1000)[0]
@@ -266,6 +301,9 @@ class _Run:
         for repository in REPOSITORIES:
             errands.repositories.delete(self._auditor, repository, force=True)
         self._delete_copies()
+        if machine.is_cached:
+            registry.caching.delete(self._on, HOME, PREFIX)
+            registry.repositories.delete(self._on, CACHED, force=True)
         for _ in range(3):
             self._let_days_pass()
         left = machine.left_over()

@@ -15,6 +15,7 @@ HOME = Registry("000000000000", "us-east-1")
 COPIES = Registry("000000000000", "eu-west-1")  # where images are copied to, if they are
 MOVING, FIXED = "team/moving", "team/fixed"  # repositories; tags of the second one never move
 REPOSITORIES = {name: RepositoryRef(HOME, name) for name in (MOVING, FIXED)}
+CACHED = RepositoryRef(HOME, "hub/cached")  # what an upstream has, if there is one
 GUEST = "guest"  # a user
 TAGS = ("v1", "v2")
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -38,26 +39,27 @@ class Thing:
         return digests.digest_of(self.body)
 
 
-def _blobs() -> dict[str, bytes]:
-    chance = random.Random(0)  # noqa: S311 - bytes that look like nothing
+def _blobs(seed: int) -> dict[str, bytes]:
+    chance = random.Random(seed)  # noqa: S311 - bytes that look like nothing
     sizes = (70, 2000, 2500, SMALL_BYTES + 100, SMALL_BYTES + 5000)
     return {digests.digest_of(data): data for data in (chance.randbytes(size) for size in sizes)}
 
 
-BLOBS = _blobs()
+BLOBS = _blobs(0)
+REMOTE_BLOBS = _blobs(1)  # of an upstream
 
 
 def _descriptor(media_type: str, body: bytes) -> dict[str, object]:
     return {"mediaType": media_type, "digest": digests.digest_of(body), "size": len(body)}
 
 
-def _image(name: str, *chosen: int, subject: Thing | None = None) -> Thing:
-    config, *layers = (list(BLOBS)[number] for number in chosen)
+def _image(blobs: dict[str, bytes], name: str, *chosen: int, subject: Thing | None = None) -> Thing:
+    config, *layers = (list(blobs)[number] for number in chosen)
     document = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "config": _descriptor(CONFIG, BLOBS[config]),
-        "layers": [_descriptor(LAYER, BLOBS[layer]) for layer in layers],
+        "config": _descriptor(CONFIG, blobs[config]),
+        "layers": [_descriptor(LAYER, blobs[layer]) for layer in layers],
         "annotations": {"name": name},
     }
     if subject is not None:
@@ -72,14 +74,16 @@ def _index(name: str, *children: Thing) -> Thing:
     return Thing(name, json.dumps(document).encode(), OCI_INDEX, (), tuple(child.digest for child in children))
 
 
-def _things() -> dict[str, Thing]:
-    one, two, three = _image("image-1", 0, 1, 3), _image("image-2", 0, 2, 3), _image("image-3", 1, 4)
-    signature = _image("signature-of-1", 0, 2, subject=one)
-    every = (one, two, three, signature, _index("index-of-1-2", one, two))
+def _things(blobs: dict[str, bytes], of: str = "") -> dict[str, Thing]:
+    one, two = _image(blobs, f"{of}image-1", 0, 1, 3), _image(blobs, f"{of}image-2", 0, 2, 3)
+    three = _image(blobs, f"{of}image-3", 1, 4)
+    signature = _image(blobs, f"{of}signature-of-1", 0, 2, subject=one)
+    every = (one, two, three, signature, _index(f"{of}index-of-1-2", one, two))
     return {thing.digest: thing for thing in every}
 
 
-THINGS = _things()
+THINGS = _things(BLOBS)
+REMOTE_THINGS = _things(REMOTE_BLOBS, "remote ")
 
 
 def name_of(digest: str | None) -> str:
@@ -88,4 +92,8 @@ def name_of(digest: str | None) -> str:
         return "nothing"
     if digest in THINGS:
         return THINGS[digest].name
+    if digest in REMOTE_THINGS:
+        return REMOTE_THINGS[digest].name
+    if digest in REMOTE_BLOBS:
+        return f"remote blob-{list(REMOTE_BLOBS).index(digest) + 1}"
     return f"blob-{list(BLOBS).index(digest) + 1}" if digest in BLOBS else digest

@@ -67,6 +67,7 @@ class SqliteDatabase:
         self._path = path
         self._local = threading.local()
         self._opened: WeakSet[_Held] = WeakSet()
+        self._opening = threading.Lock()
         self._turn = turn or _Turn(path)
         self._log = _WriteAheadLog(path, sync)
 
@@ -149,12 +150,15 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close every connection; a thread that goes on opens another."""
         self._local = threading.local()
-        while self._opened:
-            self._opened.pop().close()
+        with self._opening:
+            opened = list(self._opened)
+        for held in opened:
+            held.close()
 
     def _connect(self) -> sqlite3.Connection:
         held = _Held(_connect(self._path))
-        self._opened.add(held)
+        with self._opening:
+            self._opened.add(held)
         self._local.held = (*getattr(self._local, "held", ()), held)
         return held.connection
 

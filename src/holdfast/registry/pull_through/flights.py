@@ -171,10 +171,11 @@ def begin(on: Backends, wanted: Wanted, most: int | None = None) -> Flight | Non
     flight = Flight(wanted, Spool(on.upstreams.spool, on.upstreams.room))
     with on.upstreams.lock:
         on.upstreams.flights[wanted.key] = flight
-        if not on.upstreams.is_beating:
-            on.upstreams.is_beating = True
-            on.upstreams.crew.run(lambda: _beat(on))
-    on.upstreams.crew.run(lambda: _fly(on, flight))
+    on.upstreams.begin(lambda: _fly(on, flight))
+    with on.upstreams.lock:
+        beats, on.upstreams.is_beating = on.upstreams.is_beating, True
+    if not beats:
+        on.upstreams.begin(lambda: _beat(on))
     return flight
 
 
@@ -229,7 +230,7 @@ def _fly(on: Backends, flight: Flight) -> None:
 
 def _bring(on: Backends, flight: Flight) -> None:
     wanted = flight.wanted
-    on.upstreams.require_awake(wanted.rule)
+    on.upstreams.require_awake(on, wanted.rule)
     puller = on.upstreams.puller(on, wanted.rule)
 
     def opened(size_bytes: int) -> None:
@@ -277,12 +278,12 @@ def _spool(flight: Flight, piece: bytes) -> bool:
 def _beat(on: Backends) -> None:
     """Lengthen the leases of this process while it has any."""
     while True:
-        threading.Event().wait(BEAT_SECONDS)
         with on.upstreams.lock:
             flights = list(on.upstreams.flights.values())
             if not flights:
                 on.upstreams.is_beating = False
                 return
+        on.sleep(BEAT_SECONDS)
         try:
             with on.database.transaction(durable=False, within=()) as tx:
                 until = on.clock() + LEASE

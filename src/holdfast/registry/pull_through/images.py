@@ -275,7 +275,7 @@ def blob(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Reader |
             return WAIT
     elif flight.wanted.at != at:
         stat(on, at, digest)
-    flight.opened.wait(OPENING_SECONDS)
+    on.upstreams.wait(flight.opened, OPENING_SECONDS)
     if flight.is_absent:
         raise BlobNotFound(at, digest)
     if flight.refusal is not None:

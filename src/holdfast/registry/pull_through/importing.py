@@ -140,7 +140,7 @@ def fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Mani
     """
     most = rule.options.at_once // 2
     if manifest.needed_blobs and most and on.upstreams.ahead.acquire(blocking=False):
-        on.upstreams.crew.run(lambda: _fetch_ahead(on, at, rule, manifest, most))
+        on.upstreams.begin(lambda: _fetch_ahead(on, at, rule, manifest, most))
 
 
 def _fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Manifest, most: int) -> None:
@@ -153,7 +153,7 @@ def _fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Man
         under_way: list[Flight] = []
         for digest in missing:
             if len(under_way) == min(most, AHEAD):
-                under_way.pop(0).ended.wait()
+                on.upstreams.wait(under_way.pop(0).ended)
             flight = flights.begin(on, Wanted(at, digest, rule, repository.encryption.key_scope), most)
             under_way += [flight] if flight is not None else []
     except Refusal as refusal:

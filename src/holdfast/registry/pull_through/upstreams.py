@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -69,7 +68,7 @@ class Upstreams:
         self.allowed = tuple(allowed)
         self.spool = spool
         self.room = Room()
-        self.crew = Crew()
+        self._crew = Crew()
         self.ahead = threading.BoundedSemaphore(AHEAD)
         self.flights: dict[str, Flight] = {}
         self.lock = threading.RLock()
@@ -90,6 +89,14 @@ class Upstreams:
                 self._owner = os.getpid(), uuid4().hex
             return self._owner[1]
 
+    def begin(self, call: Callable[[], None]) -> None:
+        """Have a thread do something."""
+        self._crew.run(call)
+
+    def wait(self, event: threading.Event, seconds: float | None = None) -> None:
+        """Until something has happened, or for so long."""
+        event.wait(seconds)
+
     @contextmanager
     def once(self, key: str) -> Iterator[bool]:
         """A block for one thread of this process at a time; False if another one is in it."""
@@ -105,7 +112,7 @@ class Upstreams:
 
     def puller(self, on: Backends, rule: CacheRule) -> Puller:
         """A client of a rule's upstream, in the name of its secret. Raises what reading the secret does."""
-        key, now = (rule.registry, rule.prefix), time.monotonic()
+        key, now = (rule.registry, rule.prefix), on.monotonic()
         with self.lock:
             known = self._known.get(key)
         if known is not None and known.updated_at == rule.updated_at and known.until > now:
@@ -121,8 +128,8 @@ class Upstreams:
 
     def ask(self, on: Backends, rule: CacheRule, name: str, reference: str, call: Callable[[Puller], T]) -> T:
         """What an upstream says to something; a `RemoteFault` that it said a moment ago is said again."""
-        url, now = rule.upstream.url, time.monotonic()
-        self.require_awake(rule)
+        url, now = rule.upstream.url, on.monotonic()
+        self.require_awake(on, rule)
         if self._absent.get((url, name, reference), 0.0) > now:
             raise NotThere(f"{url} said a moment ago that it does not have {reference}")
         try:
@@ -133,15 +140,15 @@ class Upstreams:
         self._note(on, rule, None)
         return found
 
-    def require_awake(self, rule: CacheRule) -> None:
+    def require_awake(self, on: Backends, rule: CacheRule) -> None:
         """Say again what an upstream said that has a bad time."""
         until, fault = self._rests.get(rule.upstream.url, (0.0, None))
-        if fault is not None and until > time.monotonic():
+        if fault is not None and until > on.monotonic():
             raise fault
 
     def failed(self, on: Backends, rule: CacheRule, name: str, reference: str, fault: RemoteFault) -> None:
         """Remember what an upstream did wrong, for a while."""
-        url, now = rule.upstream.url, time.monotonic()
+        url, now = rule.upstream.url, on.monotonic()
         with self.lock:
             if isinstance(fault, NotThere):
                 if len(self._absent) >= REMEMBERED:
@@ -177,7 +184,7 @@ class Upstreams:
 
     def _note(self, on: Backends, rule: CacheRule, failure: str | None) -> None:
         """Let everybody see how an upstream does; written down when that changes, and not often."""
-        key, now = (rule.registry, rule.prefix), time.monotonic()
+        key, now = (rule.registry, rule.prefix), on.monotonic()
         with self.lock:
             told, at = self._told.get(key, (None, -KNOWN_SECONDS))
             if (failure is None) == (told is None) and (failure is None or now < at + KNOWN_SECONDS):
