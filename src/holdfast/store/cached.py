@@ -114,7 +114,7 @@ _FAIL = Statement(
 )
 _HOLD = Statement(
     update(cache_fetches)
-    .where(_fetch, cache_fetches.c.owner == bindparam("by"))
+    .where(_fetch, cache_fetches.c.owner == bindparam("by"), cache_fetches.c.failure.is_(None))
     .values(expires_at=bindparam("until"), received_bytes=bindparam("received"), size_bytes=bindparam("size"))
 )
 _TAKE_FAILURE = Statement(delete(cache_fetches).where(_fetch, cache_fetches.c.failure.is_not(None)))

@@ -283,7 +283,6 @@ def _beat(on: Backends) -> None:
             if not flights:
                 on.upstreams.is_beating = False
                 return
-        on.sleep(BEAT_SECONDS)
         try:
             with on.database.transaction(durable=False, within=()) as tx:
                 until = on.clock() + LEASE
@@ -292,3 +291,4 @@ def _beat(on: Backends) -> None:
                                             max(flight.size_bytes, 1))  # fmt: skip
         except Exception:
             log.exception("the leases of what is being fetched could not be lengthened")
+        on.sleep(BEAT_SECONDS)
