@@ -5,8 +5,8 @@
                                                 │
     ImportImage ─ what the client did not fetch ┴─► all is here: the image, its tags, its referrers
 
-`upstreams` is what a process knows of upstreams, `flights` fetches blobs, `images` answers pulls, `batches` answers the
-ECR API, `importing` does the rest in the background, and `evicting` makes room.
+`upstreams` is what a process knows of upstreams, `flights` fetches blobs, `siblings` lets other processes read them,
+`images` answers pulls, `batches` the ECR API, `importing` does the rest in the background, and `evicting` makes room.
 """
 
 from holdfast.registry.pull_through import evicting, importing

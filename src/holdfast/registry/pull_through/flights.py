@@ -79,6 +79,7 @@ class Flight:
     received_bytes: int = 0
     refusal: Refusal | None = None
     is_absent: bool = False  # the upstream does not have it
+    is_following: bool = False  # that of a sibling, who keeps the blob
     also: set[RepositoryRef] = field(default_factory=set)
     opened: threading.Event = field(default_factory=threading.Event)  # its size is known, or that it does not come
     ended: threading.Event = field(default_factory=threading.Event)

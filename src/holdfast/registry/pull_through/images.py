@@ -25,8 +25,8 @@ from holdfast.model.templates import Purpose, TemplateSettings
 from holdfast.model.work import ImportImage
 from holdfast.outbound.distribution import NotThere, RemoteFault
 from holdfast.registry import caching, keys, kms_keys, repositories, templates
-from holdfast.registry.pull_through import flights, importing
-from holdfast.registry.pull_through.flights import OPENING_SECONDS, Reader, Wanted
+from holdfast.registry.pull_through import flights, importing, siblings
+from holdfast.registry.pull_through.flights import OPENING_SECONDS, Flight, Reader, Wanted
 from holdfast.registry.pull_through.upstreams import refusal_of
 from holdfast.store.hot import StoredManifest
 
@@ -270,19 +270,27 @@ def blob(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Reader |
             stat(on, at, digest)  # whoever may not have it from there does not get it here
             _link(on, at, digest)
             return None
-        flight = flights.begin(on, wanted)
+        siblings.listen(on)
+        flight = flights.begin(on, wanted) or siblings.follow(on, wanted)
         if flight is None:
             return WAIT
     elif flight.wanted.at != at:
         stat(on, at, digest)
     on.upstreams.wait(flight.opened, OPENING_SECONDS)
+    if flight.refusal is None or not flight.is_following:  # else the next look has its own
+        _require_open(at, flight)
+    return flights.join(on, flight, at) or WAIT
+
+
+def _require_open(at: RepositoryRef, flight: Flight) -> None:
+    """Refuse a blob that does not come."""
+    wanted = flight.wanted
     if flight.is_absent:
-        raise BlobNotFound(at, digest)
+        raise BlobNotFound(at, wanted.digest)
     if flight.refusal is not None:
         raise flight.refusal
     if not flight.opened.is_set():
-        raise refusal_of(rule, RemoteFault("it does not begin to send"))
-    return flights.join(on, flight, at) or WAIT
+        raise refusal_of(wanted.rule, RemoteFault("it does not begin to send"))
 
 
 def _link(on: Backends, at: RepositoryRef, digest: str) -> None:

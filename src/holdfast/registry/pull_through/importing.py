@@ -19,7 +19,7 @@ from holdfast.model.events import pull_through_action
 from holdfast.model.work import FetchReferrers, ImportImage
 from holdfast.outbound.distribution import RemoteFault
 from holdfast.registry import caching, events, images
-from holdfast.registry.pull_through import flights
+from holdfast.registry.pull_through import flights, siblings
 from holdfast.registry.pull_through.flights import Wanted
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def _has_blobs(on: Backends, repository: Repository, rule: CacheRule, manifest: 
             with on.database.transaction(durable=False, within=()) as tx:
                 store.cached.take_failure(tx, one.key)
             raise CannotImport(f"its blob {one.digest} does not come: {fetch.failure}")
+    siblings.listen(on)
     for one in missing:
         if one.digest in here:
             _share(on, repository, one)
@@ -150,6 +151,7 @@ def _fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Man
             held = store.blobs.sizes(tx, repository, manifest.needed_blobs)
             missing = [one for one in manifest.needed_blobs if one not in held]
             missing = [one for one in missing if store.cached.find_elsewhere(tx, repository, one) is None]
+        siblings.listen(on)
         under_way: list[Flight] = []
         for digest in missing:
             if len(under_way) == min(most, AHEAD):

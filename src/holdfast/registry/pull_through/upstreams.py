@@ -73,6 +73,7 @@ class Upstreams:
         self.flights: dict[str, Flight] = {}
         self.lock = threading.RLock()
         self.is_beating = False
+        self.is_heard = False  # by siblings, who read what this process fetches
         self._owner = (0, "")
         self._asking: set[str] = set()
         self._known: dict[tuple[Registry, str], _Known] = {}
