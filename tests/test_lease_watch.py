@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -77,7 +78,10 @@ def test_what_pods_run_is_held(product, own, name, tmp_path):  # noqa: F811
     told = product.cli("lease", "list", name)
     assert "KUBERNETES prod-eu (shop/web-1 c0 and 1 more) until" in told.stdout
     assert "2 leases." in told.stdout
-    assert product.cli("lease", "release", name, "--holder", "prod-eu").stdout == "2 leases released.\n"
+    everywhere = product.cli("lease", "list", "--holder", "prod-eu", "--json").stdout.splitlines()
+    assert {json.loads(line)["repository"] for line in everywhere} == {name}
+    assert product.cli("lease", "release", name, "--holder", "prod-eu", "--digest", other.digest).stdout[0] == "1"
+    assert product.cli("lease", "release", "--holder", "prod-eu").stdout == "1 leases released.\n"
 
 
 def test_what_workloads_could_start_again_is_held_if_wanted(product, own, name, tmp_path):  # noqa: F811

@@ -10,8 +10,11 @@ from holdfast.cli.ground import add_command, add_settings, backends, refusals_as
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from holdfast.cli.ground import Commands
+    from holdfast.model.names import RepositoryRef
+    from holdfast.registry import Backends
     from holdfast.settings import Settings
 
 PAGE = 500
@@ -22,14 +25,13 @@ def add(commands: Commands) -> None:
     """Add the commands of leases."""
     group = commands.add_parser("lease", help="images that run", description="Images that run, and who says so.")
     actions = group.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = add_command(
-        actions, "list", _list, "list which images of a repository are in use, by what and until when"
-    )
-    listing.add_argument("repository", metavar="REPOSITORY")
+    listing = add_command(actions, "list", _list, "list which images are in use, by what and until when")
+    listing.add_argument("repository", metavar="REPOSITORY", nargs="?", help="one repository [all of the registry]")
+    listing.add_argument("--holder", metavar="NAME", help="only those of this holder")
     listing.add_argument("--json", action="store_true", help="print JSON, one document a line")
     add_settings(listing)
     release = add_command(actions, "release", _release, "end the leases of a holder before their time")
-    release.add_argument("repository", metavar="REPOSITORY")
+    release.add_argument("repository", metavar="REPOSITORY", nargs="?", help="one repository [all of the registry]")
     release.add_argument("--holder", metavar="NAME", required=True, help="whose leases")
     release.add_argument("--digest", metavar="DIGEST", help="that on one image only")
     add_settings(release)
@@ -75,14 +77,16 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
 
     def list_them() -> None:
-        on, at = backends(settings), repository_ref(settings, options.repository)
-        after, more, count = 0, True, 0
-        while more:
-            found, more = registry.leases.page(on, at, after, PAGE)
-            for one in found:
-                after, count = one.id, count + 1
-                document = {name: str(getattr(one, name)) for name in type(one).__slots__}
-                print(json.dumps(document) if options.json else f"{one.digest}  {one.told}")
+        on, count = backends(settings), 0
+        for at in _repositories(on, settings, options.repository):
+            after, more = 0, True
+            while more:
+                found, more = registry.leases.page(on, at, after, PAGE, holder=options.holder)
+                for one in found:
+                    after, count = one.id, count + 1
+                    document = {name: str(getattr(one, name)) for name in type(one).__slots__}
+                    print(json.dumps({"repository": at.name, **document}) if options.json
+                          else f"{at.name}@{one.digest}  {one.told}")  # fmt: skip
         if not options.json:
             print(f"{count} leases.")
 
@@ -91,13 +95,32 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
 
 def _release(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
+    from holdfast.settings import BadSetting
 
     def release() -> None:
         digests = [options.digest] if options.digest else None
-        at = repository_ref(settings, options.repository)
-        print(f"{registry.leases.release(backends(settings), at, options.holder, digests)} leases released.")
+        if digests and options.repository is None:
+            raise BadSetting("--digest: say of which repository")
+        on = backends(settings)
+        places = _repositories(on, settings, options.repository)
+        print(f"{sum(registry.leases.release(on, at, options.holder, digests) for at in places)} leases released.")
 
     return refusals_as_text(release)
+
+
+def _repositories(on: Backends, settings: Settings, name: str | None) -> Iterator[RepositoryRef]:
+    """The repository of a name, or all of the registry."""
+    from holdfast import registry
+
+    if name is not None:
+        yield repository_ref(settings, name)
+        return
+    after, more = "", True
+    while more:
+        found, more = registry.repositories.page(on, on.home, after, PAGE)
+        for one in found:
+            after = one.name
+            yield one.ref
 
 
 def _watch(_settings: Settings, options: argparse.Namespace) -> int:
