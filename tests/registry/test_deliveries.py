@@ -228,6 +228,24 @@ def test_a_target_that_is_gone_gets_dead_letters_when_events_are_too_old(on, rec
     assert standing(on).waiting_since == clock()  # v4 is still to be told
 
 
+def test_a_target_that_lost_all_there_was_gets_what_happens_later(on, receiver, clock):
+    a_target(on, receiver.url, maximum_age_seconds=3600)
+    receiver.status = 503
+    push(on, AT, "an image", "v1")
+    deliver(on)
+    clock.pass_(hours=2)
+    deliver(on)
+    assert len(dead(on)) == 1
+    clock.pass_(hours=1)
+    deliver(on)  # there is nothing to tell
+
+    receiver.status = 204
+    push(on, AT, "another", "v2")
+    deliver(on)
+
+    assert tags(receiver.posts) == ["v1", "v1", "v2"]
+
+
 def test_one_that_is_dead_holds_up_nobody(on, receiver):
     a_target(on, "http://127.0.0.1:9/", "gone")
     a_target(on, receiver.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.store import Transaction
 
 AT_ONCE = 500
+AHEAD = timedelta(minutes=1)  # that clocks may be
 PLACING = "events"  # the thing that is touched where positions are given
 
 
@@ -43,7 +45,8 @@ def place(on: Backends) -> None:
 def place_some(on: Backends, tx: Transaction) -> bool:
     """Place some of them in a transaction that nobody else does that in; whether there may be more."""
     is_more = store.events.place(tx, AT_ONCE) == AT_ONCE
-    for target_id in store.event_targets.waiting(tx, store.events.last(tx)):
+    # Who rests has work that waits, and nobody's clock is so far ahead that it is over before it is looked at here.
+    for target_id in store.event_targets.waiting(tx, store.events.last(tx), on.clock() + AHEAD):
         store.work.add(tx, DeliverEvents(target_id), on.clock())
     return is_more
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from holdfast.model.event_targets import DeadLetter, Envelope, Kind, Message, Scope, Target, Wishes
 from holdfast.model.instants import read
@@ -49,7 +49,12 @@ _BEGIN_AT = Statement(
     .values(cursor=bindparam("place"), taken=[], attempts=0, refusals=0, failures=0, resting_until=None)
 )
 _DELETE = Statement(delete(_table).where(_it))
-_WAITING = Statement(select(_table.c.id).where(_table.c.cursor < bindparam("last"), _table.c.failures == 0))
+_WAITING = Statement(
+    select(_table.c.id).where(
+        _table.c.cursor < bindparam("last"),
+        or_(_table.c.resting_until.is_(None), _table.c.resting_until < bindparam("soon")),
+    )
+)
 _SLOWEST = Statement(select(func.min(_table.c.cursor)))
 _WANTING_PULLS = Statement(
     select(_table.c.account_id, _table.c.region).where(_table.c.wants_pulls.is_(True)).distinct()
@@ -164,9 +169,9 @@ def remove(tx: Transaction, target: Target) -> None:
     tx.run(_DELETE, which=target.id)
 
 
-def waiting(tx: Transaction, last: int) -> list[int]:
-    """The numbers of targets that have not looked at what comes before a position; not those that have trouble."""
-    return tx.column(_WAITING, last=last)
+def waiting(tx: Transaction, last: int, soon: datetime) -> list[int]:
+    """The numbers of targets that have not looked at what comes before a position; not of those that rest for long."""
+    return tx.column(_WAITING, last=last, soon=soon)
 
 
 def slowest(tx: Transaction) -> int | None:
