@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from holdfast.model.work import Lane
 from holdfast.outbound import Poster, Unreachable
 from holdfast.outbound.aws_events import Said
 from holdfast.outbound.deadline import Deadline
+from holdfast.outbound.posting import Heard
 from holdfast.registry.event_senders import Secrets
 from holdfast.registry.work import LeaseLost
 from holdfast.worker import Crew, Runner
@@ -783,3 +785,56 @@ def test_what_machines_watch(on, receiver, clock):
     assert (after["event_delivery_lag_seconds"], after["event_dead_letters"]) == (0, 1)
     assert (after["event_targets_failing"], after["event_delivery_failures"]) == (1, 1)
     assert json.dumps(after)
+
+
+class Moody:
+    """Lines to a receiver that takes some posts, refuses a few for ever, and has trouble at times."""
+
+    def __init__(self, chance):
+        self._chance = chance
+        self._refused = {number for number in range(60) if chance.random() < 0.1}
+        self._trouble = chance.choice([0.1, 0.6])
+        self.took = []
+
+    def line(self):
+        return self
+
+    def post(self, _url, _headers, body):
+        number = json.loads(body)["detail"]["number"]
+        if number in self._refused:
+            return Heard(400, {}, b"")
+        if self._chance.random() < self._trouble:
+            return Heard(self._chance.choice([503, 429, 404]), {"retry-after": self._chance.choice(["", "600"])}, b"")
+        self.took.append(number)
+        return Heard(204, {}, b"")
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("seed", [2, 34, 59])
+def test_whatever_a_target_answers_each_event_is_taken_once_or_dead_and_those_of_an_image_in_order(on, clock, seed):
+    chance = random.Random(seed)
+    moody = Moody(chance)
+    on = replace(on, poster=moody)
+    a_target(on, "https://ci.example/", pattern='{"detail":{"wanted":[true]}}', maximum_age_seconds=600)
+    wanted = {}
+
+    for step in range(300):
+        if step % 5 == 0:
+            with on.database.transaction() as tx:
+                image, tag, is_wanted = f"sha256:{chance.randint(0, 8)}", f"v{chance.randint(0, 3)}", step % 3 > 0
+                detail = {"image-digest": image, "image-tag": tag, "number": step // 5, "wanted": is_wanted}
+                registry.events.tell(on, tx, HOME, Event("ECR Image Action", detail))
+            wanted |= {step // 5: {image, tag}} if is_wanted else {}
+        if chance.random() < 0.7:
+            deliver(on)
+        clock.pass_(seconds=chance.choice([0, 1, 30, 400]))
+    for _ in range(100):
+        clock.pass_(minutes=10)
+        deliver(on)
+
+    lost = [letter.envelope["detail"]["number"] for letter in dead(on)]
+    assert sorted([*moody.took, *lost]) == sorted(wanted)
+    late = [(a, b) for at, a in enumerate(moody.took) for b in moody.took[at:] if b < a and wanted[a] & wanted[b]]
+    assert late == []
