@@ -19,7 +19,6 @@ from holdfast.model.images import ImageId
 from holdfast.model.work import Lane
 from holdfast.outbound import Poster, Unreachable
 from holdfast.outbound.aws_events import Said
-from holdfast.outbound.deadline import Deadline
 from holdfast.outbound.posting import Heard
 from holdfast.registry.event_senders import Secrets
 from holdfast.registry.work import LeaseLost
@@ -442,22 +441,19 @@ def test_what_was_told_before_a_process_comes_to_rest_is_noted(on, receiver):
     assert len(receiver.posts) == 2
 
 
-def test_nobody_holds_a_line_whose_time_ended_while_it_was_dialled(receiver, monkeypatch):
-    deadlines = []
+def test_nobody_holds_a_line_whose_time_ended_while_it_was_dialled(receiver):
+    poster = Poster(LOOPBACK, allowing="--event-allow")
+    deadlines, dial, begin = [], poster.connect, poster.watch.deadline
 
     def begun(seconds):
-        deadlines.append(Deadline(seconds))
+        deadlines.append(begin(seconds))
         return deadlines[-1]
 
-    monkeypatch.setattr("holdfast.outbound.posting.Deadline", begun)
-    poster = Poster(LOOPBACK, allowing="--event-allow")
-    dial = poster.connect
-
     def connect(target):
-        deadlines[0]._cut()
+        deadlines[0].cut()
         return dial(target)
 
-    poster.connect = connect
+    poster.watch.deadline, poster.connect = begun, connect
     with pytest.raises(Unreachable, match="did not answer within"):
         poster.line().post(receiver.url, {}, b"")
 

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import urllib3
 
-from holdfast.outbound.deadline import Deadline
-from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, connection_to, dial, target_of
+from holdfast.outbound.deadline import Watch
+from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, connection_to, dial, resolve, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
 
     from urllib3.connection import HTTPConnection
 
-    from holdfast.outbound.fetch import Target
+    from holdfast.outbound.addresses import Network
+    from holdfast.outbound.deadline import Deadline
+    from holdfast.outbound.fetch import Resolve, Target
 
 CONNECT_SECONDS = 5.0  # for each of the addresses of a name
 SECONDS = 10.0  # for each piece of an answer
@@ -50,6 +53,17 @@ def is_called(url: str) -> bool:
 class Poster(Fetcher):
     """Opens lines; one a process."""
 
+    def __init__(
+        self,
+        allowed: Collection[Network] = (),
+        ca_file: Path | None = None,
+        *,
+        resolve: Resolve = resolve,
+        allowing: str = "--event-allow",
+    ) -> None:
+        super().__init__(allowed, ca_file, resolve=resolve, allowing=allowing)
+        self.watch = Watch()
+
     def line(self) -> Line:
         """Something to post with, which keeps its connection from one time to the next."""
         return Line(self)
@@ -75,7 +89,7 @@ class Line:
     def post(self, url: str, headers: Mapping[str, str], body: bytes, method: str = "POST") -> Heard:
         """What a server answers to a body. Raises `Unreachable`: whatever goes wrong is the other side's fault."""
         target = target_of(url, may_be_plain=True)
-        deadline = Deadline(ANSWER_SECONDS)
+        deadline = self._poster.watch.deadline(ANSWER_SECONDS)
         try:
             return self._post(target, deadline, method, headers, body)
         except Unreachable:

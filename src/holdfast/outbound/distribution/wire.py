@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import urllib3
 
 from holdfast.outbound import fetch
-from holdfast.outbound.deadline import Deadline
+from holdfast.outbound.deadline import Watch
 from holdfast.outbound.distribution.faults import Lied, OutOfBounds, Unreachable
 from holdfast.outbound.fetch import USER_AGENT, Target, connection_to, dial, reachable, resolve, target_of
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
 
     from holdfast.outbound.addresses import Network
+    from holdfast.outbound.deadline import Deadline
     from holdfast.outbound.fetch import Resolve
 
     Body: TypeAlias = bytes | Callable[[], Iterable[bytes]] | None
@@ -52,6 +53,7 @@ class Wire:
         allowing: str = "--upstream-allow",
     ) -> None:
         self._lock = threading.Lock()
+        self._watch = Watch()
         self._kept: list[tuple[float, tuple[str, int, bool], HTTPConnection]] = []
         self._allowed = tuple(allowed)
         self._allowing = allowing
@@ -121,7 +123,7 @@ class Wire:
         body: Body,
         seconds: float,
     ) -> Answer:
-        limit = Deadline(seconds, connection.sock)
+        limit = self._watch.deadline(seconds, connection.sock)
         try:
             patience = READ_SECONDS if callable(body) else max(READ_SECONDS, seconds - READ_SECONDS)
             response = _asked(connection, method, target.path, headers, body, patience)
