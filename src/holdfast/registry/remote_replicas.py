@@ -73,7 +73,7 @@ def copy(
         return Copied(code_of(fault))
 
 
-def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, job: Job | None = None) -> None:
+def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer) -> None:
     """Remove a tag of an image, or with an empty one the image, from a peer; where it may be gone."""
     session = on.peers.of(on, peer)
     session.require_up()
@@ -85,7 +85,7 @@ def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, j
             id_ = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
             session.call("BatchDeleteImage", {"repositoryName": name, "imageIds": [id_]})
             if tag:  # with its last tag the image goes there, which may still be here
-                _Push(on, at, session, job).image(digest, ())
+                _Push(on, at, session, None).image(digest, ())
         else:
             mark = session.mark_of(at.registry)
             session.pusher.delete_manifest(name, tag or digest, copied_from=mark, of=digest if mark else "")

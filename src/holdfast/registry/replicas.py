@@ -119,7 +119,7 @@ def replicate_deletion(on: Backends, job: Job) -> None:
             job.step(tx)
             store.work.add(tx, PushDeletion(**job.item.payload), on.clock())
         return
-    remove(on, repository.ref, wanted.digest, wanted.tag, there, job)
+    remove(on, repository.ref, wanted.digest, wanted.tag, there)
     with on.database.transaction() as tx:
         image = store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None)
         if image is not None:  # it is back since we looked, and its copy may have come before it was removed
@@ -159,13 +159,11 @@ def copy(
         return Copied(refusal.code)
 
 
-def remove(
-    on: Backends, at: RepositoryRef, digest: str, tag: str, destination: Registry, job: Job | None = None
-) -> None:
+def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, destination: Registry) -> None:
     """Remove a tag of an image, or with an empty one the image, from another registry; where it may be gone."""
     there = RepositoryRef(destination, at.name)
     if (peer := peers.find(on, at.registry, destination)) is not None:
-        remote_replicas.remove(on, at, digest, tag, peer, job)
+        remote_replicas.remove(on, at, digest, tag, peer)
         return
     _require_leave(on, at.registry, there)
     try:
