@@ -174,7 +174,7 @@ def test_nothing_looks_clean_because_nobody_could_look(on, server):
 
     for answer, text in (
         (missing, "404"), (lying, "unpacks to"), (none, "No packages"), (other, "No advisories for Ubuntu"),
-        (elsewhere, "no address that may be reached"),
+        (elsewhere, "unless --upstream-allow allows"),
     ):  # fmt: skip
         assert answer.status == 500
         assert text in json.loads(answer.body)["error"]["message"]
