@@ -79,7 +79,7 @@ def test_what_pods_run_is_held(product, own, name, tmp_path):  # noqa: F811
     assert "KUBERNETES prod-eu (shop/web-1 c0 and 1 more) until" in told.stdout
     assert "2 leases." in told.stdout
     everywhere = product.cli("lease", "list", "--holder", "prod-eu", "--json").stdout.splitlines()
-    assert {json.loads(line)["repository"] for line in everywhere} == {name}
+    assert name in {json.loads(line)["repository"] for line in everywhere}
     assert product.cli("lease", "release", name, "--holder", "prod-eu", "--digest", other.digest).stdout[0] == "1"
     assert product.cli("lease", "release", "--holder", "prod-eu").stdout == "1 leases released.\n"
 
