@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -102,17 +103,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         """The store's own answer."""
-        store = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        store.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in self.headers.items():
-            store.putheader(name, value)
-        store.endheaders(body)
-        answer = store.getresponse()
-        data = answer.read()
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as store:
+            store.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                store.putheader(name, value)
+            store.endheaders(body)
+            answer = store.getresponse()
+            data = answer.read()
         headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP]
         if self.command == "HEAD":
             headers.append(("Content-Length", answer.headers.get("content-length", "0")))
-        store.close()
         return answer.status, headers, data
 
     def answer(self, status: int, headers: list[tuple[str, str]], data: bytes, sent: int | None = None) -> None:
