@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli import replication_peers, replication_rules
 from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
-from holdfast.cli.replication_peers import named_registry
+from holdfast.cli.replication_peers import name_of, named_registry
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from holdfast.cli.ground import Commands
-    from holdfast.model.names import Registry
     from holdfast.model.replicated_settings import Setting
     from holdfast.model.verification import Check
     from holdfast.settings import Settings
@@ -67,9 +66,9 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
         print(json.dumps([asdict(one) for one in found]))
         return 0
     if not found:
-        print(f"No rule of {_named(on.home)} copies anything; PutReplicationConfiguration sets some.")
+        print(f"No rule of {name_of(on.home)} copies anything; PutReplicationConfiguration sets some.")
     for one in found:
-        print(f"{_named(one.registry)}: {one.waiting:,} images wait, the first for {one.lag_seconds:,.0f} s; "
+        print(f"{name_of(one.registry)}: {one.waiting:,} images wait, the first for {one.lag_seconds:,.0f} s; "
               f"{one.completed:,} are there, {one.failed:,} failed{_cancelled(one.cancelled)}.")  # fmt: skip
         if one.settings:
             print(f"  {_listed(one.settings)} of repositories go there, too.")
@@ -99,7 +98,7 @@ def _cancel(settings: Settings, options: argparse.Namespace) -> int:
         if is_more:
             print(f"{total:,} images are cancelled so far …", flush=True)
     print(
-        f"{total:,} images are not copied to {_named(destination)}, and what was to be removed or set there is not. "
+        f"{total:,} images are not copied to {name_of(destination)}, and what was to be removed or set there is not. "
         "The rule stays; `holdfast replication verify --everything` copies them after all."
     )
     return 0
@@ -120,7 +119,7 @@ def _settings(settings: Settings, options: argparse.Namespace) -> int:
             wanted = [Setting(name.upper().replace("-", "_")) for name in names if name != "none"]
             registry.replicated_settings.choose(on, on.home, destination, wanted)
         found = registry.replicated_settings.chosen(on, on.home).get(destination, ())
-        print(f"{_listed(found)} of repositories that are copied to {_named(destination)} go there, too.")
+        print(f"{_listed(found)} of repositories that are copied to {name_of(destination)} go there, too.")
 
     return refusals_as_text(choose)
 
@@ -178,7 +177,7 @@ def _document(check: Check) -> dict[str, object]:
 def _told(check: Check) -> str:
     counts = check.counts
     if check.failure:
-        return f"{check.at.name} → {_named(check.destination)}: could not be compared: {check.failure}"
+        return f"{check.at.name} → {name_of(check.destination)}: could not be compared: {check.failure}"
     words = [
         (counts.missing_images, "images are missing"),
         (counts.missing_tags, "tags are missing"),
@@ -192,8 +191,4 @@ def _told(check: Check) -> str:
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in words if count)
     agreeing = f"{counts.agreeing:,} images and tags agree"
-    return f"{check.at.name} → {_named(check.destination)}: {agreeing}{f'; {told}' if told else ''}"
-
-
-def _named(registry: Registry) -> str:
-    return f"{registry.region}/{registry.account_id}"
+    return f"{check.at.name} → {name_of(check.destination)}: {agreeing}{f'; {told}' if told else ''}"

@@ -45,6 +45,11 @@ def named_registry(home: Registry, text: str) -> Registry:
     return Registry(account or home.account_id, region)
 
 
+def name_of(registry: Registry) -> str:
+    """How a registry is named."""
+    return f"{registry.region}/{registry.account_id}"
+
+
 def _put(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
     from holdfast.model.peers import Kind, Peer
@@ -112,7 +117,6 @@ def _document(peer: Peer) -> dict[str, object]:
 
 
 def _told(peer: Peer) -> str:
-    place = f"{peer.destination.region}/{peer.destination.account_id}"
     secret = f"with {peer.credential_arn.rpartition(':')[2]}" if peer.credential_arn else "without a secret"
     private = ", a private CA" if peer.ca_pem else ""
-    return f"{place} is {peer.url}/{peer.prefix} ({peer.kind.value}), {secret}{private}"
+    return f"{name_of(peer.destination)} is {peer.url}/{peer.prefix} ({peer.kind.value}), {secret}{private}"

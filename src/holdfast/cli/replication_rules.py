@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
-from holdfast.cli.replication_peers import named_registry
+from holdfast.cli.replication_peers import name_of, named_registry
 
 if TYPE_CHECKING:
     import argparse
@@ -99,7 +99,7 @@ def _told(rule: Rule) -> str:
 
 
 def _words(rule: Rule) -> Iterator[str]:
-    yield ", ".join(f"{to.region}/{to.account_id}" for to in rule.destinations)
+    yield ", ".join(name_of(to) for to in rule.destinations)
     for prefix in rule.prefixes or ():
         yield f"--prefix {prefix}"
     for name, (kind, _) in FILTERS.items():

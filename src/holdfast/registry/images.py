@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 BATCH_BYTES = 64 * 1024 * 1024  # of the manifests that one call may ask for
+NOT_FOUND = "Requested image not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +209,7 @@ def get(
                 failures.append(Failure(id_, "ImageInaccessible", ImageDamaged(at, image.digest).message))
                 continue
             total += image.manifest_bytes
-            if total > BATCH_BYTES:
-                raise LimitExceeded("The manifests of one call have too many bytes; ask for fewer images at once")
+            check_batch(total)
             found.append((ImageId(image.digest, id_.tag), image, store.images.body(tx, image)))
     for id_, image, _ in found:
         on.pulls.note(at, image.id, puller, on.clock(), image.digest, id_.tag)
@@ -334,5 +334,16 @@ def delete_tag(on: Backends, at: RepositoryRef, tag: str, of: str | None = None,
 
 def _missing(tx: Transaction, repository: Repository, id_: ImageId) -> Failure:
     if id_.digest is not None and id_.tag is not None and store.images.find(tx, repository, tag=id_.tag) is not None:
-        return Failure(id_, "ImageTagDoesNotMatchDigest", "Requested image tag does not match the image digest")
-    return Failure(id_, "ImageNotFound", "Requested image not found")
+        return mismatched(id_)
+    return Failure(id_, "ImageNotFound", NOT_FOUND)
+
+
+def mismatched(id_: ImageId) -> Failure:
+    """What is told of an id whose tag names another image than its digest."""
+    return Failure(id_, "ImageTagDoesNotMatchDigest", "Requested image tag does not match the image digest")
+
+
+def check_batch(size_bytes: int) -> None:
+    """Refuse more bytes of manifests than one call may ask for."""
+    if size_bytes > BATCH_BYTES:
+        raise LimitExceeded("The manifests of one call have too many bytes; ask for fewer images at once")

@@ -8,7 +8,6 @@ from holdfast import store
 from holdfast.model import replicated_settings as model
 from holdfast.model import replication
 from holdfast.model.errors import InvalidParameter
-from holdfast.model.peers import Kind
 from holdfast.model.replicated_settings import SETTING, Setting
 from holdfast.model.work import ReplicateSettings, SpreadSettings
 from holdfast.registry import peers
@@ -30,7 +29,7 @@ def choose(on: Backends, home: Registry, destination: Registry, settings: Sequen
         if settings and destination not in rules.destinations:
             raise InvalidParameter("destination", "the replication configuration of the registry does not have it")
         peer = peers.find_in(tx, home, destination)
-        if settings and peer is not None and peer.kind is Kind.OCI:
+        if settings and peer is not None and not peer.kind.has_api:
             raise InvalidParameter("destination", "only a registry that speaks ECR's API has such settings")
         if settings and peer is None and _leads(tx, destination, home):
             raise InvalidParameter(
@@ -71,7 +70,12 @@ def changed(tx: Transaction, repository: Repository, now: datetime) -> None:
     """A repository was set otherwise: let that go where it shall, in the transaction of the change."""
     choices = model.read(store.registry_settings.find_by_id(tx, repository.registry_id, SETTING))
     for destination in choices:
-        store.work.add(tx, ReplicateSettings(repository.id, destination.region, destination.account_id), now)
+        begin(tx, repository.id, destination, now)
+
+
+def begin(tx: Transaction, repository_id: int, destination: Registry, now: datetime) -> None:
+    """Let a repository be set at a destination in the background."""
+    store.work.add(tx, ReplicateSettings(repository_id, destination.region, destination.account_id), now)
 
 
 def made(on: Backends, at: RepositoryRef, destination: Registry) -> None:
@@ -84,9 +88,9 @@ def made(on: Backends, at: RepositoryRef, destination: Registry) -> None:
 
 
 def ask(on: Backends, repository: Repository, destination: Registry) -> None:
-    """Let a repository be set at a destination in the background."""
+    """The same, in a transaction of its own."""
     with on.database.transaction() as tx:
-        store.work.add(tx, ReplicateSettings(repository.id, destination.region, destination.account_id), on.clock())
+        begin(tx, repository.id, destination, on.clock())
 
 
 def wanted(tx: Transaction, repository: Repository, destination: Registry) -> tuple[Setting, ...]:

@@ -46,7 +46,7 @@ Values = dict[Setting, Any]
 def spread(on: Backends, job: Job) -> None:
     """Let every repository be set there as it is here, since a registry wants that now."""
     wanted = SpreadSettings(**job.item.payload)
-    home = Registry(wanted.account_id, wanted.region)
+    home, destination = Registry(wanted.account_id, wanted.region), Registry(wanted.to_account_id, wanted.to_region)
     after = (job.item.progress or {}).get("after", "")
     found: list[Repository] | None = None
     while found is None or len(found) == AT_ONCE:
@@ -55,7 +55,7 @@ def spread(on: Backends, job: Job) -> None:
             after = found[-1].name if found else after
             job.step(tx, {"after": after})
             for one in found:
-                store.work.add(tx, ReplicateSettings(one.id, wanted.to_region, wanted.to_account_id), on.clock())
+                replicated_settings.begin(tx, one.id, destination, on.clock())
 
 
 def replicate(on: Backends, job: Job) -> None:

@@ -23,9 +23,10 @@ from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.peers import Kind
 from holdfast.model.replication import SETTING
 from holdfast.model.verification import Check, Counts, State, drift_event
-from holdfast.model.work import ReplicateImage, VerifyReplica
+from holdfast.model.work import VerifyReplica
 from holdfast.registry import events, peers, remote_contents, replicated_settings, selection, setting_replicas
 from holdfast.registry.remote_contents import Copy
+from holdfast.registry.replication import begin
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -325,8 +326,6 @@ def _repair(on: Backends, job: Job | None, destination: Registry, image_ids: lis
         with on.database.transaction() as tx:
             if job is not None:
                 job.step(tx)
-            now = on.clock()
             for image_id in image_ids[start : start + REPAIRS_AT_ONCE]:
                 if store.images.find_by_id(tx, image_id) is not None:
-                    store.replications.begin(tx, image_id, destination, now)
-                    store.work.add(tx, ReplicateImage(image_id, destination.region, destination.account_id), now)
+                    begin(tx, image_id, destination, on.clock())

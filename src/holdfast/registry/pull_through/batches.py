@@ -10,7 +10,6 @@ from holdfast.model.errors import (
     Kms,
     LayerInaccessible,
     LayersNotFound,
-    LimitExceeded,
     Refusal,
     RepositoryNotFound,
     SecretNotFound,
@@ -49,7 +48,7 @@ class Batch:
         except RepositoryNotFound:
             if not has_rule:
                 raise
-            found, failures = [], [Failure(id_, "ImageNotFound", "Requested image not found") for id_ in ids]
+            found, failures = [], [Failure(id_, "ImageNotFound", images.NOT_FOUND) for id_ in ids]
         for id_, image, body in found:
             if has_rule and self._is_stale(id_):
                 self._left.append(id_ if id_ in ids else ImageId(tag=id_.tag))  # it may name something else by now
@@ -89,12 +88,10 @@ class Batch:
 
     def _take(self, id_: ImageId, came: StoredManifest) -> None:
         if id_.digest not in {None, came.digest}:
-            text = "Requested image tag does not match the image digest"
-            self._failures.append(Failure(id_, "ImageTagDoesNotMatchDigest", text))
+            self._failures.append(images.mismatched(id_))
             return
         self._found.append((ImageId(came.digest, id_.tag), came.media_type, came.body))
-        if sum(len(body) for *_, body in self._found) > images.BATCH_BYTES:
-            raise LimitExceeded("The manifests of one call have too many bytes; ask for fewer images at once")
+        images.check_batch(sum(len(body) for *_, body in self._found))
         if came.id:
             self._on.pulls.note(self._at, came.id, self._puller, self._on.clock(), came.digest, id_.tag)
 
@@ -121,7 +118,7 @@ def _code(refusal: Refusal) -> str:
 
 def _reason(refusal: Refusal) -> str:
     is_nowhere = isinstance(refusal, RepositoryNotFound | ImageNotFound)
-    return "Requested image not found" if is_nowhere else refusal.message
+    return images.NOT_FOUND if is_nowhere else refusal.message
 
 
 def require_layer(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> None:
