@@ -61,7 +61,7 @@ def test_what_pods_run_is_held(product, own, name, tmp_path):  # noqa: F811
     )
     (tmp_path / "token").write_text("a token")
 
-    ended = watch(product, "--kubernetes", "--kubernetes-url", kubernetes.url, "--holder", "prod-eu",
+    ended = watch(product, "--kubernetes", "--kubernetes-url", kubernetes.url, "--holder", "pods-eu",
                   "--kubernetes-token", str(tmp_path / "token"))  # fmt: skip
     kubernetes.close()
 
@@ -70,18 +70,18 @@ def test_what_pods_run_is_held(product, own, name, tmp_path):  # noqa: F811
     assert TWO in ended.stderr
     leases = own.list_image_leases(repositoryName=name)["leases"]
     assert {(one["imageDigest"], one["detail"], one["kind"], one["holder"]) for one in leases} == {
-        (running.digest, "shop/web-1 c0 and 1 more", "KUBERNETES", "prod-eu"),
-        (other.digest, "shop/by-tag c", "KUBERNETES", "prod-eu"),
+        (running.digest, "shop/web-1 c0 and 1 more", "KUBERNETES", "pods-eu"),
+        (other.digest, "shop/by-tag c", "KUBERNETES", "pods-eu"),
     }
     assert repository("DELETE", f"/manifests/{running.digest}").status == 409
     assert repository("DELETE", f"/manifests/{idle.digest}").status == 202
     told = product.cli("lease", "list", name)
-    assert "KUBERNETES prod-eu (shop/web-1 c0 and 1 more) until" in told.stdout
+    assert "KUBERNETES pods-eu (shop/web-1 c0 and 1 more) until" in told.stdout
     assert "2 leases." in told.stdout
-    everywhere = product.cli("lease", "list", "--holder", "prod-eu", "--json").stdout.splitlines()
+    everywhere = product.cli("lease", "list", "--holder", "pods-eu", "--json").stdout.splitlines()
     assert name in {json.loads(line)["repository"] for line in everywhere}
-    assert product.cli("lease", "release", name, "--holder", "prod-eu", "--digest", other.digest).stdout[0] == "1"
-    assert product.cli("lease", "release", "--holder", "prod-eu").stdout == "1 leases released.\n"
+    assert product.cli("lease", "release", name, "--holder", "pods-eu", "--digest", other.digest).stdout[0] == "1"
+    assert product.cli("lease", "release", "--holder", "pods-eu").stdout == "1 leases released.\n"
 
 
 def test_what_workloads_could_start_again_is_held_if_wanted(product, own, name, tmp_path):  # noqa: F811
