@@ -197,10 +197,10 @@ def _size_in(head: bytes) -> int:
 
 
 def _octal(field: bytes) -> int:
-    try:
-        return int(field.strip(b" \0") or b"0", 8)
-    except ValueError:
-        raise BadLayout("a head in the tar is damaged") from None
+    digits = field.strip(b" \0") or b"0"
+    if digits.strip(b"01234567"):  # not even a sign: what is smaller than nothing would have the reader go in circles
+        raise BadLayout("a head in the tar is damaged")
+    return int(digits, 8)
 
 
 def _text(field: bytes) -> str:
