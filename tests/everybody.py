@@ -221,7 +221,6 @@ class Ground:
         self.callers = {name: self._user(HOME, name) for name in ("nobody", "somebody")}
         self.callers |= {"stranger": self._user(OTHER, "stranger"), "session": self._session("worker")}
         self.callers |= {"root": self._root(HOME), "root of strangers": self._root(OTHER)}
-        self.give("stranger", allow("*"))
         self._watch = databases.look(self.on.database)
 
     def close(self):
