@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
     from holdfast.aws.operations import Operation, Shape
+    from holdfast.aws.service_models import Service
     from holdfast.http import Answer, Follow, Request
     from holdfast.model.callers import Caller
     from holdfast.registry import Backends
@@ -43,6 +44,7 @@ OPERATIONS = {
     "sts": sts.OPERATIONS,
 }
 SPOKEN_IN_JSON = ("ecr", "holdfast", "secretsmanager")
+SPOKEN_IN_FORMS = ("iam", "sts")
 PROTOCOLS: dict[str, Any] = {"json": json_protocol, "query": query_protocol}
 
 # Refusals whose names are not AWS's: status and code of JSON services.
@@ -74,6 +76,13 @@ WORDS: dict[type[Refusal], tuple[int, str]] = {
 }
 
 
+def read_descriptions(profile: Profile) -> dict[str, Service]:
+    """Every service that a door speaks, by its name; a process and those that it forks read their files once."""
+    is_extended = profile is not Profile.ECR_STRICT
+    in_json = {name: load(name, is_extended=is_extended) for name in SPOKEN_IN_JSON}
+    return in_json | {name: load(name) for name in SPOKEN_IN_FORMS}
+
+
 class UnknownOperation(errors.Invalid):
     """A target that is no operation of the service."""
 
@@ -99,11 +108,10 @@ class Door:
         self._on = on
         self._tokens = tokens
         self._window = window
-        is_extended = on.profile is not Profile.ECR_STRICT
-        self._ecr = load("ecr", is_extended=is_extended)
-        spoken = {name: load(name, is_extended=is_extended) for name in SPOKEN_IN_JSON}
-        self._by_target = {found.target_prefix: (found, OPERATIONS[name]) for name, found in spoken.items()}
-        self._by_version = {service.api_version: service for service in (load("iam"), load("sts"))}
+        services = read_descriptions(on.profile)
+        self._ecr = services["ecr"]
+        self._by_target = {services[name].target_prefix: (services[name], OPERATIONS[name]) for name in SPOKEN_IN_JSON}
+        self._by_version = {services[name].api_version: services[name] for name in SPOKEN_IN_FORMS}
 
     def __call__(self, request: Request) -> Answer:
         """Answer a request, as far as its head allows; nothing of the body is read for a claim that cannot hold."""

@@ -8,7 +8,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from holdfast import registry
+from holdfast import aws, registry
 from holdfast.boot import certificate
 from holdfast.boot.announcing import announce
 from holdfast.boot.application import Application
@@ -47,6 +47,7 @@ def serve(settings: Settings) -> int:
         for bound, address in zip(sockets, settings.listen, strict=True)
     ]
     on.database.close()  # each worker opens its own
+    aws.read_descriptions(settings.profile)  # 70 ms, and memory that all workers share
     metrics.prepare(settings.data.absolute() / "metrics")
     _raise_file_limit()
     _leave_no_core()

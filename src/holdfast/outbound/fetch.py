@@ -14,6 +14,7 @@ import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import urllib3
@@ -113,7 +114,7 @@ def reachable(target: Target, resolve: Resolve, allowed: Collection[Network], al
     return good[:ADDRESSES]
 
 
-def connection_to(address: str, target: Target, tls: ssl.SSLContext, seconds: float) -> HTTPConnection:
+def connection_to(address: str, target: Target, tls: ssl.SSLContext | None, seconds: float) -> HTTPConnection:
     """A connection to one address of a target, not yet opened; secured for the name of its host, if it is to be."""
     if not target.is_secure:
         return HTTPConnection(address, target.port, timeout=seconds)
@@ -134,7 +135,6 @@ class Fetcher:
         self._allowing = allowing
         self._allowed = tuple(allowed)
         self._resolve = resolve
-        self._tls = ssl.create_default_context()
         if ca_file is not None:
             self._tls.load_verify_locations(ca_file)
 
@@ -154,6 +154,11 @@ class Fetcher:
             raise attempt.fault
         assert attempt.fetched is not None
         return attempt.fetched
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Whom it trusts; to read the system's certificates takes 20 ms, so it waits until somebody needs them."""
+        return ssl.create_default_context()
 
     def _addresses(self, target: Target) -> list[Address]:
         return reachable(target, self._resolve, self._allowed, self._allowing)

@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import urllib3
@@ -58,9 +59,13 @@ class Wire:
         self._allowed = tuple(allowed)
         self._allowing = allowing
         self._resolve = resolve
-        self._tls = ssl.create_default_context()
         if ca_pem is not None:
             self._tls.load_verify_locations(cadata=ca_pem)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Whom it trusts; to read the system's certificates takes 20 ms, so it waits until somebody needs them."""
+        return ssl.create_default_context()
 
     def __del__(self) -> None:
         self.close()
@@ -140,7 +145,8 @@ class Wire:
             addresses = reachable(target, self._resolve, self._allowed, self._allowing)
         except fetch.Unreachable as fault:
             raise OutOfBounds(str(fault)) from None
-        return dial(addresses, lambda address: connection_to(address, target, self._tls, CONNECT_SECONDS))
+        tls = self._tls if target.is_secure else None
+        return dial(addresses, lambda address: connection_to(address, target, tls, CONNECT_SECONDS))
 
 
 def _asked(
