@@ -6,14 +6,12 @@ import hashlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import databases
+from tests import databases, programs
 from tests.accounts import Account
 from tests.callers import Aws, Http, Registry
 from tests.clouds import Azurite
@@ -21,6 +19,7 @@ from tests.faults import Faults
 from tests.seaweed import SeaweedFS
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 # What knows no database, or brings its own; it is run once.
@@ -78,14 +77,8 @@ class Product:
             arguments += ["--listen", listen]
         with self.log.open("ab") as log:
             start = log.tell()
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "holdfast", *arguments],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                env=clean | self.environment,
-                start_new_session=True,  # so that a kill reaches every worker
-            )
+            # A leader, so that a kill reaches every worker.
+            self.process = programs.start(arguments, clean | self.environment, stdout=log, stderr=log, is_leader=True)
         self.url = self._wait_until_ready(start)
         self.address = self.url.partition("://")[2]
 
@@ -130,13 +123,7 @@ class Product:
     def cli(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run another command of the same program."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-        return subprocess.run(
-            [sys.executable, "-m", "holdfast", *arguments, "--data", str(self.data)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=clean | self.environment | environment,
-        )
+        return programs.run([*arguments, "--data", str(self.data)], clean | self.environment | environment)
 
     def ecr(self, region: str = "us-east-1", **credentials: str):
         """A boto3 client of ECR; the root key's unless another is given."""
@@ -177,6 +164,14 @@ class Product:
         """A repository made for this test, through the registry protocol."""
         self.ecr().create_repository(repositoryName=repository)
         return Registry(self.http(), repository)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loader():
+    """Products are forked off a process that has loaded the program."""
+    programs.use_loader()
+    yield
+    programs.end_loader()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from holdfast import __version__
-from tests import databases
+from tests import databases, programs
 from tests.callers import Aws
 
 COMMANDS = ("serve", "worker", "migrate", "check", "account")
@@ -24,14 +24,7 @@ def run(tmp_path):
 
     def run_(*arguments, data=tmp_path / "data", **environment):
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-        return subprocess.run(
-            [sys.executable, "-m", "holdfast", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env=clean | {"HOLDFAST_DATA": str(data)} | environment,
-        )
+        return programs.run(arguments, clean | {"HOLDFAST_DATA": str(data)} | environment)
 
     return run_
 
@@ -45,7 +38,9 @@ def said(ended):
 
 
 def test_the_version_is_said(run):
-    assert said(run("--version")) == (0, [f"holdfast {__version__}"], [])
+    ended = subprocess.run([sys.executable, "-m", "holdfast", "--version"], capture_output=True, text=True, check=False)
+
+    assert said(ended) == said(run("--version")) == (0, [f"holdfast {__version__}"], [])
 
 
 def test_help_names_every_command(run):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from tests import programs
 from tests.builders import digest
 from tests.callers import Http
 
@@ -55,6 +56,12 @@ def workers(product):
     """The process ids of the workers."""
     pid = product.process.pid
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+@pytest.fixture
+def interpreters(monkeypatch):
+    """Processes are not forked but whole interpreters, as operators start them."""
+    monkeypatch.setattr(programs, "_loader", None)
 
 
 # ---- Signs of life
@@ -278,7 +285,7 @@ def test_requests_under_way_are_answered_while_it_ends(start):
 
 
 @pytest.mark.parametrize("number_", [signal.SIGTERM, signal.SIGINT])
-def test_both_signals_end_it(start, number_):
+def test_both_signals_end_it(interpreters, start, number_):
     product = start("--workers", "2")
 
     product.process.send_signal(number_)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from itertools import islice
 from types import SimpleNamespace
 
@@ -16,6 +14,7 @@ from holdfast.cli.watching import Pods
 from holdfast.model.running import Running, of_pod, of_task, of_template, read_reference
 from holdfast.outbound import kubernetes as kubernetes_api
 from holdfast.outbound.kubernetes import Change, Cluster, ClusterAt, ClusterFault, TooOld
+from tests import programs
 from tests.aws.test_own_deleted import own  # noqa: F401 - a fixture
 from tests.clusters import Ecs, Kubernetes, pod
 
@@ -43,10 +42,7 @@ def watch(product, *flags):
     key_id, secret = product.credentials()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HOLDFAST_", "AWS_"))}
     environment |= {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
-    return subprocess.run(
-        [sys.executable, "-m", "holdfast", "lease", "watch", "--endpoint-url", product.url, "--once", *flags],
-        capture_output=True, text=True, check=False, env=environment,
-    )  # fmt: skip
+    return programs.run(["lease", "watch", "--endpoint-url", product.url, "--once", *flags], environment)
 
 
 def test_what_pods_run_is_held(product, own, name, tmp_path):  # noqa: F811

@@ -4,8 +4,6 @@ import argparse
 import configparser
 import os
 import stat
-import subprocess
-import sys
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from holdfast.model import feed_sources
 from holdfast.model.key_urls import AwsKmsAt
 from holdfast.model.profiles import Profile
 from holdfast.settings import CHOICES, BadSetting, Listen, Secret, read
+from tests import programs
 from tests.callers import Aws, refusal
 
 FLAGS = [choice for choice in CHOICES if choice.flag]
@@ -148,15 +147,7 @@ BAD = {
 def serve(tmp_path, *flags, **environment):
     """Try to start; whoever should not start says so and ends."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-    return subprocess.run(
-        [sys.executable, "-m", "holdfast", "serve", *flags],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-        cwd=tmp_path,
-        env=clean | environment,
-    )
+    return programs.run(["serve", *flags], clean | environment, tmp_path)
 
 
 def assert_stopped(tmp_path, ended, *words):

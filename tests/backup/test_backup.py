@@ -6,14 +6,12 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from tests import builders, databases
+from tests import builders, databases, programs
 from tests.conftest import Product
 from tests.test_damage import an_image_of, flip
 
@@ -44,22 +42,31 @@ class Desk:
     def objects(self):
         """Those that are no packs of small ones."""
         files = (path for path in (self.target / "objects").rglob("*/*") if path.suffix != ".partial")
-        return sorted(path for path in files if path.stat().st_size > SMALL)
+        return sorted(path for path in files if size_of(path) > SMALL)
 
 
-def begin(*arguments):
+def size_of(path):
+    """The bytes of a file, none if a backup that goes on has just taken it away."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def environment_of(arguments):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
     if "--data" in arguments:
         data = Path(arguments[arguments.index("--data") + 1])
         clean |= databases.beside(data, databases.EMPTY)
-    command = [sys.executable, "-m", "holdfast", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean)
+    return clean
+
+
+def begin(*arguments):
+    return programs.start(arguments, environment_of(arguments))
 
 
 def run(*arguments):
-    going = begin(*arguments)
-    out, err = going.communicate()
-    return subprocess.CompletedProcess(arguments, going.returncode, out, err)
+    return programs.run(arguments, environment_of(arguments))
 
 
 def push_image(repository, seed, tag, size=MIB):
@@ -172,7 +179,7 @@ def test_a_backup_that_is_killed_goes_on_and_is_whole_under_load(desk, tmp_path,
         while going.poll() is None and len(desk.objects()) < copied:
             pass
         going.send_signal(signal.SIGKILL)
-        going.communicate()
+        going.wait()
 
     made = desk.create("--with-keys")
     is_over.set()
@@ -303,7 +310,7 @@ def test_a_killed_restore_goes_on_and_does_not_serve_before(desk, tmp_path, star
     while going.poll() is None and len(list((new / "objects").rglob("*/*"))) < 4:
         pass
     going.send_signal(signal.SIGKILL)
-    going.communicate()
+    going.wait()
 
     served = run("serve", "--data", str(new), "--listen", "127.0.0.1:0")
     restored = desk.restore(new)

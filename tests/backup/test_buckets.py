@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from holdfast.blobs.shelves import open_shelf
 from holdfast.blobs.vault import Vault, VaultFault
-from tests import builders
+from tests import builders, programs
 from tests.backup.test_backup import push_image
 from tests.callers import Registry
 from tests.postgres import Postgres
@@ -42,17 +40,13 @@ class Shop:
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST_", "AWS_"))}
         self.environment |= seaweed.environment
 
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "holdfast", *arguments], env=self.environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+    def begin(self, *arguments: str):
+        return programs.start(arguments, self.environment)
 
     def run(self, *arguments: str) -> str:
-        going = self.begin(*arguments)
-        out, err = going.communicate(timeout=200)
-        assert going.returncode == 0, err
-        return out
+        ended = programs.run(arguments, self.environment)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
 
     def create(self, product, *flags: str) -> str:
         return self.run("backup", "create", self.url, "--data", str(product.data), *flags)
@@ -150,8 +144,7 @@ def test_a_backup_in_a_bucket_is_killed_goes_on_and_costs_only_what_is_new(start
         puts.clear()
         faults.spoil = kill_at(count)
         going = shop.begin("backup", "create", shop.url, "--data", str(product.data), "--with-keys")
-        going.communicate(timeout=100)
-        assert going.returncode == -signal.SIGKILL
+        assert going.wait(timeout=100) == -signal.SIGKILL
         assert manifests() == []
     faults.heal()
 
