@@ -196,7 +196,6 @@ FAULTS = [
     a_push_that_no_collector_hears_of,
     a_quarantine_that_nobody_waits_for,
     a_deletion_that_forgets_who_shares,
-    a_cache_that_believes_its_upstream,
 ]
 # What matters only if several things happen at once: it takes dozens of seeds.
 RARE_FAULTS = [
@@ -204,4 +203,5 @@ RARE_FAULTS = [
     a_manifest_that_finds_nothing_in_quarantine,
     a_memory_of_access_that_nobody_empties,
     bytes_that_nobody_announced,
+    a_cache_that_believes_its_upstream,
 ]
