@@ -18,7 +18,7 @@ from holdfast.aws import ecr, own
 from holdfast.aws.door import Door
 from holdfast.aws.operations import Call
 from holdfast.aws.service_models import load
-from holdfast.http import Later, Request, Stream
+from holdfast.http import Later, ReadBody, Request, Stream
 from holdfast.model.caching import Upstream
 from holdfast.model.callers import holder
 from holdfast.model.errors import Refusal
@@ -30,7 +30,7 @@ from holdfast.worker import Runner
 from tests import builders
 from tests.callers import Answer
 from tests.grants import policy
-from tests.registry.ground import HOME, Clock, open_ground, work_off
+from tests.registry.ground import HOME, Clock, open_ground, push_blob, work_off
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +103,17 @@ class Cache:
         """Ask at the registry's door, as docker does below the prefix, and read the whole answer."""
         return self.ask(f"/v2/{name or self.at.name}{path}", method, who=who, **headers)
 
-    def ask(self, path: str, method: str = "GET", *, who: Caller | None = None, **headers: str) -> Answer:
+    def push(self, reference: str, document: builders.Document) -> Answer:
+        """Push a manifest at the registry's door."""
+        return self.ask(f"/v2/{self.at.name}/manifests/{reference}", "PUT", body=document.body)
+
+    def upload(self, data: bytes) -> None:
+        """Push a layer."""
+        push_blob(self.on, self.at, data)
+
+    def ask(
+        self, path: str, method: str = "GET", *, who: Caller | None = None, body: bytes = b"", **headers: str
+    ) -> Answer:
         """Ask at the registry's door."""
         password, _ = self._tokens.issue(who or self.root, HOME)
         login = "Basic " + b64encode(f"AWS:{password}".encode()).decode()
@@ -112,13 +122,15 @@ class Cache:
         request = Request(method, path, query, head, peer="127.0.0.1", is_secure=False)
         try:
             answer: Any = self._oci(request)
+            if isinstance(answer, ReadBody):
+                answer = answer.then(body)
             while isinstance(answer, Later):
                 time.sleep(min(answer.seconds, 0.01))
                 answer = answer.then()
         except Refusal as refusal:
             answer = self._oci.refuse(request, refusal)
-        body = read(answer.body) if isinstance(answer.body, Stream) else answer.body
-        return Answer(answer.status, {name.lower(): value for name, value in answer.headers}, body)
+        came = read(answer.body) if isinstance(answer.body, Stream) else answer.body
+        return Answer(answer.status, {name.lower(): value for name, value in answer.headers}, came)
 
     def call(self, operation: str, who: Caller | None = None, service: str = "ecr", **members: Any) -> dict[str, Any]:
         """What an operation of the API answers; a refusal is its `__type` and its message."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 from dataclasses import replace
 
@@ -9,7 +11,7 @@ import pytest
 
 from holdfast.model.errors import UpstreamUnavailable
 from holdfast.registry import pull_through
-from holdfast.registry.pull_through import Leave, Upstreams
+from holdfast.registry.pull_through import Leave, Upstreams, siblings
 from tests.caches import LARGE, LOOPBACK, with_large_layer
 
 EVERYTHING = Leave(lambda: True, lambda: True)
@@ -92,3 +94,28 @@ def test_where_no_sibling_answers_one_waits(on, cache, sibling, held, tmp_path):
 
     assert isinstance(pull_through.blob(elsewhere, cache.at, layer, EVERYTHING), pull_through.Wait)
     first.close()
+
+
+def test_a_process_that_has_no_descriptors_for_a_while_is_heard_again(on, monkeypatch):
+    one, other = socket.socketpair()
+    served = []
+
+    class Listener:
+        answers = iter([OSError(errno.EMFILE, "Too many open files"), (other, ""), KeyboardInterrupt()])
+
+        def accept(self):
+            answer = next(self.answers)
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+    monkeypatch.setattr(siblings, "TROUBLED_SECONDS", 0)
+    monkeypatch.setattr(siblings, "_serve", lambda _, connection: served.append(connection))
+    sibling = replace(on, upstreams=Upstreams())
+    monkeypatch.setattr(sibling.upstreams, "begin", lambda call: call())
+    with pytest.raises(KeyboardInterrupt):
+        siblings._accept(sibling, Listener())
+
+    assert served == [other]
+    one.close()
+    other.close()

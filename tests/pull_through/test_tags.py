@@ -62,11 +62,9 @@ def test_a_cached_image_that_was_restored_is_looked_after_as_before(cache, upstr
     cache.cached("v1")
     put(cache.on, cache.at, first, "pushed")
     registry.images.delete(cache.on, cache.at, [ImageId(first.digest)])
-    assert cache.standing().images == 0
 
     registry.undelete.restore_image(cache.on, cache.at, first.digest)
 
-    assert cache.standing().images == 1
     second = upstream.add_image(NAME, "v1", seed="second")
     upstream.add_image(NAME, "pushed", seed="second")
     assert cache.pull("/manifests/v1").body == first.body

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.model.errors import UpstreamUnavailable
-from tests.caches import LARGE, NAME, with_large_layer
+from holdfast.model.names import RepositoryRef
+from tests import builders
+from tests.caches import LARGE, NAME, Cache, with_large_layer
+from tests.registry.ground import HOME, create, push_blob
 
 
 def test_a_blob_that_is_not_what_it_is_called_is_neither_served_whole_nor_kept(cache, upstream):
@@ -66,3 +71,60 @@ def test_what_an_upstream_does_not_have_is_not_asked_for_each_time(cache, upstre
 
     assert upstream.count("GET", "manifests/v1") == 1
     assert cache.images() == {}
+
+
+def test_an_upstream_that_says_that_it_has_a_layer_of_others_does_not_get_it_served(cache, upstream):
+    secret = b"nobody's but ours" + LARGE
+    ours = RepositoryRef(HOME, f"ours/{cache.prefix}")
+    create(cache.on, ours)
+    push_blob(cache.on, ours, secret)
+    layer = builders.digest(secret)
+    with_large_layer(upstream, "v1", data=secret)
+    del upstream.blobs[layer]
+    upstream.trick("HEAD", f"blobs/{layer}", lambda handler: handler.say(200, content_length=str(len(secret))))
+    cache.call("CreateRepository", repositoryName=cache.at.name)
+
+    assert cache.pull(f"/blobs/{layer}").status == 404
+    cache.pull("/manifests/v1")
+    cache.clock.pass_(seconds=3)
+    assert cache.pull(f"/blobs/{layer}").status == 404
+
+
+def test_what_one_rule_is_told_says_nothing_of_another(cache, upstream):
+    image = upstream.add_image(NAME, "v1")
+    upstream.trick("GET", "manifests/v1", lambda handler: handler.error(404, "MANIFEST_UNKNOWN"), 1)
+    upstream.trick("GET", "manifests/v2", lambda handler: handler.error(429, "TOOMANYREQUESTS", retry_after="60"), 1)
+    other = Cache(cache.on, upstream)
+    assert cache.pull("/manifests/v1").status == 404
+    assert cache.pull("/manifests/v2").status == 429
+
+    assert other.pull("/manifests/v1").body == image.body
+
+
+def test_one_thing_that_fails_does_not_take_the_rest_with_it(cache, upstream):
+    image = upstream.add_image(NAME, "v1")
+    upstream.trick("GET", "manifests/broken", lambda handler: handler.error(500, "UNKNOWN"))
+
+    assert [cache.pull("/manifests/broken").status for _ in range(2)] == [503, 503]
+    assert cache.pull("/manifests/v1").body == image.body
+    assert upstream.count("GET", "manifests/broken") == 1
+
+
+def test_after_its_rest_an_upstream_is_tried_by_one_request(on, upstream):
+    now = [1000.0]
+    cache = Cache(replace(on, monotonic=lambda: now[0]), upstream)
+    tried = []
+
+    def fails_after_others_asked(handler):
+        if not tried:
+            tried.append([cache.pull(f"/manifests/v{number}").status for number in (2, 3)])
+        return handler.cut(200, b"", 10)
+
+    upstream.trick("GET", "manifests", lambda handler: handler.cut(200, b"", 10), 1)
+    assert cache.pull("/manifests/v1").status == 503
+    upstream.trick("GET", "manifests", fails_after_others_asked, 1)
+    now[0] += 6
+    assert cache.pull("/manifests/v1").status == 503
+
+    assert tried == [[503, 503]]
+    assert upstream.count("GET", "manifests") == 2

@@ -145,13 +145,14 @@ def _phrase(status: int) -> str:
 
 
 def _watched_body(call: Call, row: Route, answer: ReadBody) -> ReadBody:
-    def then(body: bytes) -> Response:
+    def then(body: bytes) -> Response | Later:
         try:
             response = answer.then(body)
         except Exception as fault:
             refused(call, row, fault, bodyBytes=len(body))
             raise
-        assert isinstance(response, Response), "whoever waits needs no body"
+        if isinstance(response, Later):
+            return Later(lambda: _watched_later(call, row, response), response.seconds)
         answered(call, row, response, bodyBytes=len(body))
         return response
 

@@ -110,7 +110,7 @@ def _from_upstream(call: Call) -> Response | Later:
     if found is None:
         return _kept(call)
     if isinstance(found, registry.pull_through.Wait):
-        return Later(lambda: _from_upstream(call), registry.pull_through.WAIT_SECONDS)
+        return Later(lambda: _from_upstream(call), registry.pull_through.LOOK_SECONDS)
     return _ranged(call, found, found.size_bytes, growing=found)
 
 

@@ -70,8 +70,15 @@ class Call:
 
     @property
     def leave(self) -> Leave:
-        """What the caller may do that a pull through a cache rule needs."""
-        return Leave(lambda: self.may("ecr:BatchImportUpstreamImage"), lambda: self.may("ecr:CreateRepository"))
+        """What the caller may do that a pull through a cache rule needs.
+
+        Clients ask by HEAD what they need not push: whoever may push is not held up by an upstream that does not tell.
+        """
+        return Leave(
+            lambda: self.may("ecr:BatchImportUpstreamImage"),
+            lambda: self.may("ecr:CreateRepository"),
+            lambda: self.request.method == "HEAD" and self.may("ecr:InitiateLayerUpload"),
+        )
 
     @property
     def is_strict(self) -> bool:

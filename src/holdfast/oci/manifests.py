@@ -13,8 +13,10 @@ from holdfast.model.errors import (
     ImageDigestDoesNotMatch,
     ImageNotFound,
     InvalidParameter,
+    LayersNotFound,
     ManifestInvalid,
     ManifestTooLarge,
+    ReferencedImagesNotFound,
     RepositoryNotFound,
     TagInvalid,
 )
@@ -23,6 +25,8 @@ from holdfast.oci import errors
 from holdfast.oci.errors import API_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.oci.call import Call
     from holdfast.store.hot import StoredManifest
 
@@ -56,7 +60,7 @@ def _from_upstream(call: Call, reference: str, puller: str | None, *, by_tag: bo
     """Serve what a cache rule brings; while somebody else asks for it, look again in a moment."""
     found = registry.pull_through.manifest(call.on, call.at, reference, by_tag=by_tag, leave=call.leave)
     if isinstance(found, registry.pull_through.Wait):
-        return Later(lambda: _from_upstream(call, reference, puller, by_tag=by_tag), registry.pull_through.WAIT_SECONDS)
+        return Later(lambda: _from_upstream(call, reference, puller, by_tag=by_tag), registry.pull_through.LOOK_SECONDS)
     if puller is not None and found.id:
         tag = reference if by_tag else None
         call.on.pulls.note(call.at, found.id, puller, call.on.clock(), found.digest, tag)
@@ -111,26 +115,41 @@ def push(call: Call) -> ReadBody:
     def too_long() -> Response:
         return errors.refuse(call.request, ManifestTooLarge(manifests.MAXIMUM_BYTES), strict=call.is_strict)
 
-    def keep(body: bytes) -> Response:
+    def keep(body: bytes) -> Response | Later:
         algorithm = digests.algorithm(wanted) if wanted else "sha256"
         manifest = _parse(call, body, algorithm)
         if wanted is not None and not digests.same(manifest.digest, wanted):
             raise ImageDigestDoesNotMatch(call.at, wanted)
         if not (manifest.needed_blobs or manifest.needed_manifests):  # a new repository has no parts for others
             call.ensure_repository()
-        registry.images.put(call.on, call.at, manifest, tags, copied_from=call.copied_from)
-        if vex.is_referrer(manifest, tags) and call.may(registry.vex.ACTION):
-            registry.vex.pushed(call.on, call.at, manifest, tags, call.caller.arn)
-        headers = [("Docker-Content-Digest", manifest.digest), API_VERSION]
-        if not call.is_strict:
-            headers.append(("Location", call.url(call.repository_path(f"manifests/{manifest.digest}"))))
-        if manifest.subject:
-            headers.append(("OCI-Subject", manifest.subject))
-        if wanted is not None:
-            headers += [("OCI-Tag", tag) for tag in tags]
-        return Response(201, headers)
+        try:
+            return _kept(call, manifest, wanted, tags)
+        except (LayersNotFound, ReferencedImagesNotFound) as refusal:
+            parts = registry.pull_through.Parts(call.on, call.at, manifest, call.leave, refusal)
+            return Later(lambda: _when_here(parts, lambda: _kept(call, manifest, wanted, tags)))
 
     return ReadBody(manifests.MAXIMUM_BYTES, keep, too_long)
+
+
+def _kept(call: Call, manifest: manifests.Manifest, wanted: str | None, tags: list[str]) -> Response:
+    registry.images.put(call.on, call.at, manifest, tags, copied_from=call.copied_from)
+    if vex.is_referrer(manifest, tags) and call.may(registry.vex.ACTION):
+        registry.vex.pushed(call.on, call.at, manifest, tags, call.caller.arn)
+    headers = [("Docker-Content-Digest", manifest.digest), API_VERSION]
+    if not call.is_strict:
+        headers.append(("Location", call.url(call.repository_path(f"manifests/{manifest.digest}"))))
+    if manifest.subject:
+        headers.append(("OCI-Subject", manifest.subject))
+    if wanted is not None:
+        headers += [("OCI-Tag", tag) for tag in tags]
+    return Response(201, headers)
+
+
+def _when_here(parts: registry.pull_through.Parts, kept: Callable[[], Response]) -> Response | Later:
+    """Keep a manifest when what it needs has come from an upstream."""
+    if not parts.go_on():
+        return Later(lambda: _when_here(parts, kept), registry.pull_through.LOOK_SECONDS)
+    return kept()
 
 
 def _named(call: Call) -> tuple[str | None, list[str]]:

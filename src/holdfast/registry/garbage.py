@@ -42,6 +42,7 @@ SURPRISING_BLOBS = 100  # fewer may go without a question, whatever their share
 RUNS_KEPT = 1000
 FAILURES_TOLD = 100
 GONE = "gc/blobs"  # counts blobs that were collected
+DISAGREE = "rows disagree, and nothing is deleted. `holdfast gc repair` links it again"
 
 
 class NothingHalted(NotFound):
@@ -145,7 +146,7 @@ def run(
                 _delete(on, freed, tally)
                 rest()
         except StillReferenced as fault:
-            tally.halted = f"{fault}: rows disagree, and nothing is deleted. `holdfast gc repair` links it again"
+            tally.halted = f"{fault}: {DISAGREE}"
             _halt(on, tally.halted, 0)
     with on.database.transaction() as tx:
         step(tx, tally)
@@ -217,6 +218,25 @@ def _delete(on: Backends, freed: list[Freed], tally: Tally) -> None:
     tally.freed_objects += len(dropped.keys)
     told = {key: f"{type(fault).__name__}: {fault}"[:300] for key, fault in dropped.failures.items()}
     tally.failures = dict(islice((tally.failures | told).items(), FAILURES_TOLD))
+
+
+def release_evicted(on: Backends, before: datetime, step: Callable[[Transaction], None]) -> None:
+    """Free what caches made room of by then; it can be fetched again, so no share of it is surprising."""
+    if not on.limits.collects_garbage:
+        return
+    with on.database.snapshot() as tx:
+        halt = store.gc_runs.halt(tx)
+        links = store.garbage.evicted(tx, before, MOST) if halt is None or halt.planned else []
+    try:
+        for portion in _portions(links):
+            with on.database.transaction() as tx:
+                step(tx)
+                found = [store.garbage.release(tx, link, before, on.clock()) for link in portion]
+                freed = [one for one in found if one is not None]
+                store.counters.add(tx, GONE, len(freed))
+            objects.drop(on, [one.object_key for one in freed])
+    except StillReferenced as fault:
+        _halt(on, f"{fault}: {DISAGREE}", 0)
 
 
 # ---- See and steer

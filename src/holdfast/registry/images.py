@@ -105,8 +105,13 @@ def put_in(
     manifest: Manifest,
     tags: Sequence[str],
     copied_from: Registry | None = None,
+    *,
+    is_cached: bool = False,
 ) -> Put:
-    """Keep a manifest and point tags at it, in a transaction that is within the repository."""
+    """Keep a manifest and point tags at it, in a transaction that is within the repository.
+
+    What somebody pushes is not let go for room, even if it was cached before.
+    """
     now = on.clock()
     tags = list(dict.fromkeys(tags))
     image = store.images.find(tx, repository, digest=manifest.digest)
@@ -115,8 +120,11 @@ def put_in(
         size_bytes = _require_parts(tx, repository, manifest)
         image = store.images.add(tx, repository, manifest, size_bytes, now, is_tagged=bool(tags))
         quotas.check_images(on, repository, store.images.count(tx, repository, 1))
-    elif store.damage.is_manifest_damaged(tx, image.id):
-        store.damage.replace_body(tx, image.id, manifest.body, now)
+    else:
+        if not is_cached:
+            store.cached.unmark(tx, image.id)
+        if store.damage.is_manifest_damaged(tx, image.id):
+            store.damage.replace_body(tx, image.id, manifest.body, now)
     is_restored = image.status != ACTIVE
     if is_restored:
         store.images.activate(tx, image, now)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.deleted import DeletedRepository
+    from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.registry.work import Job
     from holdfast.store import Transaction
@@ -62,6 +63,15 @@ def erase_image(on: Backends, tx: Transaction, image_id: int) -> None:
     """Forget a deleted image, and have what it held looked at."""
     store.garbage.suspect_parts(tx, image_id, on.clock() + on.limits.push_time)
     store.deleted_images.erase(tx, image_id)
+
+
+def erase_evicted(on: Backends, tx: Transaction, repository: Repository, image_id: int) -> None:
+    """Forget a deleted image that can be fetched again, and take what only it held out of its repository."""
+    parts = store.garbage.parts(tx, image_id)
+    erase_image(on, tx, image_id)
+    for digest in parts:
+        if not store.garbage.is_needed(tx, repository.id, digest):
+            store.garbage.quarantine(tx, repository.id, digest, on.clock(), is_evicted=True)
 
 
 def _purge_repository(on: Backends, job: Job, deleted: DeletedRepository) -> None:

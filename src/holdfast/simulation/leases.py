@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holdfast.registry.pull_through.evicting import GRACE
 from holdfast.simulation.things import name_of
 
 if TYPE_CHECKING:
@@ -36,11 +37,13 @@ class Leases:
     def _fault(self, was: Link, link: Link | None, now: datetime) -> str | None:
         if link is not None:
             since = link.quarantined_at
-            is_early = since is not None and not link.is_deleted and since < link.added_at + self._limits.push_time
+            is_wanted = link.is_deleted or link.is_evicted
+            is_early = since is not None and not is_wanted and since < link.added_at + self._limits.push_time
             return "is taken for garbage before its time" if is_early else None
         if was.quarantined_at is None:
             return "goes without a quarantine"
-        return "leaves the quarantine before its time" if now < was.quarantined_at + self._limits.quarantine else None
+        rest = GRACE if was.is_evicted else self._limits.quarantine
+        return "leaves the quarantine before its time" if now < was.quarantined_at + rest else None
 
     def forget(self) -> None:
         """The power went: what was committed last may be undone."""

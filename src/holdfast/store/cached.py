@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, func, select, update
 
 from holdfast.model.images import ACTIVE, Blob
-from holdfast.store.statements import Statement, batches, insertion, replacement
+from holdfast.store.statements import Statement, batches, insertion, replacement, upsert
 from holdfast.store.tables import (
     blobs,
+    cache_blobs,
     cache_fetches,
     cache_images,
     cache_imports,
@@ -82,18 +83,42 @@ _SET_STALE = Statement(
     .where(tags.c.repository_id == bindparam("in_repository"), tags.c.name == bindparam("tag"))
     .values(stale_at=bindparam("at"))
 )
+_IS_PUSHED = Statement(
+    select(tags.c.name).where(
+        tags.c.repository_id == bindparam("in_repository"), tags.c.name == bindparam("tag"), tags.c.stale_at.is_(None)
+    )
+)
 _MARK = replacement(cache_images)
+_UNMARK = Statement(delete(cache_images).where(cache_images.c.manifest_id == bindparam("which")))
 _IS_CACHED = Statement(select(cache_images.c.referrers_at).where(cache_images.c.manifest_id == bindparam("which")))
 _REFERRERS_ASKED = Statement(
     update(cache_images).where(cache_images.c.manifest_id == bindparam("which")).values(referrers_at=bindparam("now"))
 )
-_IN_SCOPE = Statement(
-    select(blobs.c.size_bytes, blobs.c.object_key).where(
-        blobs.c.registry_id == bindparam("registry_id"),
+_SENT = Statement(
+    select(blobs.c.size_bytes, blobs.c.object_key)
+    .join(cache_blobs, cache_blobs.c.blob_id == blobs.c.id)
+    .where(
+        cache_blobs.c.registry_id == bindparam("registry_id"),
+        cache_blobs.c.prefix == bindparam("prefix"),
         blobs.c.key_scope == bindparam("scope"),
         blobs.c.digest == bindparam("digest"),
         blobs.c.damaged_at.is_(None),
     )
+)
+_NOTE_SENT = Statement(
+    upsert(cache_blobs)
+    .from_select(
+        ["blob_id", "registry_id", "prefix"],
+        select(
+            repository_blobs.c.blob_id,
+            bindparam("in_registry", type_=cache_blobs.c.registry_id.type),
+            bindparam("by_prefix", type_=cache_blobs.c.prefix.type),
+        ).where(
+            repository_blobs.c.repository_id == bindparam("in_repository"),
+            repository_blobs.c.digest == bindparam("digest"),
+        ),
+    )
+    .on_conflict_do_nothing()
 )
 _fetch = cache_fetches.c.key == bindparam("which")
 _FETCH = Statement(select(cache_fetches).where(_fetch))
@@ -159,15 +184,26 @@ _listed = (
     )
     .exists()
 )
+_others, _marks = manifests.alias(), cache_images.alias()
+_referred_to = (  # by what somebody pushed, which goes with its subject
+    select(_others.c.id)
+    .where(
+        _others.c.repository_id == manifests.c.repository_id,
+        _others.c.subject == manifests.c.digest,
+        ~select(_marks.c.manifest_id).where(_marks.c.manifest_id == _others.c.id).exists(),
+    )
+    .exists()
+)
 _used_at = func.coalesce(manifests.c.pulled_at, cache_images.c.cached_at)
-_LEAST_USED = Statement(
-    select(repositories.c.name, manifests.c.digest, manifests.c.size_bytes, _used_at.label("used_at"))
+_may_go = (
+    select(repositories.c.name, manifests.c.digest)
+    .select_from(cache_images)
     .join(manifests, manifests.c.id == cache_images.c.manifest_id)
     .join(repositories, repositories.c.id == manifests.c.repository_id)
-    .where(*_by_rule, manifests.c.status == ACTIVE, repositories.c.deleted_at.is_(None), ~_listed)
-    .order_by(_used_at, manifests.c.id)
-    .limit(bindparam("limit"))
+    .where(manifests.c.status == ACTIVE, repositories.c.deleted_at.is_(None), ~_listed, ~_referred_to)
 )
+_LEAST_USED = Statement(_may_go.where(*_by_rule).order_by(_used_at, manifests.c.id).limit(bindparam("limit")))
+_MAY_GO = Statement(_may_go.where(manifests.c.id == bindparam("which")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +298,20 @@ def set_stale_at(tx: Transaction, repository: Repository, tag: str, at: datetime
     return tx.run(_SET_STALE, in_repository=repository.id, tag=tag, at=at) == 1
 
 
+def is_pushed(tx: Transaction, repository: Repository, tag: str) -> bool:
+    """Whether a tag is there that no upstream is asked for: somebody pushed it, or it may not be moved."""
+    return tx.first(_IS_PUSHED, in_repository=repository.id, tag=tag) is not None
+
+
 def mark(tx: Transaction, image_id: int, repository: Repository, prefix: str, now: datetime, never: datetime) -> None:
     """Note that an image is a copy of what an upstream has."""
     tx.run(_MARK, manifest_id=image_id, registry_id=repository.registry_id, prefix=prefix, cached_at=now,
            referrers_at=never)  # fmt: skip
+
+
+def unmark(tx: Transaction, image_id: int) -> None:
+    """Note that somebody pushed an image, whoever else has it."""
+    tx.run(_UNMARK, which=image_id)
 
 
 def referrers_at(tx: Transaction, image_id: int) -> datetime | None:
@@ -279,9 +325,18 @@ def referrers_asked(tx: Transaction, image_id: int, now: datetime) -> None:
     tx.run(_REFERRERS_ASKED, which=image_id, now=now)
 
 
-def find_elsewhere(tx: Transaction, repository: Repository, digest: str) -> Blob | None:
-    """A sound blob that another repository of the same registry and key scope holds."""
-    row = tx.first(_IN_SCOPE, registry_id=repository.registry_id, scope=repository.encryption.key_scope, digest=digest)
+def note_sent(tx: Transaction, repository: Repository, digest: str, prefix: str) -> None:
+    """Note that the upstream of a rule has sent the bytes of a blob that a repository holds."""
+    tx.run(_NOTE_SENT, in_repository=repository.id, digest=digest, in_registry=repository.registry_id, by_prefix=prefix)
+
+
+def find_sent(tx: Transaction, repository: Repository, digest: str, prefix: str) -> Blob | None:
+    """A sound blob of the key scope of a repository whose bytes the upstream of a rule has sent before.
+
+    Any other is fetched, be it here: an upstream that only says that it has a digest could else have it served.
+    """
+    scope = repository.encryption.key_scope
+    row = tx.first(_SENT, registry_id=repository.registry_id, prefix=prefix, scope=scope, digest=digest)
     return Blob(digest, row["size_bytes"], row["object_key"]) if row else None
 
 
@@ -296,9 +351,14 @@ def count_of(tx: Transaction, registry_id: int, prefix: str) -> int:
 
 
 def least_used(tx: Transaction, registry_id: int, prefix: str, limit: int) -> list[tuple[str, str]]:
-    """Repositories and digests of cached images that no index lists, those first that nobody pulled for longest."""
+    """Repositories and digests of cached images that may go, those first that nobody pulled for longest."""
     rows = tx.all(_LEAST_USED, registry_id=registry_id, prefix=prefix, limit=limit)
     return [(row["name"], row["digest"]) for row in rows]
+
+
+def may_go(tx: Transaction, image_id: int) -> bool:
+    """Whether an image is still a copy of what an upstream has, and nothing here needs it."""
+    return tx.first(_MAY_GO, which=image_id) is not None
 
 
 # ---- What is being fetched

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from holdfast.store.statements import Row
 
 FOR_GOOD = bindparam("for_good", type_=quarantined_links.c.is_deleted.type)
+FOR_ROOM = bindparam("for_room", type_=quarantined_links.c.is_evicted.type)
 _repository_id: Any = bindparam("repository_id")
 _digest: Any = bindparam("digest")
 _candidate = (gc_candidates.c.repository_id == _repository_id, gc_candidates.c.digest == _digest)
@@ -93,7 +94,7 @@ def _needs(references: Any) -> Any:
 
 _IS_NEEDED = Statement(union_all(_needs(manifest_references), _needs(deleted_references)).limit(1))
 _IS_NEEDED_BY_LIVING = Statement(_needs(manifest_references).limit(1))
-_columns = ["blob_id", "repository_id", "digest", "added_at", "quarantined_at", "is_deleted"]
+_columns = ["blob_id", "repository_id", "digest", "added_at", "quarantined_at", "is_deleted", "is_evicted"]
 _moving = select(
     repository_blobs.c.blob_id,
     repository_blobs.c.repository_id,
@@ -101,6 +102,7 @@ _moving = select(
     repository_blobs.c.added_at,
     _now,
     FOR_GOOD,
+    FOR_ROOM,
 )
 _QUARANTINE = Statement(insert(quarantined_links).from_select(_columns, _moving.where(*_link)))
 _UNLINK = Statement(delete(repository_blobs).where(*_link))
@@ -120,13 +122,20 @@ _RELINK = Statement(
 )
 _IN_QUARANTINE = Statement(select(quarantined_links.c.is_deleted).where(*_quarantined))
 _LEAVE_QUARANTINE = Statement(delete(quarantined_links).where(*_quarantined))
-_EXPIRED = Statement(
+_PARTS = Statement(
+    select(deleted_references.c.digest)
+    .where(deleted_references.c.image_id == bindparam("image_id"), ~deleted_references.c.is_manifest)
+    .order_by(deleted_references.c.digest)
+)
+_is_over = quarantined_links.c.quarantined_at <= bindparam("before")
+_over = (
     select(quarantined_links.c.blob_id, quarantined_links.c.repository_id, quarantined_links.c.digest)
-    .where(quarantined_links.c.quarantined_at <= bindparam("before"))
     .order_by(quarantined_links.c.quarantined_at)
     .limit(_limit)
 )
-_COUNT_EXPIRED = Statement(select(func.count()).where(quarantined_links.c.quarantined_at <= bindparam("before")))
+_EXPIRED = Statement(_over.where(_is_over, ~quarantined_links.c.is_evicted))
+_EVICTED = Statement(_over.where(_is_over, quarantined_links.c.is_evicted))
+_COUNT_EXPIRED = Statement(select(func.count()).where(_is_over, ~quarantined_links.c.is_evicted))
 _AFTER = Statement(
     select(quarantined_links.c.blob_id, quarantined_links.c.repository_id, quarantined_links.c.digest)
     .where(quarantined_links.c.blob_id > bindparam("after"))
@@ -236,14 +245,27 @@ def acquit(tx: Transaction, candidate: Candidate) -> None:
 # ---- The quarantine
 
 
-def quarantine(tx: Transaction, repository_id: int, digest: str, now: datetime, *, is_deleted: bool = False) -> bool:
+def quarantine(
+    tx: Transaction,
+    repository_id: int,
+    digest: str,
+    now: datetime,
+    *,
+    is_deleted: bool = False,
+    is_evicted: bool = False,
+) -> bool:
     """Take a link away so that it can be had back; False if there is none."""
     place = {"repository_id": repository_id, "digest": digest}
     tx.run(_FORGET, **place)
-    if tx.run(_QUARANTINE, **place, now=now, for_good=is_deleted) == 0:
+    if tx.run(_QUARANTINE, **place, now=now, for_good=is_deleted, for_room=is_evicted) == 0:
         return False  # perhaps it is in quarantine already
     tx.run(_UNLINK, **place)
     return True
+
+
+def parts(tx: Transaction, deleted_image_id: int) -> list[str]:
+    """The blobs that a deleted image holds."""
+    return tx.column(_PARTS, image_id=deleted_image_id)
 
 
 def quarantine_some(tx: Transaction, repository_id: int, limit: int, now: datetime) -> int:
@@ -284,6 +306,11 @@ def linked(tx: Transaction, repository_id: int, digest: str, due_at: datetime) -
 def expired(tx: Transaction, before: datetime, limit: int) -> list[Quarantined]:
     """Links that were taken away by then, the first one first."""
     return [Quarantined(**row) for row in tx.all(_EXPIRED, before=before, limit=limit)]
+
+
+def evicted(tx: Transaction, before: datetime, limit: int) -> list[Quarantined]:
+    """The same, of those that were taken away to make room."""
+    return [Quarantined(**row) for row in tx.all(_EVICTED, before=before, limit=limit)]
 
 
 def surprise(tx: Transaction, now: datetime, before: datetime) -> int:

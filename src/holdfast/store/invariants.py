@@ -161,12 +161,14 @@ _LINKS = Statement(
             quarantined_links.c.added_at,
             quarantined_links.c.quarantined_at,
             quarantined_links.c.is_deleted,
+            quarantined_links.c.is_evicted,
         ),
         select(
             repository_blobs.c.repository_id,
             repository_blobs.c.digest,
             repository_blobs.c.added_at,
             null(),
+            literal(value=False),
             literal(value=False),
         ),
     )
@@ -182,6 +184,7 @@ class Link:
     added_at: datetime
     quarantined_at: datetime | None
     is_deleted: bool
+    is_evicted: bool
 
 
 def broken(tx: Transaction) -> list[str]:

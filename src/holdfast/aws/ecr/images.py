@@ -18,8 +18,10 @@ from holdfast.model.errors import (
     ImageAlreadyExists,
     ImageDigestDoesNotMatch,
     InvalidParameter,
+    LayersNotFound,
     ManifestInvalid,
     ManifestTooLarge,
+    ReferencedImagesNotFound,
     Unsupported,
 )
 from holdfast.model.images import ACTIVE, ImageId
@@ -53,7 +55,7 @@ def _images_told(request: Shape) -> list[dict[str, str]]:
 
 
 @operation(on=the_repository, facts=_image_tag_told)
-def put_image(call: Call, request: Shape) -> Shape:
+def put_image(call: Call, request: Shape) -> Shape | Again:
     """Keep a manifest and point a tag at it."""
     at, tag, wanted = the_repository(call, request), request.get("imageTag"), request.get("imageDigest")
     if tag is not None and not IMAGE_TAG.fullmatch(tag):
@@ -61,6 +63,18 @@ def put_image(call: Call, request: Shape) -> Shape:
     manifest = _parse(request, wanted)
     if wanted is not None and not digests.same(manifest.digest, wanted):
         raise ImageDigestDoesNotMatch(at, wanted)
+    try:
+        return _put(call, at, manifest, tag)
+    except (LayersNotFound, ReferencedImagesNotFound) as refusal:
+        parts = registry.pull_through.Parts(call.on, at, manifest, pull_leave(call, at), refusal)
+
+    def go_on() -> Shape | Again:
+        return _put(call, at, manifest, tag) if parts.go_on() else Again(go_on, registry.pull_through.LOOK_SECONDS)
+
+    return Again(go_on)
+
+
+def _put(call: Call, at: RepositoryRef, manifest: manifests.Manifest, tag: str | None) -> Shape:
     tags = [tag] if tag is not None else []
     put = registry.images.put(call.on, at, manifest, tags)
     if vex.is_referrer(manifest, tags) and call.may(registry.vex.ACTION, at):
@@ -105,7 +119,7 @@ def batch_get_image(call: Call, request: Shape) -> Shape | Again:
         }
 
     def go_on() -> Shape | Again:
-        return answered() if batch.go_on() else Again(go_on, registry.pull_through.WAIT_SECONDS)
+        return answered() if batch.go_on() else Again(go_on, registry.pull_through.LOOK_SECONDS)
 
     return answered()
 

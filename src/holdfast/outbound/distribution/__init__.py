@@ -7,6 +7,7 @@ every answer has a limit, and wherever it points is judged like an address of it
 """
 
 from holdfast.outbound.distribution.faults import (
+    Failing,
     Full,
     Lied,
     NotThere,
@@ -25,6 +26,7 @@ from holdfast.outbound.distribution.wire import Wire, vouches
 __all__ = [
     "URL_LENGTH",
     "Described",
+    "Failing",
     "Full",
     "Lied",
     "Manifest",

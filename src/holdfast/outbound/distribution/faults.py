@@ -44,6 +44,10 @@ class Unreachable(RemoteFault, fetch.Unreachable):
     """It cannot be reached, may not be, took too long, broke off, or has a fault of its own: try again later."""
 
 
+class Failing(Unreachable):
+    """It answers, and says that it has a fault of its own; perhaps with that one thing only."""
+
+
 class OutOfBounds(Unreachable):
     """It is at, or points to, an address that may not be called: the operator may allow it."""
 
@@ -80,7 +84,7 @@ def fault_of(who: str, asked: str, status: int, headers: Mapping[str, str], body
     if status in {413, 507}:
         return Full(message)
     if status >= 500 or status == 408:
-        return Unreachable(message)
+        return Failing(message)
     return Rejected(message, status, code)
 
 

@@ -6,14 +6,14 @@
     ImportImage ─ what the client did not fetch ┴─► all is here: the image, its tags, its referrers
 
 `upstreams` is what a process knows of upstreams, `flights` fetches blobs, `siblings` lets other processes read them,
-`images` answers pulls, `batches` the ECR API, `importing` does the rest in the background, and `evicting` makes room.
+`images` answers pulls, `batches` the ECR API, `sending` brings what clients do not push, `importing` does the rest in
+the background, and `evicting` makes room.
 """
 
 from holdfast.registry.pull_through import evicting, importing
 from holdfast.registry.pull_through.batches import Batch, require_layer
 from holdfast.registry.pull_through.flights import Flight, Reader
 from holdfast.registry.pull_through.images import (
-    WAIT_SECONDS,
     Leave,
     Wait,
     blob,
@@ -25,14 +25,16 @@ from holdfast.registry.pull_through.images import (
     rewritten,
 )
 from holdfast.registry.pull_through.referring import referrers, require_subject
+from holdfast.registry.pull_through.sending import Parts
 from holdfast.registry.pull_through.standing import Standing, status
-from holdfast.registry.pull_through.upstreams import Upstreams, validate
+from holdfast.registry.pull_through.upstreams import LOOK_SECONDS, Upstreams, validate
 
 __all__ = [
-    "WAIT_SECONDS",
+    "LOOK_SECONDS",
     "Batch",
     "Flight",
     "Leave",
+    "Parts",
     "Reader",
     "Standing",
     "Upstreams",

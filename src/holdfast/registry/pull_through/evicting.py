@@ -1,7 +1,10 @@
 """Room in a cache: images that nobody pulled for longest go, where a rule has cached more bytes than it may.
 
-They go as whatever is deleted goes: they can be brought back for a while, and their layers wait in quarantine. What
-somebody pushed, what an index lists, and what is held by a lease stays.
+    the upstream still has it ──► gone; its layers rest for an hour ──► their bytes are deleted
+         └ it has not, or refuses ──► deleted as by anybody: it can be brought back for a while
+         └ it cannot be asked ──► stays until it can; nothing comes from there meanwhile
+
+What somebody pushed or signed, what an index lists, and what is held by a lease stays.
 """
 
 from __future__ import annotations
@@ -11,13 +14,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model.images import ImageId
+from holdfast.model.errors import ImageInUse, Refusal, RepositoryNotFound
 from holdfast.model.names import RepositoryRef
-from holdfast.registry import images
+from holdfast.outbound.distribution import NotThere, Refused, RemoteFault
+from holdfast.registry import departures, garbage, purging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.model.caching import CacheRule
     from holdfast.registry.backends import Backends
     from holdfast.registry.work import Job
     from holdfast.store import Transaction
@@ -28,6 +33,7 @@ log = logging.getLogger(__name__)
 ROUNDS = 1000  # of one run, for one rule
 FORGOTTEN = timedelta(days=7)  # after which what is on its way and does not come is forgotten
 AT_ONCE = 200
+GRACE = timedelta(hours=1)  # for a push that was told of a layer, and names it in its manifest
 
 
 def evict(on: Backends, job: Job) -> None:
@@ -44,6 +50,7 @@ def evict_all(
         budgets = store.cache_rules.with_budgets(tx)
         store.cached.forget_imports(tx, on.clock() - FORGOTTEN, AT_ONCE)
         store.cached.forget_fetches(tx, on.clock() - timedelta(hours=1))
+    garbage.release_evicted(on, on.clock() - GRACE, step)
     return sum(_evict(on, budget, step, rest) for budget in budgets)
 
 
@@ -61,13 +68,45 @@ def _evict(on: Backends, budget: Budget, step: Callable[[Transaction], None], re
         if held <= most or not left:
             break
         name, digest = left[0]
-        _, failures = images.delete(on, RepositoryRef(rule.registry, name), [ImageId(digest)])
-        if failures:
+        try:
+            is_there = _is_there(on, rule, name, digest)
+        except (RemoteFault, Refusal) as fault:
+            log.info("nothing that the rule %s cached goes before its upstream can be asked: %s", rule.prefix, fault)
+            break
+        if not _let_go(on, RepositoryRef(rule.registry, name), digest, for_good=is_there):
             kept_back.add(left[0])
-            log.info("%s@%s is cached and stays: %s", name, digest, failures[0].reason)
-        else:
-            went += 1
-            log.info("%s@%s goes: the rule %s has %d bytes, %d more than it may", name, digest, rule.prefix, held,
-                     held - most)  # fmt: skip
+            continue
+        went += 1
+        log.info("%s@%s goes%s: the rule %s has %d bytes, %d more than it may", name, digest,
+                 "" if is_there else ", and can be restored, for its upstream does not have it any more",
+                 rule.prefix, held, held - most)  # fmt: skip
         rest()
     return went
+
+
+def _is_there(on: Backends, rule: CacheRule, name: str, digest: str) -> bool:
+    """Whether the upstream would give an image again. Raises what asking does."""
+    theirs = rule.upstream_name(name)
+    try:
+        on.upstreams.ask(on, rule, theirs, digest, lambda puller: puller.stat_manifest(theirs, digest))
+    except (NotThere, Refused):
+        return False
+    return True
+
+
+def _let_go(on: Backends, at: RepositoryRef, digest: str, *, for_good: bool) -> bool:
+    """Delete an image, so that nobody can bring it back if the upstream can; False if it stays."""
+    try:
+        with on.database.transaction() as tx:
+            repository = store.repositories.get(tx, at)
+            image = store.images.find(tx, repository, digest=digest)
+            if image is None or not store.cached.may_go(tx, image.id):
+                return False
+            [image] = store.tags.of_images(tx, [image])
+            departures.remove(on, tx, repository, image)
+            if for_good:
+                purging.erase_evicted(on, tx, repository, image.id)
+    except (ImageInUse, RepositoryNotFound) as refusal:
+        log.info("%s@%s is cached and stays: %s", at.name, digest, refusal.message)
+        return False
+    return True

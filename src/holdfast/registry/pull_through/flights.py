@@ -54,9 +54,9 @@ class Wanted:
 
     @property
     def key(self) -> str:
-        """One blob is one flight in a registry, for all repositories that seal under the same key."""
+        """One blob is one flight by a rule, for all repositories that seal under the same key."""
         registry = self.at.registry
-        return key_of(registry.account_id, registry.region, self.key_scope, self.digest)
+        return key_of(registry.account_id, registry.region, self.rule.prefix, self.key_scope, self.digest)
 
     @property
     def upstream_name(self) -> str:
@@ -137,6 +137,15 @@ class Reader:
         """Bytes from a position on. Raises a `Refusal` if no more come."""
         return self._flight.read(position)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all has come. Raises a `Refusal` if it does not come."""
+        if not self._flight.ended.is_set():
+            return False
+        if self._flight.refusal is not None and not self._flight.is_following:  # else somebody else may bring it
+            raise self._flight.refusal
+        return True
+
     def close(self) -> None:
         """Read no more."""
         if self._is_open:
@@ -180,6 +189,16 @@ def begin(on: Backends, wanted: Wanted, most: int | None = None) -> Flight | Non
     return flight
 
 
+def link(on: Backends, wanted: Wanted) -> bool:
+    """Let a repository have what its upstream sent for another one; False if it went meanwhile."""
+    with on.database.transaction(within=[store.Content(wanted.at.registry, wanted.digest)]) as tx:
+        repository = store.repositories.get(tx, wanted.at)
+        found = store.cached.find_sent(tx, repository, wanted.digest, wanted.rule.prefix)
+        if found is not None:
+            store.blobs.keep(tx, repository, found, on.clock(), on.limits.push_time)
+    return found is not None
+
+
 def _fetch(on: Backends, tx: Transaction, wanted: Wanted, now: datetime) -> Fetch:
     return store.cached.Fetch(
         key=wanted.key,
@@ -218,6 +237,9 @@ def _fly(on: Backends, flight: Flight) -> None:
         with on.database.transaction(durable=False, within=()) as tx:
             if refusal is None:
                 store.cached.end_fetch(tx, wanted.key, on.upstreams.owner)
+                repository = store.repositories.find(tx, wanted.at)
+                if repository is not None:
+                    store.cached.note_sent(tx, repository, wanted.digest, wanted.rule.prefix)
             else:
                 store.cached.fail_fetch(tx, wanted.key, on.upstreams.owner, refusal.message, on.clock())
     except Exception:
@@ -231,10 +253,11 @@ def _fly(on: Backends, flight: Flight) -> None:
 
 def _bring(on: Backends, flight: Flight) -> None:
     wanted = flight.wanted
-    on.upstreams.require_awake(on, wanted.rule)
     puller = on.upstreams.puller(on, wanted.rule)
+    on.upstreams.require_awake(on, wanted.rule, wanted.upstream_name, wanted.digest)
 
     def opened(size_bytes: int) -> None:
+        on.upstreams.answered(on, wanted.rule)
         flight.size_bytes = size_bytes
         flight.opened.set()
 

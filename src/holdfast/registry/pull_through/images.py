@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from holdfast import store
 from holdfast.model import digests, manifests
@@ -39,10 +40,10 @@ if TYPE_CHECKING:
     from holdfast.outbound.distribution import Manifest
     from holdfast.registry.backends import Backends
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-WAIT_SECONDS = 0.15  # between two looks at what somebody else fetches
 RETRY = timedelta(minutes=1)  # after which a tag is asked for again whose upstream did not answer
 IMPORT_DELAY = timedelta(seconds=2)  # in which a client begins to fetch what it wants by itself
 DOCKER_HUB = {"docker.io": "registry-1.docker.io"}  # what clients call it, and where its registry is
@@ -56,11 +57,20 @@ WAIT = Wait()
 
 
 class Leave:
-    """What a caller may do that ECR asks of whoever pulls through a rule."""
+    """What a caller may do that ECR asks of whoever pulls through a rule.
 
-    def __init__(self, may_import: Callable[[], bool], may_create: Callable[[], bool]) -> None:
+    `is_sender` is asked for nothing that a client does not send if it is there: for it, what cannot be told is not.
+    """
+
+    def __init__(
+        self,
+        may_import: Callable[[], bool],
+        may_create: Callable[[], bool],
+        is_sender: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.may_import = may_import
         self.may_create = may_create
+        self.is_sender = is_sender
 
 
 EVERYTHING = Leave(lambda: True, lambda: True)
@@ -109,7 +119,27 @@ def manifest(on: Backends, at: RepositoryRef, reference: str, *, by_tag: bool, l
         not by_tag or coming.requested_at + timedelta(seconds=rule.options.tag_seconds) > on.clock()
     ):
         return StoredManifest(0, coming.digest, coming.media_type, coming.body)
-    return _asked(on, at, rule, reference, by_tag=by_tag, repository=repository, kept=kept)
+    asked = partial(_asked, on, at, rule, reference, by_tag=by_tag, repository=repository, kept=kept)
+    if not leave.is_sender():
+        return asked()
+    found = _soon(on, rule, asked) or kept
+    if found is None:
+        raise _missing(at, reference, by_tag=by_tag, repository=repository)
+    return found
+
+
+def _soon(on: Backends, rule: CacheRule, asked: Callable[[], T | Wait]) -> T | None:
+    """What an upstream has, for whoever is about to send it; None if it has not, or does not tell at once."""
+
+    def once() -> T | None:
+        found = asked()
+        return None if isinstance(found, Wait) else found
+
+    try:
+        return on.upstreams.soon(on, rule, once)
+    except Refusal as refusal:
+        log.info("the upstream of %s does not say what need not be pushed: %s", rule.prefix, refusal.message)
+        return None
 
 
 def _asked(
@@ -236,7 +266,13 @@ def blob_size(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> int
     repositories.require(on, at)
     if not leave.may_import():
         raise BlobNotFound(at, digest)
-    return stat(on, at, digest)
+    if not leave.is_sender():
+        return stat(on, at, digest)
+    rule = _rule(on, at)
+    size_bytes = None if rule is None else _soon(on, rule, lambda: stat(on, at, digest))
+    if size_bytes is None:
+        raise BlobNotFound(at, digest)
+    return size_bytes
 
 
 def stat(on: Backends, at: RepositoryRef, digest: str) -> int:
@@ -260,16 +296,16 @@ def blob(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Reader |
     with on.database.snapshot() as tx:
         repository = store.repositories.get(tx, at)
         rule = caching.rule_for(tx, at)
-        is_elsewhere = rule is not None and store.cached.find_elsewhere(tx, repository, digest) is not None
+        is_sent = rule is not None and store.cached.find_sent(tx, repository, digest, rule.prefix) is not None
     if rule is None or not leave.may_import():
         raise BlobNotFound(at, digest)
     wanted = Wanted(at, digest, rule, repository.encryption.key_scope)
     flight = flights.find(on, wanted)
     if flight is None:
-        if is_elsewhere:
+        if is_sent:
             stat(on, at, digest)  # whoever may not have it from there does not get it here
-            _link(on, at, digest)
-            return None
+            if flights.link(on, wanted):
+                return None
         siblings.listen(on)
         flight = flights.begin(on, wanted) or siblings.follow(on, wanted)
         if flight is None:
@@ -291,15 +327,6 @@ def _require_open(at: RepositoryRef, flight: Flight) -> None:
         raise flight.refusal
     if not flight.opened.is_set():
         raise refusal_of(wanted.rule, RemoteFault("it does not begin to send"))
-
-
-def _link(on: Backends, at: RepositoryRef, digest: str) -> None:
-    """Let a repository have what another one of the registry has."""
-    with on.database.transaction(within=[store.Content(at.registry, digest)]) as tx:
-        repository = store.repositories.get(tx, at)
-        found = store.cached.find_elsewhere(tx, repository, digest)
-        if found is not None:
-            store.blobs.keep(tx, repository, found, on.clock(), on.limits.push_time)
 
 
 def _rule(on: Backends, at: RepositoryRef) -> CacheRule | None:

@@ -115,7 +115,7 @@ def _has_blobs(on: Backends, repository: Repository, rule: CacheRule, manifest: 
         held = store.blobs.sizes(tx, repository, manifest.needed_blobs)
         missing = [Wanted(at, digest, rule, scope) for digest in manifest.needed_blobs if digest not in held]
         known = {one.key: store.cached.find_fetch(tx, one.key) for one in missing}
-        here = {one.digest for one in missing if store.cached.find_elsewhere(tx, repository, one.digest)}
+        here = {one.digest for one in missing if store.cached.find_sent(tx, repository, one.digest, rule.prefix)}
     now = on.clock()
     if any(one is not None and one.failure is None and one.expires_at > now for one in known.values()):
         return False  # a client, or another process, brings them one by one
@@ -128,7 +128,7 @@ def _has_blobs(on: Backends, repository: Repository, rule: CacheRule, manifest: 
     siblings.listen(on)
     for one in missing:
         if one.digest in here:
-            _share(on, repository, one)
+            _share(on, one)
         else:
             flights.begin(on, one)
     return not missing
@@ -150,7 +150,7 @@ def _fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Man
             repository = store.repositories.get(tx, at)
             held = store.blobs.sizes(tx, repository, manifest.needed_blobs)
             missing = [one for one in manifest.needed_blobs if one not in held]
-            missing = [one for one in missing if store.cached.find_elsewhere(tx, repository, one) is None]
+            missing = [one for one in missing if store.cached.find_sent(tx, repository, one, rule.prefix) is None]
         siblings.listen(on)
         under_way: list[Flight] = []
         for digest in missing:
@@ -166,14 +166,11 @@ def _fetch_ahead(on: Backends, at: RepositoryRef, rule: CacheRule, manifest: Man
         on.upstreams.ahead.release()
 
 
-def _share(on: Backends, repository: Repository, wanted: Wanted) -> None:
-    """Let a repository have what another one has, if its own upstream has it as well."""
+def _share(on: Backends, wanted: Wanted) -> None:
+    """Let a repository have what its upstream sent for another one, if it says that both have it."""
     name = wanted.upstream_name
     on.upstreams.ask(on, wanted.rule, name, wanted.digest, lambda puller: puller.stat_blob(name, wanted.digest))
-    with on.database.transaction(within=[store.Content(repository.registry, wanted.digest)]) as tx:
-        found = store.cached.find_elsewhere(tx, repository, wanted.digest)
-        if found is not None:
-            store.blobs.keep(tx, repository, found, on.clock(), on.limits.push_time)
+    flights.link(on, wanted)
 
 
 def _keep(on: Backends, job: Job, repository: Repository, rule: CacheRule, manifest: Manifest, tag: str) -> None:
@@ -194,7 +191,8 @@ def _keep_as(
         repository = store.repositories.get(tx, repository.ref)
         was_here = store.images.find(tx, repository, digest=manifest.digest)
         is_hosted = was_here is not None and store.cached.referrers_at(tx, was_here.id) is None
-        image = images.put_in(on, tx, repository, manifest, [tag] if tag and may_point else []).image
+        may_point = may_point and not store.cached.is_pushed(tx, repository, tag)  # by somebody, in the meantime
+        image = images.put_in(on, tx, repository, manifest, [tag] if tag and may_point else [], is_cached=True).image
         if not is_hosted:  # what somebody pushed here is never let go for room
             store.cached.mark(tx, image.id, repository, rule.prefix, now, EPOCH)
         if tag:

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 KEY_BYTES = 64
 SIZE_BYTES = 8
 PIECE_BYTES = 256 * 1024
+TROUBLED_SECONDS = 0.5  # until connections are accepted again that could not be
 QUIET_SECONDS = 45.0  # in which an owner says nothing; an upstream may take that long to begin
 
 
@@ -47,8 +48,10 @@ def listen(on: Backends) -> None:
         for place in folder.glob("*.socket"):
             if (connection := _connected(place)) is not None:
                 connection.close()
-        listener.bind(str(_place(folder, on.upstreams.owner)))
+        place, unheard = _place(folder, on.upstreams.owner), folder / f"{on.upstreams.owner[:16]}.unheard"
+        listener.bind(str(unheard))
         listener.listen(64)
+        unheard.rename(place)  # a sibling would take one that does not listen yet for one that is gone
     except OSError as fault:  # the path is too long, or the file system has no sockets
         listener.close()
         log.info("other processes wait for what this one fetches: %s", fault)
@@ -58,8 +61,12 @@ def listen(on: Backends) -> None:
 
 def _accept(on: Backends, listener: socket.socket) -> None:
     while True:
-        connection, _ = listener.accept()
-        on.upstreams.begin(lambda connection=connection: _serve(on, connection))  # type: ignore[misc]
+        try:
+            connection, _ = listener.accept()
+            on.upstreams.begin(lambda connection=connection: _serve(on, connection))  # type: ignore[misc]
+        except (OSError, RuntimeError) as fault:  # no descriptors, memory or threads for now, or a sibling hung up
+            log.warning("a process that wants to read what this one fetches has to wait: %s", fault)
+            on.sleep(TROUBLED_SECONDS)
 
 
 def _serve(on: Backends, connection: socket.socket) -> None:

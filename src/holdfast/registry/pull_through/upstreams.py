@@ -6,8 +6,8 @@ import logging
 import os
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import uuid4
 
 from holdfast import store
@@ -19,6 +19,7 @@ from holdfast.model.errors import (
     UpstreamUnavailable,
 )
 from holdfast.outbound.distribution import (
+    Failing,
     NotThere,
     Puller,
     Refused,
@@ -42,14 +43,21 @@ if TYPE_CHECKING:
     from holdfast.registry.pull_through.flights import Flight
 
 T = TypeVar("T")
+Place: TypeAlias = "tuple[Registry, str, str]"  # a rule, and its upstream
 log = logging.getLogger(__name__)
 
 ABSENT_SECONDS = 30.0  # for which it is believed that an upstream does not have something
+FAILING_SECONDS = 5.0  # likewise, that it fails where it is asked for something
 REST_SECONDS = 5.0  # for which an upstream that could not be reached is not asked
+TRIAL_SECONDS = 60.0  # for which others wait for the first one who asks it then
+SOON_SECONDS = 3.0  # a client that pushes waits no longer for an upstream that it does not need
+SLOW_SECONDS = 30.0  # for which it is not asked again, for such a client
+LOOK_SECONDS = 0.15  # between two looks at what somebody else asks
 LONGEST_REST = 300.0  # whatever it asks for
 KNOWN_SECONDS = 60.0  # after which credentials are read again
 REMEMBERED = 10_000
 AHEAD = 8  # images whose blobs are fetched before somebody asks for them, of this process
+PUSHES = 32  # whose manifests wait for what they need, of this process
 REQUESTS = 16  # small ones, to one upstream at the same time, of this process
 
 
@@ -61,8 +69,21 @@ class _Known:
     until: float
 
 
+@dataclass(slots=True)
+class _Soon:
+    """What somebody says, if he says it in time."""
+
+    is_over: threading.Event = field(default_factory=threading.Event)
+    is_late: bool = False
+    value: Any = None
+    fault: Exception | None = None
+
+
 class Upstreams:
-    """One a process; it connects when it is first needed, so a process may fork after making it."""
+    """One a process; it connects when it is first needed, so a process may fork after making it.
+
+    What is known of an upstream is known of a rule: what one account is told, or brings about, is nothing to another.
+    """
 
     def __init__(self, allowed: Collection[Network] = (), spool: Path | None = None) -> None:
         self.allowed = tuple(allowed)
@@ -70,6 +91,7 @@ class Upstreams:
         self.room = Room()
         self._crew = Crew()
         self.ahead = threading.BoundedSemaphore(AHEAD)
+        self.pushes = threading.BoundedSemaphore(PUSHES)
         self.flights: dict[str, Flight] = {}
         self.lock = threading.RLock()
         self.is_beating = False
@@ -77,9 +99,10 @@ class Upstreams:
         self._owner = (0, "")
         self._asking: set[str] = set()
         self._known: dict[tuple[Registry, str], _Known] = {}
-        self._absent: dict[tuple[str, str, str], float] = {}
-        self._rests: dict[str, tuple[float, RemoteFault]] = {}
-        self._turns: dict[str, threading.BoundedSemaphore] = {}
+        self._said: dict[tuple[Place, str, str], tuple[float, RemoteFault]] = {}  # of one thing
+        self._rests: dict[Place, tuple[float, RemoteFault]] = {}  # of all
+        self._slow: dict[Place, float] = {}
+        self._turns: dict[Place, threading.BoundedSemaphore] = {}
         self._told: dict[tuple[Registry, str], tuple[str | None, float]] = {}
 
     @property
@@ -129,53 +152,104 @@ class Upstreams:
 
     def ask(self, on: Backends, rule: CacheRule, name: str, reference: str, call: Callable[[Puller], T]) -> T:
         """What an upstream says to something; a `RemoteFault` that it said a moment ago is said again."""
-        url, now = rule.upstream.url, on.monotonic()
-        self.require_awake(on, rule)
-        if self._absent.get((url, name, reference), 0.0) > now:
-            raise NotThere(f"{url} said a moment ago that it does not have {reference}")
+        puller = self.puller(on, rule)
+        self.require_awake(on, rule, name, reference)
         try:
-            found = call(self.puller(on, rule))
+            found = call(puller)
         except RemoteFault as fault:
             self.failed(on, rule, name, reference, fault)
             raise
-        self._note(on, rule, None)
+        self.answered(on, rule)
         return found
 
-    def require_awake(self, on: Backends, rule: CacheRule) -> None:
-        """Say again what an upstream said that has a bad time."""
-        until, fault = self._rests.get(rule.upstream.url, (0.0, None))
-        if fault is not None and until > on.monotonic():
-            raise fault
+    def soon(self, on: Backends, rule: CacheRule, call: Callable[[], T | None]) -> T | None:
+        """What a call that asks an upstream says, if it says so at once. Raises what it does.
+
+        It is made again while it says nothing, because somebody else asks. An upstream that was slow is left alone.
+        """
+        place = _place(rule)
+        if self._slow.get(place, 0.0) > on.monotonic():
+            return None
+        said = _Soon()
+
+        def asked() -> None:
+            try:
+                while (found := call()) is None and not said.is_late:
+                    on.sleep(LOOK_SECONDS)
+                said.value = found
+            except Exception as fault:  # noqa: BLE001 - whoever waits words it
+                said.fault = fault
+            finally:
+                said.is_over.set()
+
+        self.begin(asked)
+        self.wait(said.is_over, SOON_SECONDS)
+        if said.fault is not None:
+            raise said.fault
+        if not said.is_over.is_set():
+            said.is_late = True
+            self._slow[place] = on.monotonic() + SLOW_SECONDS
+        found: T | None = said.value
+        return found
+
+    def require_awake(self, on: Backends, rule: CacheRule, name: str, reference: str) -> None:
+        """Say again what an upstream said that has a bad time, or did not have something.
+
+        When its rest is over, one request tries it, and the others are told the same until that was answered: what
+        accepts connections and never answers would else hold a thread for each of them.
+        """
+        now = on.monotonic()
+        with self.lock:
+            until, fault = self._rests.get(_place(rule), (0.0, None))
+            if fault is not None and until <= now:
+                self._rests[_place(rule)] = now + TRIAL_SECONDS, fault
+                fault = None
+            if fault is None:
+                until, fault = self._said.get((_place(rule), name, reference), (0.0, None))
+                fault = fault if until > now else None
+        if fault is not None:
+            raise fault.with_traceback(None)
+
+    def answered(self, on: Backends, rule: CacheRule) -> None:
+        """Note that an upstream does well."""
+        with self.lock:
+            self._rests.pop(_place(rule), None)
+        self._note(on, rule, None)
 
     def failed(self, on: Backends, rule: CacheRule, name: str, reference: str, fault: RemoteFault) -> None:
         """Remember what an upstream did wrong, for a while."""
-        url, now = rule.upstream.url, on.monotonic()
+        place, now = _place(rule), on.monotonic()
         with self.lock:
-            if isinstance(fault, NotThere):
-                if len(self._absent) >= REMEMBERED:
-                    self._absent.clear()
-                self._absent[url, name, reference] = now + ABSENT_SECONDS
-                return
             if isinstance(fault, TooManyRequests):
-                self._rests[url] = now + min(fault.retry_after_seconds or REST_SECONDS, LONGEST_REST), fault
-            elif isinstance(fault, Unreachable):
-                self._rests[url] = now + REST_SECONDS, fault
+                self._rests[place] = now + min(fault.retry_after_seconds or REST_SECONDS, LONGEST_REST), fault
+            elif isinstance(fault, Unreachable) and not isinstance(fault, Failing):
+                self._rests[place] = now + REST_SECONDS, fault
+            else:
+                self._rests.pop(place, None)  # it answers
+            if isinstance(fault, NotThere | Failing):
+                if len(self._said) >= REMEMBERED:
+                    self._said.clear()
+                seconds = FAILING_SECONDS if isinstance(fault, Failing) else ABSENT_SECONDS
+                self._said[place, name, reference] = now + seconds, fault
             elif isinstance(fault, Refused):
                 self._known.pop((rule.registry, rule.prefix), None)  # perhaps there are newer credentials by now
-        self._note(on, rule, str(fault))
+        if not isinstance(fault, NotThere):
+            self._note(on, rule, str(fault))
 
     def forget(self, rule: CacheRule) -> None:
         """Ask an upstream anew, whatever it said."""
+        place = _place(rule)
         with self.lock:
-            self._rests.pop(rule.upstream.url, None)
-            self._absent = {key: until for key, until in self._absent.items() if key[0] != rule.upstream.url}
+            self._rests.pop(place, None)
+            self._slow.pop(place, None)
+            self._said = {key: said for key, said in self._said.items() if key[0] != place}
             self._known.pop((rule.registry, rule.prefix), None)
 
     @contextmanager
     def turn(self, rule: CacheRule) -> Iterator[bool]:
         """A block in which a small request may be made; False if too many are made already."""
         with self.lock:
-            turns = self._turns.setdefault(rule.upstream.url, threading.BoundedSemaphore(REQUESTS))
+            turns = self._turns.setdefault(_place(rule), threading.BoundedSemaphore(REQUESTS))
         is_mine = turns.acquire(blocking=False)
         try:
             yield is_mine
@@ -195,6 +269,10 @@ class Upstreams:
             log.warning("the upstream of the pull through cache rule %s: %s", rule.prefix, failure)
         with on.database.transaction(durable=False) as tx:
             store.cache_rules.note_failure(tx, rule, failure, on.clock())
+
+
+def _place(rule: CacheRule) -> Place:
+    return rule.registry, rule.prefix, rule.upstream.url
 
 
 def _credentials(on: Backends, rule: CacheRule) -> Credentials | None:

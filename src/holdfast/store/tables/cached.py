@@ -33,6 +33,14 @@ cache_images = Table(  # images that an upstream has as well; only these make ro
     Index("ix_cache_images_registry_id_prefix", "registry_id", "prefix"),
 )
 
+cache_blobs = Table(  # bytes that the upstream of a rule has sent, so its word suffices for who else it gives them to
+    "cache_blobs",
+    metadata,
+    Column("blob_id", ForeignKey("blobs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("registry_id", ForeignKey("registries.id"), primary_key=True, autoincrement=False),
+    Column("prefix", String(30), primary_key=True),
+)
+
 cache_fetches = Table(  # what is being fetched, by whom, so that nobody else does; or why it could not be
     "cache_fetches",
     metadata,

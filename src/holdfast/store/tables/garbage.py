@@ -5,7 +5,7 @@ repository_blobs ── nobody refers to it ──► quarantined_links ── i
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, false
 from sqlalchemy.types import JSON
 
 from holdfast.store.tables.basis import Instant, RowId, metadata
@@ -27,6 +27,7 @@ quarantined_links = Table(  # a row for each link that was taken away, from a re
     Column("added_at", Instant, nullable=False),
     Column("quarantined_at", Instant, nullable=False, index=True),
     Column("is_deleted", Boolean, nullable=False),  # somebody deleted the blob: no push finds it here
+    Column("is_evicted", Boolean, nullable=False, server_default=false()),  # a cache made room, so it goes sooner
     Index("ix_quarantined_links_repository_id_digest", "repository_id", "digest"),
 )
 
