@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -147,6 +148,19 @@ def test_whoever_copies_may_be_killed_at_each_commit(on, clock, monkeypatch, com
 
     assert described(on, THERE).keys() == {arm.digest, intel.digest, index.digest}
     assert status(on, index.digest) == ("COMPLETE", None)
+
+
+def test_rules_that_are_added_at_the_same_moment_are_all_there(on):
+    def add(number):
+        def adding(before):
+            return Configuration((*before.rules, Rule((WEST,), (f"team{number}/",))))
+
+        registry.replication.change(on, HOME, adding)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(20)))
+
+    assert len(registry.replication.configuration(on, HOME).rules) == 20
 
 
 def test_copies_for_a_rule_that_is_gone_are_not_made(on):

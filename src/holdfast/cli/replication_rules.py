@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.cli.ground import Commands
-    from holdfast.model.replication import Rule
+    from holdfast.model.replication import Configuration, Rule
     from holdfast.settings import Settings
 
 FILTERS = {
@@ -68,9 +68,8 @@ def _add(settings: Settings, options: argparse.Namespace) -> int:
         prefixes = tuple(check_prefix(prefix) for prefix in options.prefix) if options.prefix else None
         destinations = tuple(named_registry(on.home, to) for to in options.to)
         rule = Rule(destinations, prefixes, options.deletes or None, filters)
-        before = registry.replication.configuration(on, on.home)
-        registry.replication.configure(on, on.home, replace(before, rules=(*before.rules, rule)))
-        print(f"{len(before.rules) + 1}  {_told(rule)}")
+        now = registry.replication.change(on, on.home, lambda before: replace(before, rules=(*before.rules, rule)))
+        print(f"{len(now.rules)}  {_told(rule)}")
         print("What was pushed before is copied by `aws ecr start-replication-backfill`.")
 
     return refusals_as_text(keep)
@@ -80,16 +79,18 @@ def _remove(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
     from holdfast.settings import BadSetting
 
-    on = backends(settings)
-    before = registry.replication.configuration(on, on.home)
-    if not 1 <= options.number <= len(before.rules):
-        raise BadSetting(f"{options.number}: there is no such rule; `holdfast replication rule list` shows them")
-    gone = before.rules[options.number - 1]
-    rules = tuple(rule for number, rule in enumerate(before.rules, 1) if number != options.number)
+    on, number = backends(settings), options.number
+    gone: list[Rule] = []
+
+    def without(before: Configuration) -> Configuration:
+        if not 1 <= number <= len(before.rules):
+            raise BadSetting(f"{number}: there is no such rule; `holdfast replication rule list` shows them")
+        gone[:] = [before.rules[number - 1]]
+        return replace(before, rules=(*before.rules[: number - 1], *before.rules[number:]))
 
     def keep() -> None:
-        registry.replication.configure(on, on.home, replace(before, rules=rules))
-        print(f"There is no more: {_told(gone)}")
+        registry.replication.change(on, on.home, without)
+        print(f"There is no more: {_told(gone[0])}")
 
     return refusals_as_text(keep)
 

@@ -18,6 +18,7 @@ from holdfast.model.work import PushImage, ReplicateDeletion, ReplicateImage
 from holdfast.registry import selection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from holdfast.model.images import Image, ImageId
@@ -39,10 +40,17 @@ def configuration(on: Backends, registry: Registry) -> Configuration:
 
 def configure(on: Backends, registry: Registry, wanted: Configuration) -> None:
     """Replace all rules of a registry; copies that wait for one that is gone end as soon as their turn comes."""
+    change(on, registry, lambda _: wanted)
+
+
+def change(on: Backends, registry: Registry, changed: Callable[[Configuration], Configuration]) -> Configuration:
+    """Change the rules of a registry as they are at this moment; as they are then."""
     limits = on.limits
-    wanted.check(registry, most_rules=limits.replication_rules, most_destinations=limits.replication_destinations)
     with on.database.transaction() as tx:
+        wanted = changed(replication.read(store.registry_settings.find(tx, registry, SETTING)))
+        wanted.check(registry, most_rules=limits.replication_rules, most_destinations=limits.replication_destinations)
         store.registry_settings.put(tx, registry, SETTING, wanted.text, on.clock())
+    return wanted
 
 
 def of_image(on: Backends, at: RepositoryRef, id_: ImageId) -> tuple[Image, list[Replication]]:
