@@ -194,7 +194,8 @@ class Hostile:
         if handler.command == "PUT":
             document = builders.Document(handler.body(), handler.headers["content-type"])
             self.add(name, document, reference)
-            return handler.say(201, docker_content_digest=document.digest)
+            subject = (document.json().get("subject") or {}).get("digest", "") if self.has_referrers else ""
+            return handler.say(201, docker_content_digest=document.digest, oci_subject=subject)
         found = self.manifests.get((name, reference))
         if handler.command == "DELETE":
             self.manifests.pop((name, reference), None)

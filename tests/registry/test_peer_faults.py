@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -44,12 +45,19 @@ def on(on, clock, monkeypatch):
 
 @pytest.fixture
 def server(on):
+    with hostile_peer(on) as running:
+        yield running
+
+
+@contextmanager
+def hostile_peer(on, **rule):
+    """A registry behind a destination of a rule, which can be told to misbehave."""
     with Hostile() as running:
         running.basic = "name:password"
         secret = Value(text=json.dumps({"username": "name", "accessToken": "password"}))
         arn = registry.secrets.create(on, HOME, "ecr-replication/peer", secret, "1", tags={})[0].arn
         registry.peers.put(on, HOME, Peer(TO, Kind.OCI, running.url, "team/", arn))
-        registry.replication.configure(on, HOME, Configuration((Rule((TO,)),)))
+        registry.replication.configure(on, HOME, Configuration((Rule((TO,), **rule),)))
         yield running
 
 

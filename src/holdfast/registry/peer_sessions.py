@@ -50,6 +50,7 @@ class PeerSession:
         self._lock = threading.Lock()
         self._repositories: set[str] = set()  # that are known to be there
         self._holders: OrderedDict[str, str] = OrderedDict()
+        self._lists_referrers: OrderedDict[str, bool] = OrderedDict()  # by repository
         self._down_until = -1e9
         self._refusal = PeerUnavailable("")
 
@@ -112,6 +113,22 @@ class PeerSession:
             self._holders[digest] = name
             if len(self._holders) > REMEMBERED:
                 self._holders.popitem(last=False)
+
+
+    def lists_referrers(self, name: str, digest: str) -> bool:
+        """Whether the peer lists by itself what refers to images of a repository; one of them is asked for at first."""
+        known = self._lists_referrers.get(name)
+        if known is None:
+            known = self.peer.kind.has_api or self.pusher.lists_referrers(name, digest)
+            self.learn_lists_referrers(name, known)
+        return known
+
+    def learn_lists_referrers(self, name: str, lists: bool) -> None:
+        """Remember whether the peer does that, as it said when it was given a referrer."""
+        with self._lock:
+            self._lists_referrers[name] = lists
+            if len(self._lists_referrers) > REMEMBERED:
+                self._lists_referrers.popitem(last=False)
 
 
 class PeerSessions:

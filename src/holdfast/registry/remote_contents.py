@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from holdfast.model import digests
+from holdfast import store
+from holdfast.model import digests, referrer_lists
 from holdfast.model.merkle import BUCKETS, EMPTY, Tree
 from holdfast.model.peers import Kind
 from holdfast.outbound import ecr_api
 from holdfast.outbound.distribution import Lied, NotThere, RemoteFault
+from holdfast.registry import peer_referrers
 from holdfast.registry.peer_sessions import PeerUnavailable
+from holdfast.store.relations import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from holdfast.model.peers import Peer
     from holdfast.model.repositories import Repository
@@ -25,13 +29,14 @@ if TYPE_CHECKING:
     from holdfast.store.contents import Held
 
 ALL = frozenset(range(2 * BUCKETS))
+REFERENCES_AT_ONCE = 1000  # in one read
 MOST_PAGES = 10_000  # of a list that a peer tells
 
 
 class Copy(NamedTuple):
     """What a copy holds of some buckets."""
 
-    images: Collection[str]
+    images: AbstractSet[str]
     tags: Mapping[str, str]
 
 
@@ -44,9 +49,10 @@ def compare(
     name = peer.name_of(repository.name)
     try:
         if peer.kind is not Kind.HOLDFAST:
-            return ALL, _asked(session, name, held())
+            copy = _asked(session, name, held())
+            return ALL, Copy(copy.images - _unlisted(on, repository, session, name, copy.images), copy.tags)
         buckets = here.differing(_tree(session, name))
-        return buckets, _told(session, name, sorted(buckets)) if buckets else Copy((), {})
+        return buckets, _told(session, name, sorted(buckets)) if buckets else Copy(frozenset(), {})
     except RemoteFault as fault:
         session.failed(fault)
         raise PeerUnavailable(str(fault)) from None
@@ -58,14 +64,39 @@ def _asked(session: PeerSession, name: str, held: Iterable[Held]) -> Copy:
     tags: dict[str, str] = {}
     for one in held:
         try:
-            found = session.pusher.stat_manifest(name, one.tag or one.digest).digest
+            found = session.pusher.stat_manifest(name, one.tag or one.digest)
         except NotThere:
             continue
         if one.tag:
-            tags[one.tag] = found
+            is_list = peer_referrers.is_list(session, name, one.tag, found.digest, found.media_type)
+            tags[one.tag] = one.digest if is_list else found.digest  # it has entries of others, and needs them
         else:
-            images.add(found)
+            images.add(found.digest)
     return Copy(images, tags)
+
+
+def _unlisted(
+    on: Backends, repository: Repository, session: PeerSession, name: str, images: AbstractSet[str]
+) -> set[str]:
+    """Those of our images at a peer that it lets nobody find by what they refer to: they count as missing."""
+    unlisted: set[str] = set()
+    after, found = Reference("", ""), None
+    subject, listed = "", None
+    while found is None or len(found) == REFERENCES_AT_ONCE:
+        with on.database.snapshot() as tx:
+            found = store.relations.referring(tx, repository, after, REFERENCES_AT_ONCE)
+        for after in found:
+            if after.digest not in images:
+                continue
+            if session.lists_referrers(name, after.subject):
+                return unlisted
+            if after.subject != subject:
+                subject = after.subject
+                kept = peer_referrers.find(session, name, referrer_lists.tag_of(subject))
+                listed = None if kept is None else set(kept.digests)
+            if listed is not None and after.digest not in listed:
+                unlisted.add(after.digest)
+    return unlisted
 
 
 def _tree(session: PeerSession, name: str) -> Tree:
@@ -88,7 +119,7 @@ def _told(session: PeerSession, name: str, buckets: list[int]) -> Copy:
         try:
             told = session.call("ListRepositoryContent", wanted, ecr_api.HOLDFAST)
         except NotThere:
-            return Copy((), {})
+            return Copy(frozenset(), {})
         for digest, tag in map(_entry, told.get("content") or ()):
             if tag:
                 tags[tag] = digest

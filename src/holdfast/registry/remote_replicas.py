@@ -9,13 +9,15 @@ copy to each other come to rest.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast import store
+from holdfast.model import digests, manifests, referrer_lists
+from holdfast.model.manifests import OCI_INDEX
 from holdfast.model.peers import Kind
 from holdfast.model.replication import Copied
 from holdfast.outbound.distribution import Lied, NotThere, OutOfBounds, Refused, Rejected, RemoteFault
-from holdfast.registry import layers, peer_uploads, replicated_settings
+from holdfast.registry import layers, peer_referrers, peer_uploads, replicated_settings
 from holdfast.registry.copying import Copying, Lacking, require_all, several
 from holdfast.registry.peer_uploads import CLAIMED_BYTES
 
@@ -73,19 +75,26 @@ def copy(
         return Copied(code_of(fault))
 
 
-def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer) -> None:
-    """Remove a tag of an image, or with an empty one the image, from a peer; where it may be gone."""
+def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, job: Job | None = None) -> None:
+    """Remove a tag of an image, or with an empty one the image, from a peer; where it may be gone.
+
+    Raises `BeingSent` while somebody else changes the list of what refers to the same image.
+    """
     session = on.peers.of(on, peer)
     session.require_up()
     name = peer.name_of(at.name)
     try:
-        if tag and session.pusher.stat_manifest(name, tag).digest != digest:
-            return
+        if tag:
+            named = session.pusher.stat_manifest(name, tag)
+            if named.digest != digest or peer_referrers.is_list(session, name, tag, digest, named.media_type):
+                return
+        else:
+            _unlist(on, at, digest, session, job)
         if peer.kind is Kind.ECR:
             id_ = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
             session.call("BatchDeleteImage", {"repositoryName": name, "imageIds": [id_]})
             if tag:  # with its last tag the image goes there, which may still be here
-                _Push(on, at, session, None).image(digest, ())
+                _Push(on, at, session, job).image(digest, ())
         else:
             mark = session.mark_of(at.registry)
             session.pusher.delete_manifest(name, tag or digest, copied_from=mark, of=digest if mark else "")
@@ -94,6 +103,17 @@ def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer) -
     except RemoteFault as fault:
         session.failed(fault)
         log.warning("%s of %s went, and stays at %s: %s", tag or digest, at.name, peer.url, fault)
+
+
+def _unlist(on: Backends, at: RepositoryRef, digest: str, session: PeerSession, job: Job | None) -> None:
+    """Take an image out of the list of what refers to its subject, before it goes."""
+    name = session.peer.name_of(at.name)
+    if session.lists_referrers(name, digest):
+        return
+    subject = referrer_lists.subject_in(session.pusher.manifest(name, digest).body)
+    if subject is not None:
+        tag = referrer_lists.tag_of(subject)
+        peer_referrers.change(on, job, at.registry, session, name, tag, lambda found: found.without({digest}))
 
 
 def code_of(fault: RemoteFault) -> str:
@@ -192,6 +212,19 @@ class _Push(Copying):
     # ---- Manifests and tags
 
     def _put(self, manifest: Manifest, lacking: Lacking) -> None:
+        self._put_believing(manifest, lacking)
+        subject = manifest.subject
+        if subject is not None and not self._session.lists_referrers(self._name, subject):
+            self._list(referrer_lists.tag_of(subject), [referrer_lists.entry(manifest)])
+
+    def _list(self, tag: str, entries: list[dict[str, Any]]) -> None:
+        """Let a list of referrers there have some more, whose manifests are there."""
+        peer_referrers.change(
+            self._on, self._job, self._at.registry, self._session, self._name, tag, lambda found: found.adding(entries)
+        )
+
+    def _put_believing(self, manifest: Manifest, lacking: Lacking) -> None:
+        """Put what is lacking; if then a layer is missing that the peer said it has, send it."""
         try:
             self._put_all(manifest, lacking)
         except (Rejected, NotThere) as fault:
@@ -209,19 +242,25 @@ class _Push(Copying):
         is_put = [self._tag(manifest, tag) for tag in lacking.tags]
         if lacking.image and not any(is_put):
             self._step()
-            self._give(manifest.digest, manifest.media_type, manifest.body)
+            self._give(manifest.digest, manifest)
 
-    def _give(self, reference: str, media_type: str, body: bytes) -> None:
+    def _give(self, reference: str, manifest: Manifest) -> None:
         mark = self._session.mark_of(self._at.registry)
-        self._pusher.push_manifest(self._name, reference, media_type, body, copied_from=mark)
+        told = self._pusher.push_manifest(self._name, reference, manifest.media_type, manifest.body, copied_from=mark)
+        if manifest.subject is not None:
+            self._session.learn_lists_referrers(self._name, told.knows_subject)
 
     def _tag(self, manifest: Manifest, tag: str) -> bool:
         """Let a tag name the image there, if it still does here; one that may not be moved there stays."""
         self._step()
         if self._here(tag) != manifest.digest:
             return False
+        if peer_referrers.is_list(self._session, self._name, tag, manifest.digest, manifest.media_type):
+            listed = referrer_lists.read(manifest.body, OCI_INDEX) or referrer_lists.EMPTY
+            self._list(tag, listed.document["manifests"])
+            return False
         try:
-            self._give(tag, manifest.media_type, manifest.body)
+            self._give(tag, manifest)
         except Rejected as fault:
             if self._named(tag) in {None, manifest.digest}:
                 raise
@@ -242,7 +281,8 @@ class _Push(Copying):
         digest = self._here(tag)
         found = None if digest is None else self._find(digest)
         if found is not None and self._named(found[0].digest) is not None:
-            self._give(tag, found[0].media_type, found[1])
+            image, body = found
+            self._give(tag, manifests.parse(body, image.media_type, digests.algorithm(image.digest)))
 
     # ---- The work
 

@@ -101,29 +101,33 @@ def replicate(on: Backends, job: Job) -> datetime | None:
     return None
 
 
-def replicate_deletion(on: Backends, job: Job) -> None:
+def replicate_deletion(on: Backends, job: Job) -> datetime | None:
     """Remove at one destination what was removed here, unless it is here again."""
     wanted = ReplicateDeletion(**job.item.payload)
     there = Registry(wanted.account_id, wanted.region)
     with on.database.snapshot() as tx:
         repository = store.repositories.find_by_id(tx, wanted.repository_id)
         if repository is None:
-            return  # the deletion of a repository is not followed
+            return None  # the deletion of a repository is not followed
         if there not in rules.choices_of(replication.rules_of(tx, repository), repository.name, deletions=True):
-            return
+            return None
         if store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None) is not None:
-            return
+            return None
         peer = peers.find_in(tx, repository.ref.registry, there)
     if peer is not None and not isinstance(job.item.work, PushDeletion):
         with on.database.transaction() as tx:
             job.step(tx)
             store.work.add(tx, PushDeletion(**job.item.payload), on.clock())
-        return
-    remove(on, repository.ref, wanted.digest, wanted.tag, there)
+        return None
+    try:
+        remove(on, repository.ref, wanted.digest, wanted.tag, there, job)
+    except BeingSent as fault:
+        return on.clock() + timedelta(seconds=fault.seconds)
     with on.database.transaction() as tx:
         image = store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None)
         if image is not None:  # it is back since we looked, and its copy may have come before it was removed
             replication.pushed(on, tx, repository, image, on.clock())
+    return None
 
 
 # ---- Copying and removing
@@ -159,11 +163,13 @@ def copy(
         return Copied(refusal.code)
 
 
-def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, destination: Registry) -> None:
+def remove(
+    on: Backends, at: RepositoryRef, digest: str, tag: str, destination: Registry, job: Job | None = None
+) -> None:
     """Remove a tag of an image, or with an empty one the image, from another registry; where it may be gone."""
     there = RepositoryRef(destination, at.name)
     if (peer := peers.find(on, at.registry, destination)) is not None:
-        remote_replicas.remove(on, at, digest, tag, peer)
+        remote_replicas.remove(on, at, digest, tag, peer, job)
         return
     _require_leave(on, at.registry, there)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, select, tuple_
 
 from holdfast.model.images import ACTIVE
 from holdfast.store import images
@@ -32,6 +32,14 @@ _REFERRERS = Statement(
     select(manifests.c.digest).where(
         manifests.c.repository_id == bindparam("repository_id"), manifests.c.subject.in_(_wanted)
     )
+)
+
+_REFERRING = Statement(
+    select(manifests.c.subject, manifests.c.digest)
+    .where(manifests.c.repository_id == bindparam("repository_id"))
+    .where(tuple_(manifests.c.subject, manifests.c.digest) > tuple_(bindparam("subject"), bindparam("after")))
+    .order_by(manifests.c.subject, manifests.c.digest)
+    .limit(bindparam("limit"))
 )
 
 _known = and_(
@@ -90,6 +98,19 @@ def hanging_on(tx: Transaction, repository: Repository, digests: Collection[str]
         for statement in (_MEMBERS, _REFERRERS):
             found.update(tx.column(statement, repository_id=repository.id, digests=chosen))
     return found
+
+
+class Reference(NamedTuple):
+    """An image that refers to another one, or to one that is not there."""
+
+    subject: str
+    digest: str
+
+
+def referring(tx: Transaction, repository: Repository, after: Reference, limit: int) -> list[Reference]:
+    """Up to `limit` images with a subject, those of one after those of another, beginning after a place."""
+    place = {"repository_id": repository.id, "subject": after.subject, "after": after.digest, "limit": limit}
+    return [Reference(**row) for row in tx.all(_REFERRING, **place)]
 
 
 class Dependent(NamedTuple):

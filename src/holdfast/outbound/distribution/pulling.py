@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode, urljoin
 
 import msgspec
 
-from holdfast.model import digests, manifests
-from holdfast.outbound.distribution.faults import Lied, NotThere, Unreachable
+from holdfast.model import digests, manifests, referrer_lists
+from holdfast.outbound.distribution.faults import Lied, NotThere, RemoteFault, TooManyRequests, Unreachable
 from holdfast.outbound.distribution.session import Session, path_of, scope_of
 from holdfast.outbound.distribution.wire import at
 
@@ -207,12 +207,24 @@ class Puller(Session):
                 found += _listed(told)
         except NotThere:
             try:
-                body = self.manifest(name, fallback_tag(digest)).body
+                body = self.manifest(name, referrer_lists.tag_of(digest)).body
             except NotThere:
                 return []
             found = _listed(self._decoded(body))
         referrers = dict.fromkeys(_referrer(one) for one in found)
         return [one for one in referrers if one is not None and artifact_type in {None, one.artifact_type}]
+
+    def lists_referrers(self, name: str, digest: str) -> bool:
+        """Whether it has the referrers API, as far as it answers for one manifest."""
+        try:
+            path = path_of(name, "referrers", digest)
+            answer = self.ask("GET", path, _pull(name), {"Accept": manifests.OCI_INDEX})
+        except (Unreachable, TooManyRequests):
+            raise
+        except RemoteFault:
+            return False
+        answer.drain()
+        return _media_type(answer) == manifests.OCI_INDEX
 
     def _pages(self, path: str, scope: tuple[str, ...], accept: str) -> Iterator[dict[str, Any]]:
         for _ in range(PAGES):
@@ -238,12 +250,6 @@ class Puller(Session):
         if not isinstance(told, dict):
             raise Lied(f"{self.authority} answered a list with something else")
         return told
-
-
-def fallback_tag(digest: str) -> str:
-    """The tag under which referrers are kept where their API is missing (distribution-spec, "Referrers Tag Schema")."""
-    algorithm, _, encoded = digest.partition(":")
-    return f"{algorithm[:32]}-{encoded[:64]}"
 
 
 def _pull(name: str) -> tuple[str, ...]:
