@@ -186,9 +186,10 @@ def _told(check: Check) -> str:
         (counts.copying, "are on their way"),
         (counts.unreplicated, "were pushed before their rule"),
         (counts.extra, "are only there"),
+        (counts.deletions, "deletions wait"),
         (counts.differing_settings, "settings differ"),
         (counts.repairs, "are repaired"),
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in words if count)
-    agreeing = f"{counts.agreeing:,} images and tags agree"
-    return f"{check.at.name} → {name_of(check.destination)}: {agreeing}{f'; {told}' if told else ''}"
+    parts = (f"{counts.agreeing:,} images and tags agree", told, check.failure)
+    return f"{copy}: {'; '.join(part for part in parts if part)}"

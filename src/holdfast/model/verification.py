@@ -38,6 +38,7 @@ class Counts:
     extra: int = 0  # that only the copy has; nothing is done about these
     repairs: int = 0  # images that are copied again, and settings that are set again
     differing_settings: int = 0  # of the repository, that should be there as they are here
+    deletions: int = 0  # that were made here, and wait to be made there
 
     @property
     def drifted(self) -> int:
@@ -49,7 +50,7 @@ class Counts:
         """What they come to."""
         if self.drifted:
             return State.REPAIRING if self.repairs else State.DRIFTED
-        return State.COPYING if self.copying or self.repairs else State.IN_SYNC
+        return State.COPYING if self.copying or self.repairs or self.deletions else State.IN_SYNC
 
     @property
     def document(self) -> dict[str, int]:

@@ -30,6 +30,7 @@ class Work:
 
     every: ClassVar[timedelta | None] = None
     is_lasting: ClassVar[bool] = False  # it says itself when it comes again, and is never given up
+    is_persistent: ClassVar[bool] = False  # it is tried again until it is done, or nobody wants it any more
     is_patient: ClassVar[bool] = False  # it takes its time, and nothing else shall wait for it
     is_delivery: ClassVar[bool] = False  # it waits for somebody else's server
     is_abroad: ClassVar[bool] = False  # it waits for a registry elsewhere, and sends much
@@ -227,6 +228,8 @@ class PushImage(Work):
 class ReplicateDeletion(Work):
     """Remove a tag, or with an empty one an image, from one destination, since it was removed where it came from."""
 
+    is_persistent = True
+
     repository_id: int
     digest: str
     tag: str
@@ -243,6 +246,7 @@ class ReplicateDeletion(Work):
 class PushDeletion(Work):
     """The same, where there is a registry elsewhere behind the destination."""
 
+    is_persistent = True
     is_abroad = True
 
     repository_id: int

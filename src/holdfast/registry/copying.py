@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from holdfast import store
 from holdfast.model import digests, manifests
+from holdfast.model.errors import Unavailable
 from holdfast.model.images import ACTIVE
 from holdfast.model.replication import ARCHIVED, Copied
 from holdfast.registry.peer_uploads import BeingSent
@@ -30,6 +31,10 @@ T = TypeVar("T")
 Ended = TypeVar("Ended")
 DEEPEST = 8  # indexes within indexes, and subjects of subjects
 DAMAGED = "ManifestDamaged"
+
+
+class Stays(Unavailable):
+    """What went here does not go there yet: an index that goes later lists it, it is in use, or we may not."""
 
 
 class Lacking(NamedTuple):

@@ -39,11 +39,8 @@ def change(
     changed: Callable[[ReferrerList], ReferrerList],
 ) -> None:
     """Change the list under a tag, if there is anything to change. Raises `BeingSent` while somebody else does."""
-    if job is None:
-        claim = nullcontext()
-    else:
-        claim = peer_uploads.claim(on, job, source, session, name, f"{name}:{tag}", 0)
-    with claim as sending:
+    claimed = peer_uploads.claim(on, job, source, session, name, f"{name}:{tag}", 0) if job is not None else None
+    with claimed or nullcontext():
         before = find(session, name, tag)
         if before is None:
             log.warning("%s:%s at %s is no list of referrers: what refers to its image is there and not listed",
@@ -55,8 +52,8 @@ def change(
                 with on.database.transaction(durable=False, within=()) as tx:
                     job.step(tx)
             _put(session, name, tag, after)
-        if sending is not None:
-            sending.is_there()
+        if claimed is not None:
+            claimed.is_there()
 
 
 def find(session: PeerSession, name: str, tag: str) -> ReferrerList | None:

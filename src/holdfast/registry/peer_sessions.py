@@ -114,7 +114,6 @@ class PeerSession:
             if len(self._holders) > REMEMBERED:
                 self._holders.popitem(last=False)
 
-
     def lists_referrers(self, name: str, digest: str) -> bool:
         """Whether the peer lists by itself what refers to images of a repository; one of them is asked for at first."""
         known = self._lists_referrers.get(name)

@@ -17,12 +17,13 @@ from holdfast.model.manifests import OCI_INDEX
 from holdfast.model.peers import Kind
 from holdfast.model.replication import Copied
 from holdfast.outbound.distribution import Lied, NotThere, OutOfBounds, Refused, Rejected, RemoteFault
-from holdfast.registry import layers, peer_referrers, peer_uploads, replicated_settings
-from holdfast.registry.copying import Copying, Lacking, require_all, several
+from holdfast.outbound.distribution.faults import printable
+from holdfast.registry import layers, peer_referrers, peer_uploads, replicated_settings, replication
+from holdfast.registry.copying import Copying, Lacking, Stays, require_all, several
 from holdfast.registry.peer_uploads import CLAIMED_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from holdfast.model.manifests import Manifest
     from holdfast.model.names import RepositoryRef
@@ -78,7 +79,7 @@ def copy(
 def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, job: Job | None = None) -> None:
     """Remove a tag of an image, or with an empty one the image, from a peer; where it may be gone.
 
-    Raises `BeingSent` while somebody else changes the list of what refers to the same image.
+    Raises `Stays` if it does not go now, and `BeingSent` while somebody else changes the same list of referrers.
     """
     session = on.peers.of(on, peer)
     session.require_up()
@@ -92,7 +93,7 @@ def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, j
             _unlist(on, at, digest, session, job)
         if peer.kind is Kind.ECR:
             id_ = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
-            session.call("BatchDeleteImage", {"repositoryName": name, "imageIds": [id_]})
+            _require_gone(session.call("BatchDeleteImage", {"repositoryName": name, "imageIds": [id_]}), peer)
             if tag:  # with its last tag the image goes there, which may still be here
                 _Push(on, at, session, job).image(digest, ())
         else:
@@ -102,7 +103,16 @@ def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, j
         return
     except RemoteFault as fault:
         session.failed(fault)
-        log.warning("%s of %s went, and stays at %s: %s", tag or digest, at.name, peer.url, fault)
+        if peer.kind is not Kind.OCI or fault.code != "UNSUPPORTED":  # as of one that deletes nothing
+            raise Stays(str(fault)) from None
+        log.warning("%s of %s went, and stays at %s for good: %s", tag or digest, at.name, peer.url, fault)
+
+
+def _require_gone(told: Mapping[str, Any], peer: Peer) -> None:
+    """Refuse unless what ECR was to delete is gone; a tag that names another image by now is as good as that."""
+    codes = [one.get("failureCode") for one in told.get("failures") or () if isinstance(one, dict)]
+    if not {"ImageNotFound", "ImageTagDoesNotMatchDigest"}.issuperset(codes):
+        raise Lied(f"{peer.url} did not delete it: {printable(str(codes))}")
 
 
 def _unlist(on: Backends, at: RepositoryRef, digest: str, session: PeerSession, job: Job | None) -> None:
@@ -266,9 +276,20 @@ class _Push(Copying):
                 raise
             log.info("the tag %s of %s stays as it is at %s: %s", tag, self._name, self._session.peer.url, fault)
             return False
-        if self._here(tag) != manifest.digest:
+        named = self._here(tag)
+        if named is None:
+            self._follow(manifest.digest, tag)
+        elif named != manifest.digest:
             self._mend(tag)
         return True
+
+    def _follow(self, digest: str, tag: str) -> None:
+        """The tag went while it was set there."""
+        with self._on.database.transaction() as tx:
+            repository = store.repositories.find(tx, self._at)
+            if repository is not None:
+                there = self._session.peer.destination
+                replication.follow(tx, repository, digest, tag, there, self._on.clock())
 
     def _here(self, tag: str) -> str | None:
         with self._on.database.snapshot() as tx:

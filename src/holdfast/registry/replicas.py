@@ -8,7 +8,7 @@ A layer that lies under the same key is linked and not copied; under another key
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from holdfast import store
 from holdfast.model import replication as rules
@@ -33,7 +33,7 @@ from holdfast.registry import (
     selection,
     uploads,
 )
-from holdfast.registry.copying import Copying, Lacking
+from holdfast.registry.copying import Copying, Lacking, Stays
 from holdfast.registry.peer_uploads import BeingSent
 from holdfast.registry.work import ATTEMPTS, WorkCancelled
 
@@ -41,17 +41,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from holdfast.model.images import Image
     from holdfast.model.manifests import Manifest
+    from holdfast.model.replication import Choice
+    from holdfast.model.repositories import Repository
     from holdfast.registry.backends import Backends
     from holdfast.registry.work import Job
+    from holdfast.store import Transaction
 
 NO_RULE = "ReplicationRuleRemoved"
 NO_ACCOUNT = "DestinationAccountNotFound"
 NO_REQUEST = NoRequest()
-
-
-class Stays(Exception):
-    """What went here cannot go there yet: an index that goes later lists it, or it is in use."""
 
 
 def replicate(on: Backends, job: Job) -> datetime | None:
@@ -59,31 +59,25 @@ def replicate(on: Backends, job: Job) -> datetime | None:
     image_id = job.item.payload["image_id"]
     there = Registry(job.item.payload["account_id"], job.item.payload["region"])
     with on.database.snapshot() as tx:
-        found = store.images.find_by_id(tx, image_id)
-        if found is None:
-            return purging.look_again(on, tx, image_id)
-        image, repository_id = found
-        repository = store.repositories.get_by_id(tx, repository_id)
-        choice = rules.choices_of(replication.rules_of(tx, repository), repository.name).get(there)
-        tags = None if choice is None else selection.tags_of(tx, repository, image.digest, choice)
-        is_left_out = choice is not None and not tags and not selection.goes(tx, repository, image.digest, choice)
-        peer = peers.find_in(tx, repository.ref.registry, there)
-    if is_left_out:  # its tag moved on, or the filters did
-        with on.database.transaction() as tx:
-            job.step(tx)
-            if choice is not None and not selection.goes(tx, repository, image.digest, choice):
-                store.replications.forget(tx, image_id, there)
+        wanted = _wanted(tx, image_id, there)
+        again_at = purging.look_again(on, tx, image_id) if wanted is None else None
+    if wanted is None:
+        _went(on, job, image_id, there)
+        return again_at
+    repository, image, choice, tags, is_meant = wanted
+    if choice is None:
+        _end(on, job, repository, image, Replication(there, "FAILED", NO_RULE))
         return None
-    if choice is not None and peer is not None and not isinstance(job.item.work, PushImage):
-        with on.database.transaction() as tx:
-            job.step(tx)
-            store.work.add(tx, PushImage(image_id, there.region, there.account_id), on.clock())
+    if not is_meant:
+        _leave_out(on, job, repository, image, there, choice)
+        return None
+    if not isinstance(job.item.work, PushImage) and peers.find(on, repository.registry, there) is not None:
+        _hand_over(on, job, PushImage(**job.item.payload))
         return None
     try:
-        copied = copy(on, repository.ref, image.digest, there, tags, job=job) if choice is not None else Copied(NO_RULE)
-        if choice is not None and copied.failure_code is None:
+        failure = copy(on, repository.ref, image.digest, there, tags, job=job).failure_code
+        if failure is None:
             replication.call_dependents(on, job, repository, image.digest, there, choice)
-        failure = copied.failure_code
     except BeingSent as fault:
         return on.clock() + timedelta(seconds=fault.seconds)
     except Unavailable as refusal:
@@ -94,11 +88,65 @@ def replicate(on: Backends, job: Job) -> datetime | None:
         with on.database.transaction() as tx:
             store.replications.change(tx, image_id, Replication(there, "FAILED", CANCELLED), on.clock())
         raise
+    _end(on, job, repository, image, Replication(there, "COMPLETE" if failure is None else "FAILED", failure))
+    return None
+
+
+class _Wanted(NamedTuple):
+    """An image that is to be copied."""
+
+    repository: Repository
+    image: Image
+    choice: Choice | None  # of the rules of now; none if they do not copy the repository there any more
+    tags: list[str] | None  # those that go; None if all do
+    is_meant: bool  # by the choice: its tag may have moved on, or the filters did
+
+
+def _wanted(tx: Transaction, image_id: int, there: Registry) -> _Wanted | None:
+    found = store.images.find_by_id(tx, image_id)
+    if found is None:
+        return None
+    image, repository_id = found
+    repository = store.repositories.get_by_id(tx, repository_id)
+    choice = rules.choices_of(replication.rules_of(tx, repository), repository.name).get(there)
+    if choice is None:
+        return _Wanted(repository, image, None, None, is_meant=False)
+    tags = selection.tags_of(tx, repository, image.digest, choice)
+    is_meant = bool(tags) or selection.goes(tx, repository, image.digest, choice)
+    return _Wanted(repository, image, choice, tags, is_meant)
+
+
+def _leave_out(on: Backends, job: Job, repository: Repository, image: Image, there: Registry, choice: Choice) -> None:
     with on.database.transaction() as tx:
         job.step(tx)
-        ended = Replication(there, "COMPLETE" if failure is None else "FAILED", failure)
-        store.replications.change(tx, image_id, ended, on.clock())
-    return None
+        if not selection.goes(tx, repository, image.digest, choice):
+            store.replications.forget(tx, image.id, there)
+
+
+def _hand_over(on: Backends, job: Job, work: PushImage | PushDeletion) -> None:
+    """Let work be done beside all else that waits for a registry elsewhere."""
+    with on.database.transaction() as tx:
+        job.step(tx)
+        store.work.add(tx, work, on.clock())
+
+
+def _end(on: Backends, job: Job, repository: Repository, image: Image, ended: Replication) -> None:
+    """Say how the copying of an image ended; one that went meanwhile may have to go there, too."""
+    with on.database.transaction() as tx:
+        job.step(tx)
+        store.replications.change(tx, image.id, ended, on.clock())
+        if store.images.find_by_id(tx, image.id) is None and store.repositories.find_by_id(tx, repository.id):
+            replication.follow(tx, repository, image.digest, "", ended.destination, on.clock())
+
+
+def _went(on: Backends, job: Job, image_id: int, there: Registry) -> None:
+    """An image was deleted that was to be copied: whoever began that may have died after it was there."""
+    with on.database.transaction() as tx:
+        job.step(tx)
+        home = store.deleted_images.home(tx, image_id)
+        repository = store.repositories.find_by_id(tx, home[0]) if home is not None else None
+        if home is not None and repository is not None:
+            replication.follow(tx, repository, home[1], "", there, on.clock())
 
 
 def replicate_deletion(on: Backends, job: Job) -> datetime | None:
@@ -113,19 +161,23 @@ def replicate_deletion(on: Backends, job: Job) -> datetime | None:
             return None
         if store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None) is not None:
             return None
-        peer = peers.find_in(tx, repository.ref.registry, there)
+        peer = peers.find_in(tx, repository.registry, there)
     if peer is not None and not isinstance(job.item.work, PushDeletion):
-        with on.database.transaction() as tx:
-            job.step(tx)
-            store.work.add(tx, PushDeletion(**job.item.payload), on.clock())
+        _hand_over(on, job, PushDeletion(**job.item.payload))
         return None
     try:
         remove(on, repository.ref, wanted.digest, wanted.tag, there, job)
     except BeingSent as fault:
         return on.clock() + timedelta(seconds=fault.seconds)
+    except Unavailable:
+        raise
+    except Refusal as refusal:
+        raise Stays(f"{refusal.code}: {refusal.message}") from None
     with on.database.transaction() as tx:
-        image = store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None)
-        if image is not None:  # it is back since we looked, and its copy may have come before it was removed
+        # What is here again since we looked, or has the tag now, may have come there before that was removed.
+        again = {"tag": wanted.tag} if wanted.tag else {"digest": wanted.digest}
+        image = store.images.find(tx, repository, **again)
+        if image is not None:
             replication.pushed(on, tx, repository, image, on.clock())
     return None
 

@@ -89,6 +89,12 @@ def removed(tx: Transaction, repository: Repository, image: Image, tag: str | No
             store.work.add(tx, wanted, now)
 
 
+def follow(tx: Transaction, repository: Repository, digest: str, tag: str, there: Registry, now: datetime) -> None:
+    """Let a tag, or with an empty one an image, that went while it was copied be removed there, if the rules say so."""
+    if there in replication.choices_of(rules_of(tx, repository), repository.name, deletions=True):
+        store.work.add(tx, ReplicateDeletion(repository.id, digest, tag, there.region, there.account_id), now)
+
+
 def call_dependents(
     on: Backends, job: Job, repository: Repository, digest: str, destination: Registry, choice: Choice
 ) -> None:

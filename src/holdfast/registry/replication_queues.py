@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.model.names import Registry
+    from holdfast.model.repositories import Repository
     from holdfast.model.work import Work
     from holdfast.registry.backends import Backends
+    from holdfast.store import Transaction
 
 AT_ONCE = 1000  # images or items of work in one transaction
 MOST_SECONDS = 10.0  # of one call
@@ -54,6 +56,17 @@ def cancel(on: Backends, source: Registry, destination: Registry) -> tuple[int, 
         if len(found) < AT_ONCE:
             return count, False
     return count, True
+
+
+def deletions(tx: Transaction, repository: Repository, destination: Registry, hurried_at: datetime | None) -> int:
+    """How many deletions in a repository wait to be made at a destination; they are made at once if that is wanted."""
+    there = f"{destination.region}/{destination.account_id}"
+    begin = f"{repository.id}/"
+    patterns = {ReplicateDeletion.__name__: f"{begin}{there}/%", PushDeletion.__name__: f"{begin}%/{there}"}
+    for kind, pattern in patterns.items():
+        if hurried_at is not None:
+            store.work.hurry_about(tx, kind, begin, pattern, hurried_at)
+    return sum(store.work.count_about(tx, kind, begin, pattern) for kind, pattern in patterns.items())
 
 
 def _drop(on: Backends, source: Registry, destination: Registry, kind: type[Work], until: datetime) -> None:

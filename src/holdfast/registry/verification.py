@@ -4,8 +4,8 @@
         └── no ──► the buckets that differ ──► what is missing, or has another image ──► work, as for a push
 
 Only what was to be copied is missed: an image that was pushed before its rule is counted and left to a backfill, unless
-everything is asked for. Nothing is ever removed: what only the copy has is counted. What the filters of rules leave out
-is not looked at.
+everything is asked for. What only the copy has is counted; nothing of it is removed but what was deleted here and waits
+to be. What the filters of rules leave out is not looked at.
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ from holdfast.model.peers import Kind
 from holdfast.model.replication import SETTING
 from holdfast.model.verification import Check, Counts, State, drift_event
 from holdfast.model.work import VerifyReplica
-from holdfast.registry import events, peers, remote_contents, replicated_settings, selection, setting_replicas
+from holdfast.registry import (
+    events,
+    peers,
+    remote_contents,
+    replicated_settings,
+    replication_queues,
+    selection,
+    setting_replicas,
+)
 from holdfast.registry.remote_contents import Copy
 from holdfast.registry.replication import begin
 
@@ -161,7 +169,10 @@ def _one(
         _repair(on, job, destination, list(drifted))
         if settings:
             replicated_settings.ask(on, repository, destination)
-    counts = replace(counts, differing_settings=len(settings), repairs=len(drifted) + len(settings) if repairs else 0)
+    with on.database.transaction(durable=False) as tx:
+        waiting = replication_queues.deletions(tx, repository, destination, on.clock() if repairs else None)
+    repaired = len(drifted) + len(settings) if repairs else 0
+    counts = replace(counts, differing_settings=len(settings), repairs=repaired, deletions=waiting)
     state = State.FAILED if faults else counts.state
     check = Check(repository.ref, destination, on.clock(), state, counts, here.root, faults[0] if faults else None)
     with on.database.transaction() as tx:

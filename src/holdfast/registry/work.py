@@ -135,7 +135,7 @@ def claim(
         item = store.work.claim(tx, owner, now, now + LEASE, lane, shunned)
         if item is None:
             return None
-        if item.attempts > ATTEMPTS and not _comes_again(item):
+        if item.attempts > ATTEMPTS and _may_be_given_up(item):
             text = f"its process ended {ATTEMPTS} times while it was being done: {item.error or 'without an error'}"
             store.work.fail(tx, item, text, None)
             _tell_given_up(item)
@@ -160,7 +160,7 @@ def fail(job: Job, fault: Exception) -> None:
     """Let work that failed be tried again after a pause, or give it up."""
     item, every = job.item, job.item.work.every
     pause = min(FIRST_PAUSE * 2 ** min(item.attempts - 1, 20), every or LONGEST_PAUSE)
-    is_over = item.attempts >= ATTEMPTS and not _comes_again(item)
+    is_over = item.attempts >= ATTEMPTS and _may_be_given_up(item)
     text = f"{type(fault).__name__}: {fault}"
     with job.on.database.transaction() as tx:
         store.work.fail(tx, item, text, None if is_over else job.on.clock() + pause)
@@ -170,8 +170,9 @@ def fail(job: Job, fault: Exception) -> None:
         log.warning("work %d (%s %s) failed and is tried again in %s", item.id, item.kind, item.key, pause)
 
 
-def _comes_again(item: Item) -> bool:
-    return item.work.every is not None or item.work.is_lasting
+def _may_be_given_up(item: Item) -> bool:
+    work = item.work
+    return work.every is None and not work.is_lasting and not work.is_persistent
 
 
 def _tell_given_up(item: Item) -> None:

@@ -119,6 +119,7 @@ _FIND = Statement(
     .order_by(deleted_images.c.deleted_at.desc())
     .limit(1)
 )
+_HOME = Statement(select(deleted_images.c.repository_id, deleted_images.c.digest).where(_it))
 _NEEDS = Statement(
     select(deleted_references.c.digest, deleted_references.c.is_manifest)
     .where(deleted_references.c.image_id == bindparam("which"))
@@ -201,6 +202,12 @@ def find(tx: Transaction, repository: Repository, digest: str, *, since: datetim
     """The image of a digest that was deleted last, if that was after an instant."""
     row = tx.first(_FIND, repository_id=repository.id, digest=digest, since=since)
     return _value(row) if row else None
+
+
+def home(tx: Transaction, image_id: int) -> tuple[int, str] | None:
+    """The row of the repository, and the digest, of a deleted image by its row."""
+    row = tx.first(_HOME, which=image_id)
+    return (row["repository_id"], row["digest"]) if row else None
 
 
 def needs(tx: Transaction, deleted: DeletedImage) -> list[tuple[str, bool]]:

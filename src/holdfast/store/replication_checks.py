@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from holdfast.store.database import Transaction
     from holdfast.store.statements import Row
 
+_KNOWN = {field.name for field in fields(Counts)}
 Place = tuple[str, str, str]  # of a check in a list: the repository's name, and the destination
 
 _PUT = replacement(replication_checks)
@@ -81,7 +83,7 @@ def _check(row: Row) -> Check:
         Registry(row["account_id"], row["region"]),
         row["checked_at"],
         State(row["state"]),
-        Counts(**row["counts"]),
+        Counts(**{name: count for name, count in row["counts"].items() if name in _KNOWN}),  # newer ones know more
         row["digest"],
         row["failure"],
     )

@@ -94,6 +94,14 @@ _HURRY = Statement(
     .where(_it, or_(work.c.owner.is_(None), work.c.due_at.is_(None)))
     .values(due_at=bindparam("due"), attempts=0, owner=None, is_cancelled=False)
 )
+_about = (work.c.kind == bindparam("kind"), work.c.key >= bindparam("begin"), work.c.key < bindparam("end"),
+          work.c.key.like(bindparam("pattern")))  # fmt: skip
+_COUNT_ABOUT = Statement(select(func.count()).select_from(work).where(*_about))
+_HURRY_ABOUT = Statement(
+    update(work)
+    .where(*_about, or_(work.c.owner.is_(None), work.c.due_at.is_(None)))
+    .values(due_at=bindparam("due"), owner=None)
+)
 _WAITING = Statement(
     select(func.count().label("count"), func.min(work.c.created_at).label("since")).where(
         work.c.kind == bindparam("kind"), work.c.due_at.is_not(None)
@@ -229,6 +237,20 @@ def of_kind(tx: Transaction, kind: str, until: datetime, after: int, limit: int)
 def hurry(tx: Transaction, item_id: int, now: datetime) -> bool:
     """Let an item that waits, or was given up, be done now; False if it is not there or being done."""
     return tx.run(_HURRY, which=item_id, due=now) == 1
+
+
+def count_about(tx: Transaction, kind: str, begin: str, pattern: str) -> int:
+    """How much there is of a kind whose key begins so, and is like a pattern."""
+    return int(tx.value(_COUNT_ABOUT, kind=kind, begin=begin, end=_after(begin), pattern=pattern))
+
+
+def hurry_about(tx: Transaction, kind: str, begin: str, pattern: str, now: datetime) -> None:
+    """Let all of it be done now that waits, or was given up."""
+    tx.run(_HURRY_ABOUT, kind=kind, begin=begin, end=_after(begin), pattern=pattern, due=now)
+
+
+def _after(begin: str) -> str:
+    return begin[:-1] + chr(ord(begin[-1]) + 1)
 
 
 def forget(tx: Transaction, item_id: int) -> bool:

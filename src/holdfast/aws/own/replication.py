@@ -194,4 +194,5 @@ def _rendered(check: Check) -> Shape:
         "extraCount": counts.extra,
         "repairCount": counts.repairs,
         "differingSettingCount": counts.differing_settings,
+        "waitingDeletionCount": counts.deletions,
     }
