@@ -103,6 +103,7 @@ OWN_REQUESTS = {
         "destination": {"region": "eu-west-1", "registryId": HOME.account_id},
         "settings": [],
     },
+    "PutSettingLeaders": {"repositoryName": AT.name, "leaders": ["somebody"]},
     "DescribeReplicationVerifications": {},
     "PutPullThroughCacheOptions": {"ecrRepositoryPrefix": "cached"},
     "DescribePullThroughCaches": {},

@@ -15,7 +15,8 @@ from tests.conftest import Product
 ACCOUNT = "000000000000"
 OTHER = "111122223333"  # under which each knows the other: no account of this installation
 NAME = "app"
-KINDS = {"ReplicateImage", "PushImage", "ReplicateDeletion", "PushDeletion", "ReplicateSettings", "SpreadSettings"}
+KINDS = {"ReplicateImage", "PushImage", "ReplicateDeletion", "PushDeletion", "ReplicateSettings", "SpreadSettings",
+         "VerifyReplica "}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +128,30 @@ def test_settings_follow_the_side_that_leads(server, sides):
     [found] = there.ecr.describe_repositories(repositoryNames=[NAME])["repositories"]
     tags = there.ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
     assert (found["imageTagMutability"], tags) == ("IMMUTABLE", [{"Key": "team", "Value": "red"}])
+
+
+def test_of_two_that_set_each_other_one_leads_and_the_other_is_told(server, sides):
+    here, there = sides
+    here.ecr.put_image_tag_mutability(repositoryName=NAME, imageTagMutability="IMMUTABLE")
+    at_rest(server, *sides)
+    own = own_client(server, there.name)
+    own.put_replicated_settings(destination={"region": here.name, "registryId": OTHER}, settings=["TAG_MUTABILITY"])
+    at_rest(server, *sides)
+
+    def mutability(side):
+        [found] = side.ecr.describe_repositories(repositoryNames=[NAME])["repositories"]
+        return found["imageTagMutability"]
+
+    there.ecr.put_image_tag_mutability(repositoryName=NAME, imageTagMutability="MUTABLE")
+    at_rest(server, *sides)
+    assert (mutability(here), mutability(there)) == ("IMMUTABLE", "MUTABLE")
+    [told] = own.describe_replication_verifications()["verifications"]
+    own.close()
+    assert told["status"] == "FAILED"
+    assert told["failureReason"].startswith("ReplicatedSettingsCircleException: The settings of the repository with")
+    assert "one of the two must lead" in server.cli("replication", "status", "--region", there.name).stdout
+
+    there_too = ("--region", here.name, "--upstream-allow", "127.0.0.0/8")
+    assert "1 settings differ" in server.cli("replication", "verify", *there_too).stdout
+    at_rest(server, *sides)
+    assert (mutability(here), mutability(there)) == ("IMMUTABLE", "IMMUTABLE")

@@ -176,8 +176,9 @@ def _document(check: Check) -> dict[str, object]:
 
 def _told(check: Check) -> str:
     counts = check.counts
-    if check.failure:
-        return f"{check.at.name} → {name_of(check.destination)}: could not be compared: {check.failure}"
+    copy = f"{check.at.name} → {name_of(check.destination)}"
+    if check.failure and not counts.agreeing:
+        return f"{copy}: could not be compared: {check.failure}"
     words = [
         (counts.missing_images, "images are missing"),
         (counts.missing_tags, "tags are missing"),

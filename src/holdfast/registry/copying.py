@@ -33,7 +33,7 @@ DEEPEST = 8  # indexes within indexes, and subjects of subjects
 DAMAGED = "ManifestDamaged"
 
 
-class Stays(Unavailable):
+class ReplicaStays(Unavailable):
     """What went here does not go there yet: an index that goes later lists it, it is in use, or we may not."""
 
 

@@ -19,7 +19,7 @@ from holdfast.model.replication import Copied
 from holdfast.outbound.distribution import Lied, NotThere, OutOfBounds, Refused, Rejected, RemoteFault
 from holdfast.outbound.distribution.faults import printable
 from holdfast.registry import layers, peer_referrers, peer_uploads, replicated_settings, replication
-from holdfast.registry.copying import Copying, Lacking, Stays, require_all, several
+from holdfast.registry.copying import Copying, Lacking, ReplicaStays, require_all, several
 from holdfast.registry.peer_uploads import CLAIMED_BYTES
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def copy(
 def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, job: Job | None = None) -> None:
     """Remove a tag of an image, or with an empty one the image, from a peer; where it may be gone.
 
-    Raises `Stays` if it does not go now, and `BeingSent` while somebody else changes the same list of referrers.
+    Raises `ReplicaStays` if it does not go now, and `BeingSent` while somebody else changes the same list of referrers.
     """
     session = on.peers.of(on, peer)
     session.require_up()
@@ -104,7 +104,7 @@ def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, j
     except RemoteFault as fault:
         session.failed(fault)
         if peer.kind is not Kind.OCI or fault.code != "UNSUPPORTED":  # as of one that deletes nothing
-            raise Stays(str(fault)) from None
+            raise ReplicaStays(str(fault)) from None
         log.warning("%s of %s went, and stays at %s for good: %s", tag or digest, at.name, peer.url, fault)
 
 

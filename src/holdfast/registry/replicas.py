@@ -33,7 +33,7 @@ from holdfast.registry import (
     selection,
     uploads,
 )
-from holdfast.registry.copying import Copying, Lacking, Stays
+from holdfast.registry.copying import Copying, Lacking, ReplicaStays
 from holdfast.registry.peer_uploads import BeingSent
 from holdfast.registry.work import ATTEMPTS, WorkCancelled
 
@@ -172,7 +172,7 @@ def replicate_deletion(on: Backends, job: Job) -> datetime | None:
     except Unavailable:
         raise
     except Refusal as refusal:
-        raise Stays(f"{refusal.code}: {refusal.message}") from None
+        raise ReplicaStays(f"{refusal.code}: {refusal.message}") from None
     with on.database.transaction() as tx:
         # What is here again since we looked, or has the tag now, may have come there before that was removed.
         again = {"tag": wanted.tag} if wanted.tag else {"digest": wanted.digest}
@@ -232,7 +232,9 @@ def remove(
     except (ImageNotFound, RepositoryNotFound):
         return
     if failures and failures[0].code != "ImageNotFound":
-        raise Stays(f"{there.name}@{digest} in {destination.region} of {destination.account_id}: {failures[0].reason}")
+        raise ReplicaStays(
+            f"{there.name}@{digest} in {destination.region} of {destination.account_id}: {failures[0].reason}"
+        )
 
 
 def _require_leave(on: Backends, source: Registry, there: RepositoryRef, action: str = "ecr:ReplicateImage") -> None:

@@ -15,13 +15,15 @@ from holdfast import store
 from holdfast.model import replicated_settings as model
 from holdfast.model.callers import Caller
 from holdfast.model.circumstances import NoRequest
-from holdfast.model.errors import Refusal, Unavailable
+from holdfast.model.errors import Refusal, ReplicatedSettingsCircle, Unavailable
 from holdfast.model.names import Registry, RepositoryRef
+from holdfast.model.peers import Kind
 from holdfast.model.replicated_settings import OWN_TAGS, Setting
 from holdfast.model.repositories import Mutability, TagMutability
-from holdfast.model.work import ReplicateSettings, SpreadSettings
-from holdfast.outbound.distribution import Lied, NotThere, RemoteFault
-from holdfast.registry import access, lifecycle, peers, policies, replicated_settings
+from holdfast.model.work import ReplicateSettings, SpreadSettings, VerifyReplica
+from holdfast.outbound import ecr_api
+from holdfast.outbound.distribution import Lied, NotThere, Refused, Rejected, RemoteFault
+from holdfast.registry import access, lifecycle, peers, policies, replicated_settings, setting_leaders
 from holdfast.registry.peer_sessions import PeerUnavailable
 
 if TYPE_CHECKING:
@@ -75,6 +77,10 @@ def replicate(on: Backends, job: Job) -> None:
     except Unavailable:
         raise
     except Refusal as refusal:  # the next comparison finds it, and tries again
+        if isinstance(refusal, ReplicatedSettingsCircle):  # which is told at once
+            with on.database.transaction() as tx:
+                told = VerifyReplica(repository.id, there.region, there.account_id, repairs=False, everything=False)
+                store.work.add(tx, told, on.clock())
         log.warning("%s is not set in %s of %s as it is here: %s", repository.name, there.region, there.account_id,
                     refusal.message)  # fmt: skip
 
@@ -94,6 +100,7 @@ def differing(on: Backends, repository: Repository, destination: Registry) -> li
     session = on.peers.of(on, peer)
     session.require_up()
     try:
+        _lead(on, repository, session)
         return model.differing(here, _Theirs(session, peer.name_of(repository.name)).read(wanted))
     except NotThere:
         return []
@@ -119,6 +126,7 @@ def _set_here(on: Backends, job: Job, repository: Repository, destination: Regis
         here, there = _ours(tx, source, settings), _ours(tx, target, settings)
         for setting in model.differing(here, there):
             _put(on, tx, target, setting, here[setting], there[setting])
+        setting_leaders.follow(on, tx, target, setting_leaders.of(on, tx, source))
         store.counters.bump_access(tx, destination.account_id)
 
 
@@ -175,6 +183,7 @@ def _set_elsewhere(on: Backends, job: Job, repository: Repository, peer: Peer) -
     session.require_up()
     theirs = _Theirs(session, peer.name_of(repository.name))
     try:
+        _lead(on, repository, session)
         there = theirs.read(wanted)
         for setting in model.differing(here, there):
             with on.database.transaction(durable=False) as tx:
@@ -185,6 +194,22 @@ def _set_elsewhere(on: Backends, job: Job, repository: Repository, peer: Peer) -
     except RemoteFault as fault:
         session.failed(fault)
         log.warning("%s is not set at %s as it is here: %s", repository.name, peer.url, fault)
+
+
+def _lead(on: Backends, repository: Repository, session: PeerSession) -> None:
+    """Say to another Holdfast from where the settings come. Refuses if they come from there; may raise `NotThere`."""
+    if session.peer.kind is not Kind.HOLDFAST:
+        return
+    with on.database.transaction(durable=False) as tx:
+        leaders = setting_leaders.of(on, tx, repository)
+    name = session.peer.name_of(repository.name)
+    try:
+        session.call("PutSettingLeaders", {"repositoryName": name, "leaders": leaders}, ecr_api.HOLDFAST)
+    except (Refused, Rejected) as fault:  # we may not, or it is older and cannot be asked
+        circle = ReplicatedSettingsCircle(repository.ref)
+        if isinstance(fault, Rejected) and fault.code == circle.code:
+            raise circle from None
+        log.info("%s is not told from where the settings of %s come: %s", session.peer.url, name, fault)
 
 
 class _Theirs:

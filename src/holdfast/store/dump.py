@@ -35,6 +35,7 @@ from holdfast.store.tables import (
     microseconds,
     objects,
     peer_uploads,
+    setting_leaders,
     upload_parts,
     uploads,
 )
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 AT_ONCE = 32  # rows: a manifest may have four megabytes
 IN_PROGRESS = {
     uploads, upload_parts, deletion_holds, damaged_objects, audit_heads, cache_imports, cache_fetches, peer_uploads,
+    setting_leaders,
 }  # fmt: skip
 
 _KINDS: tuple[tuple[type[Any], str], ...] = (

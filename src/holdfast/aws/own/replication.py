@@ -63,6 +63,14 @@ def put_replicated_settings(call: Call, request: Shape) -> Shape:
     }
 
 
+@operation(on=the_repository, action="ReplicateImage")
+def put_setting_leaders(call: Call, request: Shape) -> Shape:
+    """Say from where the settings of a repository come, as another registry does that sets them."""
+    at = the_repository(call, request)
+    registry.setting_leaders.put(call.on, at, request["leaders"])
+    return {"registryId": at.registry.account_id, "repositoryName": at.name}
+
+
 @operation(on=the_repository)
 def start_replication_verification(call: Call, request: Shape) -> Shape:
     """Compare a repository with a copy of it in the background, and copy again what has drifted."""

@@ -142,6 +142,16 @@ class ReplicationBackfillInProgress(AlreadyExists):
         super().__init__(f"A replication backfill to the region '{region}' is in progress. Wait for it, or stop it")
 
 
+class ReplicatedSettingsCircle(AlreadyExists):
+    """A repository whose settings would come from a copy that gets them from it."""
+
+    def __init__(self, at: RepositoryRef) -> None:
+        super().__init__(
+            f"The settings of the repository with name '{at.name}' come from where they would go, and one of the two "
+            "must lead: `holdfast replication settings REGION none` on one side ends it"
+        )
+
+
 class ReplicationBackfillInvalidStatus(AlreadyExists):
     """A backfill that is over, or being stopped, cannot be stopped."""
 

@@ -7,7 +7,7 @@
          │    └── repositories ── repository_tags, lifecycle policies and previews
          │             ├── manifests ── manifest_bodies, manifest_references, scans and findings, signings, …
          │             │       └── tags
-         │             ├── image_leases     digests that run
+         │             ├── image_leases     digests that run · replication_checks, setting_leaders
          │             ├── cache_imports (images on their way from an upstream) · cache_images, -_blobs, -_fetches
          │             ├── deleted_images ── deleted_references · tag_history · deleted_repositories
          │             ├── uploads ── upload_parts ─┐
@@ -104,6 +104,7 @@ from holdfast.store.tables.images import (
     manifest_references,
     manifests,
     replication_checks,
+    setting_leaders,
     tags,
 )
 from holdfast.store.tables.inventories import (
@@ -235,6 +236,7 @@ __all__ = [
     "repository_blobs",
     "repository_tags",
     "secrets",
+    "setting_leaders",
     "tag_history",
     "tags",
     "upload_parts",

@@ -159,6 +159,14 @@ replication_checks = Table(  # how a repository agreed with a copy of it when th
     Index("ix_replication_checks_state", "state"),
 )
 
+setting_leaders = Table(  # repositories whose settings come from elsewhere, or go there
+    "setting_leaders",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("own_id", String(64), nullable=False),  # what it calls itself to others
+    Column("leaders", JSON, nullable=False),  # who sets it, and when that was said last, in microseconds since 1970
+)
+
 image_signings = Table(
     "image_signings",
     metadata,
