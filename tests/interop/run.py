@@ -21,6 +21,7 @@ from tests.interop import (
     with_inventory,
     with_networks,
     with_object_store,
+    with_peers,
     with_podman,
     with_skopeo,
     with_upstreams,
@@ -46,6 +47,7 @@ CHECKS = [
     *with_object_store.CHECKS,
     *with_networks.CHECKS,
     *with_upstreams.CHECKS,
+    *with_peers.CHECKS,
     *with_what_it_prints.CHECKS,
 ]
 

@@ -13,10 +13,8 @@ contents = st.dictionaries(st.text("abc", min_size=1, max_size=3), st.sampled_fr
 
 def tree(images, tags):
     growing = Growing()
-    for digest in sorted(images):
-        growing.add_image(digest)
-    for tag, digest in sorted(tags.items()):
-        growing.add_tag(tag, digest)
+    growing.add((digest, "") for digest in sorted(images))
+    growing.add((digest, tag) for tag, digest in sorted(tags.items()))
     return growing.tree()
 
 

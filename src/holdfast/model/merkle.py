@@ -11,7 +11,12 @@ What falls into which bucket is decided by the digest or the tag alone: one that
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BUCKETS = 256  # of each kind
 NOTHING = ""  # the digest of an empty bucket
@@ -25,6 +30,11 @@ def image_bucket(digest: str) -> int:
 def tag_bucket(tag: str) -> int:
     """The bucket of a tag."""
     return BUCKETS + hashlib.sha256(tag.encode()).digest()[0]
+
+
+def bucket(digest: str, tag: str) -> int:
+    """The bucket of an image, or of a tag if there is one."""
+    return tag_bucket(tag) if tag else image_bucket(digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +65,15 @@ class Growing:
         self._hashers: dict[int, hashlib._Hash] = {}
         self._count = 0
 
-    def add_image(self, digest: str) -> None:
-        """Count an image in."""
-        self._add(image_bucket(digest), digest)
-
-    def add_tag(self, tag: str, digest: str) -> None:
-        """Count a tag in."""
-        self._add(tag_bucket(tag), f"{tag} {digest}")
-
-    def _add(self, bucket: int, line: str) -> None:
-        self._count += 1
-        self._hashers.setdefault(bucket, hashlib.sha256()).update(f"{line}\n".encode())
+    def add(self, some: Iterable[tuple[str, str]]) -> None:
+        """Count some in: each a digest, and a tag that names it or nothing for the image itself."""
+        found: defaultdict[int, list[str]] = defaultdict(list)
+        for digest, tag in some:
+            found[bucket(digest, tag)].append(f"{tag} {digest}" if tag else digest)
+        for number, lines in found.items():
+            self._count += len(lines)
+            text = "\n".join(lines)
+            self._hashers.setdefault(number, hashlib.sha256()).update(f"{text}\n".encode())
 
     def tree(self) -> Tree:
         """What came so far."""

@@ -62,14 +62,14 @@ def _asked(session: PeerSession, name: str, held: Iterable[Held]) -> Copy:
     """Which of our images and tags a peer has."""
     images: set[str] = set()
     tags: dict[str, str] = {}
-    for one in held:
+    for digest, tag in held:
         try:
-            found = session.pusher.stat_manifest(name, one.tag or one.digest)
+            found = session.pusher.stat_manifest(name, tag or digest)
         except NotThere:
             continue
-        if one.tag:
-            is_list = peer_referrers.is_list(session, name, one.tag, found.digest, found.media_type)
-            tags[one.tag] = one.digest if is_list else found.digest  # it has entries of others, and needs them
+        if tag:
+            is_list = peer_referrers.is_list(session, name, tag, found.digest, found.media_type)
+            tags[tag] = digest if is_list else found.digest  # it has entries of others, and needs them
         else:
             images.add(found.digest)
     return Copy(images, tags)

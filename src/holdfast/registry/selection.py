@@ -90,7 +90,8 @@ class Chosen:
 
     def has(self, held: Held) -> bool:
         """Whether an image, or a tag, goes."""
-        return self.has_tag(held.tag) if held.tag else self.has_image(held.digest)
+        digest, tag = held
+        return self.has_tag(tag) if tag else self.has_image(digest)
 
     def has_image(self, digest: str) -> bool:
         """Whether an image goes."""
@@ -112,13 +113,13 @@ def whole(on: Backends, repository: Repository, choice: Choice) -> Chosen:
         return chosen
     naming: dict[str, list[str]] = {}  # the images whose tags refer to one
     fresh: set[str] = set()
-    for held, is_taken in _tags(on, repository, choice):
-        subject = subject_of(held.tag)
+    for (digest, tag), is_taken in _tags(on, repository, choice):
+        subject = subject_of(tag)
         if is_taken:
-            fresh.add(held.digest)
-            chosen.orphans.update({held.tag} if not choice.takes(held.tag) else ())
-        elif subject is not None and choice.follows(held.tag):
-            naming.setdefault(subject, []).append(held.digest)
+            fresh.add(digest)
+            chosen.orphans.update({tag} if not choice.takes(tag) else ())
+        elif subject is not None and choice.follows(tag):
+            naming.setdefault(subject, []).append(digest)
     chosen.tagged |= fresh
     while fresh:
         chosen.images |= fresh
@@ -134,9 +135,9 @@ def _tags(on: Backends, repository: Repository, choice: Choice) -> Iterable[tupl
     after = ""
     while True:
         with on.database.snapshot() as tx:
-            found = store.contents.tagged(tx, repository, repository.registry, after, PAGE)
-            taken = [_is_taken(tx, repository, held.tag, choice) for held in found]
+            found = store.contents.tagged(tx, repository, after, PAGE)
+            taken = [_is_taken(tx, repository, tag, choice) for _, tag in found]
         yield from zip(found, taken, strict=True)
         if len(found) < PAGE:
             return
-        after = found[-1].tag
+        _, after = found[-1]

@@ -11,6 +11,7 @@ to be. What the filters of rules leave out is not looked at.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING
 from holdfast import store
 from holdfast.model import merkle, replication
 from holdfast.model.errors import InvalidParameter, Refusal
-from holdfast.model.merkle import image_bucket, tag_bucket
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.peers import Kind
 from holdfast.model.replication import SETTING
@@ -37,7 +37,7 @@ from holdfast.registry.remote_contents import Copy
 from holdfast.registry.replication import begin
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from holdfast.model.merkle import Tree
     from holdfast.model.replicated_settings import Setting
@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 PAGE = 5000  # images or tags in one read
 REPAIRS_AT_ONCE = 200
 REPOSITORIES_AT_ONCE = 100
+MISSED = frozenset({"missing_images", "missing_tags", "moved_tags"})
 FRESH = timedelta(hours=23)  # of a comparison that costs its other side a request for each image
 
 
@@ -204,13 +205,8 @@ def _chosen(on: Backends, repository: Repository, destination: Registry) -> Chos
 def tree(on: Backends, repository: Repository, chosen: Chosen | None = None) -> Tree:
     """All that a repository holds, or what is chosen of it, as one digest."""
     growing = merkle.Growing()
-    for held in _held(on, repository):
-        if chosen is not None and not chosen.has(held):
-            continue
-        if held.tag:
-            growing.add_tag(held.tag, held.digest)
-        else:
-            growing.add_image(held.digest)
+    for found in _pages(on, repository):
+        growing.add(found if chosen is None else filter(chosen.has, found))
     return growing.tree()
 
 
@@ -221,18 +217,15 @@ def tree_of(on: Backends, at: RepositoryRef) -> Tree:
     return tree(on, repository)
 
 
-def _held(on: Backends, repository: Repository, to: Registry | None = None) -> Iterator[Held]:
-    """The images and then the tags of a repository, with how their copying to a destination stands."""
-    to = to or repository.ref.registry  # to which none is
+def _pages(on: Backends, repository: Repository) -> Iterator[list[Held]]:
+    """The images and then the tags of a repository, a page at a time."""
     for read in (store.contents.images, store.contents.tagged):
-        after = ""
-        while True:
+        after, found = "", None
+        while found is None or len(found) == PAGE:
             with on.database.snapshot() as tx:
-                found = read(tx, repository, to, after, PAGE)
-            yield from found
-            if len(found) < PAGE:
-                break
-            after = found[-1].place
+                found = read(tx, repository, after, PAGE)
+            yield found
+            after = _place(found)
 
 
 def contents(
@@ -243,9 +236,15 @@ def contents(
     read = store.contents.tagged if phase else store.contents.images
     with on.database.snapshot() as tx:
         repository = store.repositories.get(tx, at)
-        found = read(tx, repository, at.registry, place, PAGE)
-    more = (phase, found[-1].place) if len(found) == PAGE else (1, "") if not phase else None
-    return [held for held in found if _bucket(held) in buckets], more
+        found = read(tx, repository, place, PAGE)
+    more = (phase, _place(found)) if len(found) == PAGE else (1, "") if not phase else None
+    return [held for held in found if merkle.bucket(*held) in buckets], more
+
+
+def _place(found: Sequence[Held]) -> str:
+    """After which a list goes on."""
+    digest, tag = found[-1] if found else ("", "")
+    return tag or digest
 
 
 def _compared(
@@ -254,7 +253,7 @@ def _compared(
     """How a repository agrees with its copy, and the images that must be copied again, with how that stood."""
     peer = peers.find(on, repository.ref.registry, destination)
     if peer is not None:
-        wanted = (held for held in _held(on, repository) if chosen is None or chosen.has(held))
+        wanted = (held for found in _pages(on, repository) for held in found if chosen is None or chosen.has(held))
         buckets, copy = remote_contents.compare(on, repository, peer, here, lambda: wanted)
         if not buckets:
             return Counts(agreeing=here.count), {}
@@ -273,18 +272,14 @@ def _compared(
 def _copy(on: Backends, target: Repository, buckets: Collection[int]) -> Copy:
     images: set[str] = set()
     tags: dict[str, str] = {}
-    for held in _held(on, target):
-        if _bucket(held) not in buckets:
-            continue
-        if held.tag:
-            tags[held.tag] = held.digest
-        else:
-            images.add(held.digest)
+    for found in _pages(on, target):
+        for digest, tag in found:
+            is_meant = merkle.bucket(digest, tag) in buckets
+            if is_meant and tag:
+                tags[tag] = digest
+            elif is_meant:
+                images.add(digest)
     return Copy(images, tags)
-
-
-def _bucket(held: Held) -> int:
-    return tag_bucket(held.tag) if held.tag else image_bucket(held.digest)
 
 
 def _judged(
@@ -296,39 +291,45 @@ def _judged(
     buckets: Collection[int],
     copy: Copy,
 ) -> tuple[Counts, dict[int, str | None]]:
-    counts: dict[str, int] = dict.fromkeys(Counts().document, 0)
+    counts: Counter[str] = Counter()
     drifted: dict[int, str | None] = {}
     seen = 0
-    for held in _held(on, repository, destination):
-        is_chosen = chosen is None or chosen.has(held)
-        if _bucket(held) not in buckets:
-            counts["agreeing"] += is_chosen
-            continue
-        seen += held.tag in copy.tags if held.tag else held.digest in copy.images
-        if not is_chosen:
-            continue
-        found = _found(held, target, copy)
-        if found in {"missing_images", "missing_tags", "moved_tags"}:
-            if held.copied == "IN_PROGRESS":
-                found = "copying"
-            else:
-                drifted[held.image_id] = held.copied
-                found = found if held.copied is not None else "unreplicated"
-        counts[found] += 1
+    for page in _pages(on, repository):
+        missed: list[tuple[str, str]] = []  # what, and the image that must be copied for it
+        for digest, tag in page:
+            is_chosen = chosen is None or chosen.has((digest, tag))
+            if merkle.bucket(digest, tag) not in buckets:
+                counts["agreeing"] += is_chosen
+                continue
+            seen += tag in copy.tags if tag else digest in copy.images
+            if is_chosen and (found := _found(digest, tag, target, copy)) in MISSED:
+                missed.append((found, digest))
+            elif is_chosen:
+                counts[found] += 1
+        with on.database.snapshot() as tx:
+            standings = store.contents.standings(tx, repository, destination, [digest for _, digest in missed])
+        for found, digest in missed:
+            if (standing := standings.get(digest)) is None:  # it went meanwhile
+                continue
+            if standing.status == "IN_PROGRESS":
+                counts["copying"] += 1
+                continue
+            drifted[standing.image_id] = standing.status
+            counts[found if standing.status is not None else "unreplicated"] += 1
     counts["extra"] = len(copy.images) + len(copy.tags) - seen
     return Counts(**counts), drifted
 
 
-def _found(held: Held, target: Repository | None, copy: Copy) -> str:
+def _found(digest: str, tag: str, target: Repository | None, copy: Copy) -> str:
     """What there is of an image or a tag in the copy, as it is counted."""
-    if not held.tag:
-        return "agreeing" if held.digest in copy.images else "missing_images"
-    named = copy.tags.get(held.tag)
-    if named == held.digest:
+    if not tag:
+        return "agreeing" if digest in copy.images else "missing_images"
+    named = copy.tags.get(tag)
+    if named == digest:
         return "agreeing"
     if named is None:
         return "missing_tags"
-    return "moved_tags" if target is None or target.mutability.may_move(held.tag) else "frozen_tags"
+    return "moved_tags" if target is None or target.mutability.may_move(tag) else "frozen_tags"
 
 
 def _repair(on: Backends, job: Job | None, destination: Registry, image_ids: list[int]) -> None:

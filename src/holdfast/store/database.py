@@ -80,7 +80,8 @@ class Transaction(ABC):
 
     def column(self, statement: Statement, **parameters: Any) -> list[Any]:
         """The first value of every row."""
-        return [next(iter(row.values())) for row in self.all(statement, **parameters)]
+        worded = self._worded(statement)
+        return worded.column(self._driver.execute(*worded.bound(parameters)).fetchall())
 
     def value(self, statement: Statement, **parameters: Any) -> Any:
         """The first value of the first row, or None."""

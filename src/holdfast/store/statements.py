@@ -114,6 +114,14 @@ class Worded:
                 row[name] = read(row[name])
         return rows
 
+    def column(self, found: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """The first column of what the driver found."""
+        values = [one[0] for one in found]
+        for name, read in self._readers:
+            if name == self._columns[0]:
+                return [read(value) for value in values]
+        return values
+
 
 def _unspeakable(name: str) -> InvalidParameter:
     return InvalidParameter(name, "Member must not contain a zero character")

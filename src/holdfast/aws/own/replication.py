@@ -119,7 +119,7 @@ def list_repository_content(call: Call, request: Shape) -> Shape:
     at, after = the_repository(call, request), pages.after(request, (0, ""))
     found, more = registry.verification.contents(call.on, at, frozenset(request["buckets"]), after)
     return {
-        "content": [{"imageDigest": held.digest, "imageTag": held.tag or None} for held in found],
+        "content": [{"imageDigest": digest, "imageTag": tag or None} for digest, tag in found],
         "nextToken": pages.token(more) if more else None,
     }
 
