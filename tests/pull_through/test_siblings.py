@@ -8,11 +8,15 @@ import threading
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
-from holdfast.model.errors import UpstreamUnavailable
+from holdfast import store
+from holdfast.model.errors import BlobNotFound, UpstreamUnavailable
 from holdfast.registry import pull_through
 from holdfast.registry.pull_through import Leave, Upstreams, siblings
+from holdfast.store.tables import cache_parts
 from tests.caches import LARGE, LOOPBACK, with_large_layer
+from tests.registry.ground import create
 
 EVERYTHING = Leave(lambda: True, lambda: True)
 
@@ -44,6 +48,32 @@ def held(cache, upstream):
     yield data, layer, go_on, sent
     go_on.set()
     cache.settle()
+
+
+@pytest.fixture
+def elsewhere(on, tmp_path):
+    """A process of another machine: the same database and store, and no folder in common."""
+    return replace(on, upstreams=Upstreams([LOOPBACK], tmp_path / "spool"))
+
+
+def opened(on, at, layer):
+    """A reader of a layer, as soon as something of it is there."""
+    for _ in range(3000):
+        found = pull_through.blob(on, at, layer, EVERYTHING)
+        if not isinstance(found, pull_through.Wait):
+            return found
+        threading.Event().wait(0.01)
+    raise AssertionError("nothing of it comes")
+
+
+def until_no_part_is_left(on):
+    """Wait for what was shared to be dropped."""
+    for _ in range(3000):
+        with on.database.snapshot() as tx:
+            if not tx.all(store.statements.Statement(select(cache_parts))):
+                return
+        threading.Event().wait(0.01)
+    raise AssertionError("parts are left")
 
 
 def read_until(reader, end):
@@ -87,12 +117,65 @@ def test_a_sibling_of_whoever_is_lied_to_is_cut_off_as_well(on, cache, sibling, 
     second.close()
 
 
-def test_where_no_sibling_answers_one_waits(on, cache, sibling, held, tmp_path):
+def test_another_machine_reads_along_part_by_part(on, cache, upstream, elsewhere, held):
+    data, layer, go_on, _ = held
+    first = pull_through.blob(on, cache.at, layer, EVERYTHING)
+    second = opened(elsewhere, cache.at, layer)
+
+    early = read_until(second, 1_000_000)
+    go_on.set()
+
+    assert early == data[: len(early)]
+    assert read_until(second, len(data)) == read_until(first, len(data)) == data
+    assert upstream.count("GET", f"blobs/{layer}") == 1
+    first.close()
+    second.close()
+    until_no_part_is_left(on)
+
+
+def test_another_machine_than_that_of_whoever_is_lied_to_is_cut_off_as_well(on, cache, elsewhere, held):
+    data, layer, go_on, sent = held
+    first = pull_through.blob(on, cache.at, layer, EVERYTHING)
+    second = opened(elsewhere, cache.at, layer)
+    read_until(second, 1_000_000)
+    sent[0] = data[:-1] + b"!"
+    go_on.set()
+
+    with pytest.raises(UpstreamUnavailable):
+        read_until(second, len(data))
+    first.close()
+    second.close()
+    until_no_part_is_left(on)
+
+
+def test_who_reads_along_on_another_machine_is_cut_off_when_that_one_dies(on, cache, elsewhere, held):
+    data, layer, _, _ = held
+    first = pull_through.blob(on, cache.at, layer, EVERYTHING)
+    second = opened(elsewhere, cache.at, layer)
+    read_until(second, 1_000_000)
+
+    with on.database.transaction() as tx:  # nobody lengthens its lease any more
+        key = next(iter(on.upstreams.flights))
+        store.cached.fail_fetch(tx, key, on.upstreams.owner, "", on.clock())
+
+    with pytest.raises(UpstreamUnavailable, match="sends no more"):
+        read_until(second, len(data))
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("where", ["sibling", "elsewhere"])
+def test_a_repository_whose_upstream_does_not_have_a_layer_gets_none_that_another_one_waits_for(
+    on, cache, upstream, held, where, request
+):
     _, layer, _, _ = held
-    elsewhere = replace(sibling, upstreams=Upstreams([LOOPBACK], tmp_path / "spool"))
+    other = replace(cache.at, name=f"{cache.prefix}/other")
+    create(on, other)
+    upstream.trick("HEAD", f"/v2/other/blobs/{layer}", lambda handler: handler.error(404, "BLOB_UNKNOWN"))
     first = pull_through.blob(on, cache.at, layer, EVERYTHING)
 
-    assert isinstance(pull_through.blob(elsewhere, cache.at, layer, EVERYTHING), pull_through.Wait)
+    with pytest.raises(BlobNotFound):
+        opened(request.getfixturevalue(where), other, layer)
     first.close()
 
 

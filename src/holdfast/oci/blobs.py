@@ -104,13 +104,15 @@ def _kept(call: Call) -> Response:
     return _ranged(call, body, body.size_bytes)
 
 
-def _from_upstream(call: Call) -> Response | Later:
-    """Serve a blob while it is fetched; while another process does that, look again in a moment."""
+def _from_upstream(call: Call, wait: registry.pull_through.Wait | None = None) -> Response | Later:
+    """Serve a blob while it is fetched; while nothing of it is there yet, look again in a moment."""
+    if wait is not None and not wait.is_over():
+        return Later(lambda: _from_upstream(call, wait), registry.pull_through.LOOK_SECONDS)
     found = registry.pull_through.blob(call.on, call.at, call.reference, call.leave)
     if found is None:
         return _kept(call)
     if isinstance(found, registry.pull_through.Wait):
-        return Later(lambda: _from_upstream(call), registry.pull_through.LOOK_SECONDS)
+        return Later(lambda: _from_upstream(call, found), registry.pull_through.LOOK_SECONDS)
     return _ranged(call, found, found.size_bytes, growing=found)
 
 

@@ -24,6 +24,7 @@ from holdfast.model.uploads import SMALL_BYTES, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import timedelta
 
     from holdfast.blobs import PlainReader, PlainWriter, SealedReader, SealedWriter
     from holdfast.registry.backends import Backends
@@ -36,10 +37,11 @@ AT_ONCE = 100  # objects that are decided on in one transaction
 class PartWriter:
     """Bytes of a layer on their way to an object; nobody sees them before something holds it."""
 
-    def __init__(self, on: Backends, first_byte: int, key_scope: str) -> None:
+    def __init__(self, on: Backends, first_byte: int, key_scope: str, lifetime: timedelta | None = None) -> None:
         on.keys.rings(key_scope)  # a key that cannot be used is told before the first byte
         self._on = on
         self._first_byte = first_byte
+        self._lifetime = lifetime or 3 * on.limits.upload_lifetime  # of bytes that nothing holds
         self.key_scope = key_scope
         self._sha256 = hashlib.sha256()
         self._key = on.random_bytes(16).hex()
@@ -66,7 +68,7 @@ class PartWriter:
     def _begin(self) -> SealedWriter | PlainWriter:
         is_sealed = self._on.seals_layers or self.key_scope != OWN
         data_keys = self._data_keys() if is_sealed else NO_KEYS
-        expires_at = self._on.clock() + 3 * self._on.limits.upload_lifetime
+        expires_at = self._on.clock() + self._lifetime
         # On disk before the first byte is, or a power cut would hide it.
         with self._on.database.transaction(within=()) as tx:
             store.blobs.announce_object(tx, self._key, self._seal(data_keys), expires_at)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, func, select, update
 
 from holdfast.model.images import ACTIVE, Blob
+from holdfast.model.uploads import Part
 from holdfast.store.statements import Statement, batches, insertion, replacement, upsert
 from holdfast.store.tables import (
     blobs,
@@ -15,6 +16,7 @@ from holdfast.store.tables import (
     cache_fetches,
     cache_images,
     cache_imports,
+    cache_parts,
     manifest_references,
     manifests,
     registries,
@@ -142,6 +144,20 @@ _HOLD = Statement(
     .where(_fetch, cache_fetches.c.owner == bindparam("by"), cache_fetches.c.failure.is_(None))
     .values(expires_at=bindparam("until"), received_bytes=bindparam("received"), size_bytes=bindparam("size"))
 )
+_WANT = Statement(update(cache_fetches).where(_fetch).values(is_wanted=True))
+_WANTED = Statement(
+    select(cache_fetches.c.key).where(cache_fetches.c.owner == bindparam("by"), cache_fetches.c.is_wanted)
+)
+_ADD_PART = insertion(cache_parts)
+_PARTS = Statement(
+    select(cache_parts)
+    .where(
+        cache_parts.c.key == bindparam("which"),
+        cache_parts.c.owner == bindparam("by"),
+        cache_parts.c.first_byte >= bindparam("start"),
+    )
+    .order_by(cache_parts.c.first_byte)
+)
 _TAKE_FAILURE = Statement(delete(cache_fetches).where(_fetch, cache_fetches.c.failure.is_not(None)))
 _FORGET_FETCHES = Statement(delete(cache_fetches).where(cache_fetches.c.expires_at < bindparam("before")))
 _of_registry = (registries.c.account_id == bindparam("account_id"), registries.c.region == bindparam("region"))
@@ -235,6 +251,7 @@ class Fetch:
     received_bytes: int
     size_bytes: int
     failure: str | None
+    is_wanted: bool = False
 
 
 # ---- Images on their way
@@ -387,6 +404,33 @@ def find_fetch(tx: Transaction, key: str) -> Fetch | None:
 def hold_fetch(tx: Transaction, key: str, owner: str, until: datetime, received_bytes: int, size_bytes: int) -> None:
     """Lengthen the lease of a fetch."""
     tx.run(_HOLD, which=key, by=owner, until=until, received=received_bytes, size=size_bytes)
+
+
+def want_fetch(tx: Transaction, key: str) -> None:
+    """Let whoever fetches something know that it is read along elsewhere."""
+    tx.run(_WANT, which=key)
+
+
+def wanted(tx: Transaction, owner: str) -> set[str]:
+    """The keys of what a process fetches and is read along elsewhere."""
+    return set(tx.column(_WANTED, by=owner))
+
+
+def add_part(tx: Transaction, key: str, owner: str, whole_bytes: int, part: Part) -> None:
+    """Let others have a part of what is being fetched."""
+    tx.run(_ADD_PART, object_key=part.object_key, key=key, owner=owner, first_byte=part.first_byte,
+           size_bytes=part.size_bytes, sha256=part.sha256, whole_bytes=whole_bytes)  # fmt: skip
+
+
+def parts(tx: Transaction, key: str, owner: str, start: int) -> list[tuple[Part, int]]:
+    """The parts that there are from a position on, without a gap; with each, how many bytes the whole has."""
+    found = []
+    for row in tx.all(_PARTS, which=key, by=owner, start=start):
+        if row["first_byte"] != start:
+            break
+        start += row["size_bytes"]
+        found.append((Part(row["first_byte"], row["size_bytes"], row["object_key"], row["sha256"]), row["whole_bytes"]))
+    return found
 
 
 def end_fetch(tx: Transaction, key: str, owner: str) -> None:

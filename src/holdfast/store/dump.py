@@ -29,6 +29,7 @@ from holdfast.store.tables import (
     blobs,
     cache_fetches,
     cache_imports,
+    cache_parts,
     damaged_objects,
     deletion_holds,
     metadata,
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32  # rows: a manifest may have four megabytes
 IN_PROGRESS = {
-    uploads, upload_parts, deletion_holds, damaged_objects, audit_heads, cache_imports, cache_fetches, peer_uploads,
-    setting_leaders,
+    uploads, upload_parts, deletion_holds, damaged_objects, audit_heads, cache_imports, cache_fetches, cache_parts,
+    peer_uploads, setting_leaders,
 }  # fmt: skip
 
 _KINDS: tuple[tuple[type[Any], str], ...] = (

@@ -5,9 +5,9 @@
                                                 │
     ImportImage ─ what the client did not fetch ┴─► all is here: the image, its tags, its referrers
 
-`upstreams` is what a process knows of upstreams, `flights` fetches blobs, `siblings` lets other processes read them,
-`images` answers pulls, `batches` the ECR API, `sending` brings what clients do not push, `importing` does the rest in
-the background, and `evicting` makes room.
+`upstreams` is what a process knows of upstreams, and `flights` fetches blobs; `siblings` lets other processes of the
+machine read them, `sharing` and `neighbours` those of other machines. `images` answers pulls, `batches` the ECR API,
+`sending` brings what clients do not push, `importing` does the rest in the background, and `evicting` makes room.
 """
 
 from holdfast.registry.pull_through import evicting, importing

@@ -16,6 +16,8 @@ import logging
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 from holdfast import store
@@ -24,10 +26,11 @@ from holdfast.model.errors import DigestInvalid, Refusal, UpstreamUnavailable
 from holdfast.outbound.distribution import Lied, NotThere, RemoteFault, Unreachable
 from holdfast.registry import keys, uploads
 from holdfast.registry.objects import PartWriter
+from holdfast.registry.pull_through import sharing
 from holdfast.registry.pull_through.upstreams import refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from holdfast.model.caching import CacheRule
@@ -40,7 +43,7 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=12)
 BEAT_SECONDS = 3.0
-OPENING_SECONDS = 45.0  # until an upstream has begun to send
+LOOKS = 6  # of each beat, for what is wanted elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ class Flight:
     received_bytes: int = 0
     refusal: Refusal | None = None
     is_absent: bool = False  # the upstream does not have it
-    is_following: bool = False  # that of a sibling, who keeps the blob
+    is_following: bool = False  # that of another process, which keeps the blob
+    is_shared: bool = False  # with other machines
     also: set[RepositoryRef] = field(default_factory=set)
     opened: threading.Event = field(default_factory=threading.Event)  # its size is known, or that it does not come
     ended: threading.Event = field(default_factory=threading.Event)
@@ -300,19 +304,35 @@ def _spool(flight: Flight, piece: bytes) -> bool:
 
 
 def _beat(on: Backends) -> None:
-    """Lengthen the leases of this process while it has any."""
-    while True:
+    """Lengthen the leases of this process while it has any, and see what of it is wanted elsewhere."""
+    for beat in count():
         with on.upstreams.lock:
-            flights = list(on.upstreams.flights.values())
+            flights = [flight for flight in on.upstreams.flights.values() if not flight.is_following]
             if not flights:
                 on.upstreams.is_beating = False
                 return
         try:
-            with on.database.transaction(durable=False, within=()) as tx:
-                until = on.clock() + LEASE
-                for flight in flights:
-                    store.cached.hold_fetch(tx, flight.wanted.key, on.upstreams.owner, until, flight.received_bytes,
-                                            max(flight.size_bytes, 1))  # fmt: skip
+            if beat % LOOKS == 0:
+                _hold(on, flights)
+            _share(on, flights)
         except Exception:
             log.exception("the leases of what is being fetched could not be lengthened")
-        on.sleep(BEAT_SECONDS)
+        on.sleep(BEAT_SECONDS / LOOKS)
+
+
+def _hold(on: Backends, flights: Sequence[Flight]) -> None:
+    with on.database.transaction(durable=False, within=()) as tx:
+        until = on.clock() + LEASE
+        for flight in flights:
+            store.cached.hold_fetch(tx, flight.wanted.key, on.upstreams.owner, until, flight.received_bytes,
+                                    max(flight.size_bytes, 1))  # fmt: skip
+
+
+def _share(on: Backends, flights: Sequence[Flight]) -> None:
+    """Begin to write parts of what is wanted on other machines."""
+    with on.database.snapshot() as tx:
+        wanted = store.cached.wanted(tx, on.upstreams.owner)
+    for flight in flights:
+        if flight.wanted.key in wanted and not flight.is_shared:
+            flight.is_shared = True
+            on.upstreams.begin(partial(sharing.share, on, flight, Reader(flight)))

@@ -27,8 +27,8 @@ from holdfast.model.work import ImportImage
 from holdfast.outbound.distribution import NotThere, RemoteFault
 from holdfast.registry import caching, keys, kms_keys, repositories, templates
 from holdfast.registry.pull_through import flights, importing, siblings
-from holdfast.registry.pull_through.flights import OPENING_SECONDS, Flight, Reader, Wanted
-from holdfast.registry.pull_through.upstreams import refusal_of
+from holdfast.registry.pull_through.flights import Flight, Reader, Wanted
+from holdfast.registry.pull_through.upstreams import LOOK_SECONDS, refusal_of
 from holdfast.store.hot import StoredManifest
 
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ DOCKER_HUB = {"docker.io": "registry-1.docker.io"}  # what clients call it, and 
 
 
 class Wait:
-    """Somebody else is asking: look again in a moment."""
+    """Somebody else is asking: look again in a moment, but not before it `is_over`."""
+
+    def __init__(self, is_over: Callable[[], bool] = lambda: True) -> None:
+        self.is_over = is_over
 
 
 WAIT = Wait()
@@ -310,23 +313,22 @@ def blob(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Reader |
         flight = flights.begin(on, wanted) or siblings.follow(on, wanted)
         if flight is None:
             return WAIT
-    elif flight.wanted.at != at:
+    if flight.wanted.at != at:
         stat(on, at, digest)
-    on.upstreams.wait(flight.opened, OPENING_SECONDS)
-    if flight.refusal is None or not flight.is_following:  # else the next look has its own
-        _require_open(at, flight)
+    on.upstreams.wait(flight.opened, LOOK_SECONDS)
+    if not flight.opened.is_set():
+        return Wait(flight.opened.is_set)
+    if not flight.is_following:  # else the next look has its own
+        _require_sent(at, flight)
     return flights.join(on, flight, at) or WAIT
 
 
-def _require_open(at: RepositoryRef, flight: Flight) -> None:
+def _require_sent(at: RepositoryRef, flight: Flight) -> None:
     """Refuse a blob that does not come."""
-    wanted = flight.wanted
     if flight.is_absent:
-        raise BlobNotFound(at, wanted.digest)
+        raise BlobNotFound(at, flight.wanted.digest)
     if flight.refusal is not None:
         raise flight.refusal
-    if not flight.opened.is_set():
-        raise refusal_of(wanted.rule, RemoteFault("it does not begin to send"))
 
 
 def _rule(on: Backends, at: RepositoryRef) -> CacheRule | None:

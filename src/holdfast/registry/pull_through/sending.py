@@ -59,6 +59,8 @@ def _all_come(on: Backends, at: RepositoryRef, pushed: Manifest, leave: Leave) -
         while (found := blob(on, at, digest, leave)) is not None:
             if isinstance(found, Wait):
                 yield False
+                while not found.is_over():
+                    yield False
                 continue
             with closing(found):
                 while not found.is_over:

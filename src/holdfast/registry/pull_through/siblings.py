@@ -4,7 +4,7 @@
                                        └─► its socket in the folder of spools ─► a flight that follows ─► readers
 
 Its name is that of the lease's owner. The last byte is sent when the digest is proved, as to any reader: whoever has
-all of them has the right ones. Where the owner cannot be reached, on another machine, one waits as ever.
+all of them has the right ones. Where the owner cannot be reached, on another machine, one reads its parts.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import logging
 import socket
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.blobs.spool import Spool
 from holdfast.model.errors import Refusal, UpstreamUnavailable
+from holdfast.model.names import RepositoryRef
+from holdfast.registry.pull_through import neighbours
 from holdfast.registry.pull_through.flights import Flight, Reader
 
 if TYPE_CHECKING:
@@ -98,16 +101,17 @@ def _serve(on: Backends, connection: socket.socket) -> None:
 
 
 def follow(on: Backends, wanted: Wanted) -> Flight | None:
-    """A flight that follows that of a sibling; None if no sibling fetches the blob."""
+    """A flight that follows that of a sibling, or of another machine; None if nobody else fetches the blob."""
     if on.upstreams.spool is None:
         return None
     with on.database.snapshot() as tx:
         fetch = store.cached.find_fetch(tx, wanted.key)
-    if fetch is None or fetch.owner == on.upstreams.owner:
+    if fetch is None or fetch.owner == on.upstreams.owner or fetch.expires_at <= on.clock():
         return None
+    wanted = replace(wanted, at=RepositoryRef(wanted.at.registry, fetch.repository_name))  # for which it is fetched
     connection = _connected(_place(on.upstreams.spool, fetch.owner))
     if connection is None:
-        return None
+        return neighbours.follow(on, wanted, fetch)
     flight = Flight(wanted, Spool(on.upstreams.spool, on.upstreams.room), is_following=True)
     with on.upstreams.lock:
         known = on.upstreams.flights.setdefault(wanted.key, flight)

@@ -8,7 +8,7 @@
          │             ├── manifests ── manifest_bodies, manifest_references, scans and findings, signings, …
          │             │       └── tags
          │             ├── image_leases     digests that run · replication_checks, setting_leaders
-         │             ├── cache_imports (images on their way from an upstream) · cache_images, -_blobs, -_fetches
+         │             ├── cache_imports (on their way from an upstream) · cache_images, -_blobs, -_fetches, -_parts
          │             ├── deleted_images ── deleted_references · tag_history · deleted_repositories
          │             ├── uploads ── upload_parts ─┐
          │             └── repository_blobs ── gc_candidates, quarantined_links · gc_runs, gc_halts
@@ -54,7 +54,7 @@ from holdfast.store.tables.blobs import (
     upload_parts,
     uploads,
 )
-from holdfast.store.tables.cached import cache_blobs, cache_fetches, cache_images, cache_imports
+from holdfast.store.tables.cached import cache_blobs, cache_fetches, cache_images, cache_imports, cache_parts
 from holdfast.store.tables.decisions import finding_suppressions, harbor_scans, vex_documents, vex_statements
 from holdfast.store.tables.deleted import (
     deleted_images,
@@ -163,6 +163,7 @@ __all__ = [
     "cache_fetches",
     "cache_images",
     "cache_imports",
+    "cache_parts",
     "cache_rules",
     "counters",
     "creation_templates",

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
 
 from holdfast.store.tables.basis import Instant, RowId, metadata
 
@@ -55,5 +67,19 @@ cache_fetches = Table(  # what is being fetched, by whom, so that nobody else do
     Column("received_bytes", BigInteger, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),  # 0 if it is no blob
     Column("failure", Text),
+    Column("is_wanted", Boolean, nullable=False, server_default=false()),  # on another machine, which reads parts
     Index("ix_cache_fetches_registry_id_prefix", "registry_id", "prefix"),
+)
+
+cache_parts = Table(  # of blobs that are being fetched: objects that nothing holds, which go with the fetch
+    "cache_parts",
+    metadata,
+    Column("object_key", ForeignKey("objects.key", ondelete="CASCADE"), primary_key=True),
+    Column("key", String(64), nullable=False),  # of the fetch
+    Column("owner", String(64), nullable=False),
+    Column("first_byte", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("whole_bytes", BigInteger, nullable=False),  # of the blob
+    Index("ix_cache_parts_key_owner_first_byte", "key", "owner", "first_byte"),
 )
