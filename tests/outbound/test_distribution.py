@@ -431,6 +431,17 @@ def test_an_answer_may_take_longer_than_a_connection(server, remote, monkeypatch
     assert server.count("GET", "manifests") == 1
 
 
+def test_a_server_that_answers_no_more_on_a_connection_that_was_kept_is_unreachable(server, remote, monkeypatch):
+    server.add_image(NAME, "v1")
+    remote.stat_manifest(NAME, "v1")
+    monkeypatch.setattr("holdfast.outbound.distribution.session.SECONDS", 0.2)
+    monkeypatch.setattr("holdfast.outbound.distribution.wire.READ_SECONDS", 0.2)
+    server.trick("HEAD", "manifests/v1", lambda handler: handler.rfile.read(1) and True)  # until the client hangs up
+
+    with pytest.raises(Unreachable):
+        remote.stat_manifest(NAME, "v1")
+
+
 def test_an_answer_that_comes_in_drops_is_given_up(server, remote, monkeypatch):
     monkeypatch.setattr("holdfast.outbound.distribution.session.SECONDS", 0.3)
     is_over = threading.Event()

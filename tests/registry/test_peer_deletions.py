@@ -17,7 +17,7 @@ from holdfast.registry.peer_sessions import PeerSessions
 from tests import builders
 from tests.aws.regions import Region
 from tests.registry.ground import AT, HOME, push, put, work_off, work_off_patiently
-from tests.registry.test_peer_faults import NAME, TO, finish, hostile_peer, says
+from tests.registry.test_peer_faults import NAME, TO, Killed, finish, hostile_peer, says
 from tests.registry.test_peers import secret
 
 
@@ -181,6 +181,30 @@ def test_who_dies_after_the_copy_of_an_image_that_went_leaves_nothing_behind(on,
     finish(on)
 
     assert not has(server, image.digest)
+
+
+def test_an_image_that_goes_there_with_its_last_tag_comes_back_whoever_dies(on, product, request, monkeypatch, clock):
+    there = Region(product, request.node.nodeid)
+    to = Registry("111122223333", there.name)
+    arn = secret(on, "ecr-replication/peer", *product.credentials())
+    registry.peers.put(on, HOME, Peer(to, Kind.ECR, product.url, "team/", arn))
+    registry.replication.configure(on, HOME, Configuration((Rule((to,), deletes=True),)))
+    image = push(on, AT, "image", "v1")
+    finish(on)
+
+    def dies(*_):
+        raise Killed
+
+    registry.images.delete_tag(on, AT, "v1")
+    with monkeypatch.context() as patch:
+        patch.setattr("holdfast.registry.remote_replicas.copy", dies)
+        with pytest.raises(Killed):
+            finish(on)
+    assert there.ecr.list_images(repositoryName=NAME)["imageIds"] == []
+    clock.pass_(seconds=61)
+    finish(on)
+
+    assert there.ecr.list_images(repositoryName=NAME)["imageIds"] == [{"imageDigest": image.digest}]
 
 
 @pytest.mark.parametrize("kind", [Kind.HOLDFAST, Kind.ECR])

@@ -14,10 +14,11 @@ from sqlalchemy import select
 
 from holdfast import registry, store
 from holdfast.model.images import ImageId
-from holdfast.model.names import Registry
+from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.peers import Kind, Peer
 from holdfast.model.replication import Configuration, Rule
 from holdfast.model.secrets import Value
+from holdfast.model.verification import State
 from holdfast.model.work import Lane
 from holdfast.outbound.distribution import Pusher
 from holdfast.registry.peer_sessions import PeerSessions
@@ -27,7 +28,7 @@ from holdfast.worker import Crew
 from holdfast.worker.crew import THREADS
 from tests import builders
 from tests.hostile import Hostile
-from tests.registry.ground import AT, HOME, push, push_blob, put, work_off, work_off_patiently
+from tests.registry.ground import AT, HOME, create, push, push_blob, put, work_off, work_off_patiently
 
 TO = Registry("111122223333", "eu-central-1")
 NAME = f"team/{AT.name}"
@@ -230,6 +231,122 @@ def test_after_a_manifest_was_refused_layers_are_not_sent_again(on, server, imag
 
     assert status(on, image) == ("COMPLETE", None)
     assert server.count("POST", "uploads") == sent
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_manifest_that_tells_wrong_sizes_of_its_layers_is_copied_as_it_is(on, server, more):
+    image = builders.an_image(lambda data: push_blob(on, AT, data))
+    document = json.loads(image.body)
+    document["layers"][0]["size"] += more
+    image = builders.Document(json.dumps(document).encode(), image.media_type)
+    put(on, AT, image, "v1")
+
+    finish(on)
+
+    assert status(on, image) == ("COMPLETE", None)
+    assert is_whole(server, image)
+
+
+def test_a_url_that_cannot_be_called_is_told_without_its_signature(on, server, image, caplog):
+    server.trick("POST", "uploads", points("https://there/?signature=secret#1"))
+
+    finish(on)
+
+    [error] = [one.error for one in registry.work.page(on) if one.kind == "PushImage"]
+    assert "points to what is not called" in error
+    assert "secret" not in caplog.text + error
+
+
+def test_a_copy_whose_work_is_lost_is_made_when_copies_are_compared(on, server, image, clock):
+    server.trick("PUT", "manifests", says(503, "UNAVAILABLE"))
+    finish(on)
+    server.behave()
+    for one in registry.work.page(on):
+        if one.kind == "PushImage":
+            with on.database.transaction() as tx:
+                store.work.drop(tx, one.kind, [one.key])
+    assert status(on, image)[0] == "IN_PROGRESS"
+
+    clock.pass_(hours=1)
+    finish(on)
+
+    assert status(on, image) == ("COMPLETE", None)
+
+
+# ---- Comparisons
+
+
+def test_a_comparison_that_nobody_wants_any_more_asks_no_further(on, server, monkeypatch):
+    monkeypatch.setattr("holdfast.registry.remote_contents.ASKED_BETWEEN", 2)
+    monkeypatch.setattr("holdfast.registry.work.LOOK_SECONDS", -1.0)
+    for number in range(5):
+        push(on, AT, str(number))
+    finish(on)
+    registry.verification.ask(on, AT, TO, repairs=True, everything=False)
+    [item] = [one for one in registry.work.page(on) if one.kind == "VerifyReplica"]
+    server.asked.clear()
+
+    def cancels(_):
+        registry.work.cancel(on, item.id)
+        return False
+
+    server.trick("HEAD", "manifests", cancels, times=1)
+
+    work_off_patiently(on)
+
+    assert server.count("HEAD", "manifests") == 2
+    assert "VerifyReplica" not in [one.kind for one in registry.work.page(on)]
+
+
+def api(**answers):
+    """A Holdfast that answers its API with these members, by operation."""
+
+    def answer(handler):
+        operation = handler.headers["x-amz-target"].rpartition(".")[2]
+        handler.body()
+        handler.say(200, json.dumps(answers[operation]).encode())
+
+    return answer
+
+
+TREE = {"bucketDigests": ["another"] * 512}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"content": 5}, {"content": {"a": 1}}, {"content": [{"imageDigest": "x"}]},
+     {"content": [{"imageDigest": builders.digest(b""), "imageTag": "x" * 1000}]}],
+)  # fmt: skip
+def test_a_peer_that_lists_nonsense_is_not_compared_and_holds_up_no_other(on, server, image, clock, told):
+    peer = registry.peers.find(on, HOME, TO)
+    registry.peers.put(on, HOME, replace(peer, kind=Kind.HOLDFAST))
+    server.trick("POST", "^/$", api(GetRepositoryContentDigest=TREE, ListRepositoryContent=told))
+    clock.pass_(hours=1)
+
+    work_off_patiently(on)
+
+    [check], _ = registry.verification.page(on, HOME, "", 10)
+    assert (check.state, check.failure) == (State.FAILED, check.failure)
+    assert check.failure.startswith("PeerUnavailableException")
+
+
+def test_a_comparison_that_breaks_holds_up_no_other(on, server, image, clock, monkeypatch, caplog):
+    other = RepositoryRef(HOME, "zoo/last")
+    create(on, other)
+    compared = registry.verification._compared
+
+    def breaks(on, repository, *rest):
+        if repository.ref == AT:
+            raise ZeroDivisionError
+        return compared(on, repository, *rest)
+
+    monkeypatch.setattr("holdfast.registry.verification._compared", breaks)
+    clock.pass_(hours=1)
+    work_off_patiently(on)
+
+    checks, _ = registry.verification.page(on, HOME, "", 10)
+    assert [check.at for check in checks] == [other]
+    assert f"{AT.name} could not be compared" in caplog.text
 
 
 # ---- Uploads that somebody else goes on with, or sends

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
 
 MOST = 100  # peers that are remembered
-REMEMBERED = 50_000  # blobs of a peer of which it is known which repository has them
+REMEMBERED = 20_000  # blobs of a peer, of which it is known which repository has them, and repositories
 DOWN_SECONDS = 15.0  # for which a peer that did not answer is not asked again: others have their turn
 LONGEST_DOWN_SECONDS = 300.0  # that a peer may wish for
 
@@ -94,6 +94,8 @@ class PeerSession:
     def learn_repository(self, name: str) -> None:
         """Remember that a repository is there."""
         with self._lock:
+            if len(self._repositories) >= REMEMBERED:
+                self._repositories.clear()
             self._repositories.add(name)
 
     def forget_repository(self, name: str) -> bool:
@@ -168,7 +170,11 @@ class PeerSessions:
                 credentials = Password(found.username, found.access_token)
         with self._lock:
             session = self._open.get((peer, credentials))
-            if session is None:
+            if session is not None:
+                self._open.move_to_end((peer, credentials))
+            else:
+                for known in [known for known in self._open if known[0] == peer]:
+                    del self._open[known]  # its secret was changed
                 wire = Wire(self._allowed, peer.ca_pem)
                 pusher = Pusher(peer.remote, credentials, wire=wire)
                 session = PeerSession(on, peer, credentials, pusher, wire)

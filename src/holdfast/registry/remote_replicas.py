@@ -9,6 +9,7 @@ copy to each other come to rest.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from holdfast import store
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 
 LAYERS_AT_ONCE = 4  # of one image
 IMAGES_AT_ONCE = 4  # of one backfill
-STEP_SECONDS = 2.0  # between two looks whether the work is still wanted, while layers are sent
 _CODES: tuple[tuple[type[RemoteFault], str], ...] = (
     (Refused, "PeerAccessDenied"),
     (OutOfBounds, "PeerAddressNotAllowed"),
@@ -83,29 +83,34 @@ def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, j
     """
     session = on.peers.of(on, peer)
     session.require_up()
-    name = peer.name_of(at.name)
-    try:
-        if tag:
-            named = session.pusher.stat_manifest(name, tag)
-            if named.digest != digest or peer_referrers.is_list(session, name, tag, digest, named.media_type):
-                return
-        else:
-            _unlist(on, at, digest, session, job)
-        if peer.kind is Kind.ECR:
-            id_ = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
-            _require_gone(session.call("BatchDeleteImage", {"repositoryName": name, "imageIds": [id_]}), peer)
-            if tag:  # with its last tag the image goes there, which may still be here
-                _Push(on, at, session, job).image(digest, ())
-        else:
-            mark = session.mark_of(at.registry)
-            session.pusher.delete_manifest(name, tag or digest, copied_from=mark, of=digest if mark else "")
-    except NotThere:
-        return
-    except RemoteFault as fault:
-        session.failed(fault)
-        if peer.kind is not Kind.OCI or fault.code != "UNSUPPORTED":  # as of one that deletes nothing
-            raise ReplicaStays(str(fault)) from None
-        log.warning("%s of %s went, and stays at %s for good: %s", tag or digest, at.name, peer.url, fault)
+    with suppress(NotThere):
+        try:
+            _remove(on, at, digest, tag, session, job)
+        except NotThere:
+            raise
+        except RemoteFault as fault:
+            session.failed(fault)
+            if peer.kind is not Kind.OCI or fault.code != "UNSUPPORTED":  # as of one that deletes nothing
+                raise ReplicaStays(str(fault)) from None
+            log.warning("%s of %s went, and stays at %s for good: %s", tag or digest, at.name, peer.url, fault)
+    if tag and peer.kind is Kind.ECR:  # there an image goes with its last tag; it may still be here
+        copy(on, at, digest, peer, (), job)
+
+
+def _remove(on: Backends, at: RepositoryRef, digest: str, tag: str, session: PeerSession, job: Job | None) -> None:
+    name, peer = session.peer.name_of(at.name), session.peer
+    if tag:
+        named = session.pusher.stat_manifest(name, tag)
+        if named.digest != digest or peer_referrers.is_list(session, name, tag, digest, named.media_type):
+            return
+    else:
+        _unlist(on, at, digest, session, job)
+    if peer.kind is Kind.ECR:
+        id_ = {"imageDigest": digest} | ({"imageTag": tag} if tag else {})
+        _require_gone(session.call("BatchDeleteImage", {"repositoryName": name, "imageIds": [id_]}), peer)
+    else:
+        mark = session.mark_of(at.registry)
+        session.pusher.delete_manifest(name, tag or digest, copied_from=mark, of=digest if mark else "")
 
 
 def _require_gone(told: Mapping[str, Any], peer: Peer) -> None:
@@ -174,9 +179,11 @@ class _Push(Copying):
 
     def _all_layers(self, manifest: Manifest, each: Callable[[str, int], None]) -> None:
         """Do something with each layer, a few at once; those that somebody else sends hold up none of the others."""
-        sizes = {layer.digest: layer.size for layer in (*manifest.layers, *manifest.children)}
-        wanted = list(dict.fromkeys(manifest.needed_blobs))
-        require_all(several(LAYERS_AT_ONCE, lambda blob: each(blob, sizes[blob]), wanted))
+        wanted = list(manifest.needed_blobs)
+        with self._on.database.snapshot() as tx:
+            repository = store.repositories.get(tx, self._at)
+            sizes = store.blobs.sizes(tx, repository, wanted, damaged_too=True)  # a manifest may say others
+        require_all(several(LAYERS_AT_ONCE, lambda blob: each(blob, sizes.get(blob, 0)), wanted))
 
     def _layer(self, digest: str, size_bytes: int) -> None:
         if not self._pusher.has_blob(self._name, digest, size_bytes):
@@ -308,10 +315,8 @@ class _Push(Copying):
     # ---- The work
 
     def _look(self) -> None:
-        """Make sure every few seconds that the work is still ours, and wanted."""
-        job = self._job
-        if job is not None and (job.is_stopping() or self._on.monotonic() > job.stepped_at + STEP_SECONDS):
-            self._step()
+        if self._job is not None:
+            self._job.look()
 
     def _step(self) -> None:
         if self._job is not None:

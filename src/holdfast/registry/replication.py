@@ -73,6 +73,12 @@ def begin(tx: Transaction, image_id: int, destination: Registry, now: datetime) 
     store.work.add(tx, ReplicateImage(image_id, destination.region, destination.account_id), now)
 
 
+def is_under_way(tx: Transaction, image_id: int, destination: Registry) -> bool:
+    """Whether anybody still copies an image to a destination, or will: work may be given up, or forgotten."""
+    wanted = (kind(image_id, destination.region, destination.account_id) for kind in (ReplicateImage, PushImage))
+    return any(store.work.is_alive(tx, one) for one in wanted)
+
+
 def removed(tx: Transaction, repository: Repository, image: Image, tag: str | None, now: datetime) -> None:
     """Let a tag, or without one an image, be removed where the rules say that deletions are followed.
 

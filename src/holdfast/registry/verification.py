@@ -34,10 +34,11 @@ from holdfast.registry import (
     setting_replicas,
 )
 from holdfast.registry.remote_contents import Copy
-from holdfast.registry.replication import begin
+from holdfast.registry.replication import begin, is_under_way
+from holdfast.registry.work import LeaseLost, WorkCancelled, WorkInterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from holdfast.model.merkle import Tree
     from holdfast.model.replicated_settings import Setting
@@ -70,21 +71,33 @@ def verify_replicas(on: Backends, job: Job) -> None:
             continue
         for repository, destination in copied(on, home, done[2] if place == done[:2] else ""):
             if not _is_fresh(on, repository, destination):
-                _one(on, job, repository, destination, repairs=True, everything=False)
+                _compare(on, job, repository, destination)
             with on.database.transaction(durable=False) as tx:
                 job.step(tx, {"done": [*place, repository.name]})
     with on.database.transaction(durable=False) as tx:
         job.step(tx, {})  # the next one begins at the beginning
 
 
+def _compare(on: Backends, job: Job, repository: Repository, destination: Registry) -> None:
+    try:
+        _one(on, job, repository, destination, repairs=True, everything=False)
+    except (LeaseLost, WorkCancelled, WorkInterrupted):
+        raise
+    except Exception:  # one that cannot be compared must not hold up all others, round after round
+        log.exception("%s could not be compared with its copy in %s of %s",
+                      repository.name, destination.region, destination.account_id)  # fmt: skip
+
+
 def _is_fresh(on: Backends, repository: Repository, destination: Registry) -> bool:
-    """Whether a peer that has to be asked for each image agreed not long ago."""
+    """Whether a peer that has to be asked for each image agreed not long ago; deletions wait for it by themselves."""
     with on.database.snapshot() as tx:
         peer = peers.find_in(tx, repository.ref.registry, destination)
         if peer is None or peer.kind is Kind.HOLDFAST:
             return False
         check = store.replication_checks.find(tx, repository, destination)
-    return check is not None and check.state is State.IN_SYNC and check.checked_at > on.clock() - FRESH
+    if check is None or replace(check.counts, deletions=0).state is not State.IN_SYNC or check.failure:
+        return False
+    return check.checked_at > on.clock() - FRESH
 
 
 def verify_replica(on: Backends, job: Job) -> None:
@@ -157,7 +170,8 @@ def _one(
     drifted: dict[int, str | None] = {}
     settings: list[Setting] = []
     try:
-        counts, drifted = _compared(on, repository, destination, chosen, here)
+        look = job.look if job is not None else _never
+        counts, drifted = _compared(on, repository, destination, chosen, here, look)
     except Refusal as refusal:
         faults.append(f"{refusal.code}: {refusal.message}")
     try:
@@ -192,6 +206,10 @@ def _one(
         )
         log.warning("the copy of %s in %s of %s %s", repository.name, destination.region, destination.account_id, found)
     return check
+
+
+def _never() -> None:
+    """Look whether anybody wants a comparison that somebody waits for."""
 
 
 def _chosen(on: Backends, repository: Repository, destination: Registry) -> Chosen | None:
@@ -248,13 +266,18 @@ def _place(found: Sequence[Held]) -> str:
 
 
 def _compared(
-    on: Backends, repository: Repository, destination: Registry, chosen: Chosen | None, here: Tree
+    on: Backends,
+    repository: Repository,
+    destination: Registry,
+    chosen: Chosen | None,
+    here: Tree,
+    look: Callable[[], None],
 ) -> tuple[Counts, dict[int, str | None]]:
     """How a repository agrees with its copy, and the images that must be copied again, with how that stood."""
     peer = peers.find(on, repository.ref.registry, destination)
     if peer is not None:
         wanted = (held for found in _pages(on, repository) for held in found if chosen is None or chosen.has(held))
-        buckets, copy = remote_contents.compare(on, repository, peer, here, lambda: wanted)
+        buckets, copy = remote_contents.compare(on, repository, peer, here, wanted, look)
         if not buckets:
             return Counts(agreeing=here.count), {}
         return _judged(on, repository, destination, chosen, None, buckets, copy)
@@ -308,10 +331,15 @@ def _judged(
                 counts[found] += 1
         with on.database.snapshot() as tx:
             standings = store.contents.standings(tx, repository, destination, [digest for _, digest in missed])
+            under_way = {
+                one.image_id
+                for one in standings.values()
+                if one.status == "IN_PROGRESS" and is_under_way(tx, one.image_id, destination)
+            }
         for found, digest in missed:
             if (standing := standings.get(digest)) is None:  # it went meanwhile
                 continue
-            if standing.status == "IN_PROGRESS":
+            if standing.image_id in under_way:
                 counts["copying"] += 1
                 continue
             drifted[standing.image_id] = standing.status

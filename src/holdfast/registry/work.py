@@ -35,6 +35,7 @@ LEASE = timedelta(seconds=60)
 ATTEMPTS = 10  # of work that comes only once; then it is given up, and an operator decides
 FIRST_PAUSE = timedelta(seconds=5)  # before the second attempt; twice as long before each further one
 LONGEST_PAUSE = timedelta(hours=1)
+LOOK_SECONDS = 2.0
 LONGEST_REST = 0.1  # seconds, between two steps of work
 RECURRING = (
     SweepUploads(),
@@ -92,6 +93,12 @@ class Job:
             raise LeaseLost
         if store.work.is_cancelled(tx, self.item):
             raise WorkCancelled
+
+    def look(self) -> None:
+        """Make sure every few seconds, between steps that take long, that the work is still ours and still wanted."""
+        if self.is_stopping() or self.on.monotonic() > self.stepped_at + LOOK_SECONDS:
+            with self.on.database.transaction(durable=False, within=()) as tx:
+                self.step(tx)
 
     def rest(self) -> None:
         """Leave requests as much time as the last step took: there is one writer at a time, and they wait for it."""

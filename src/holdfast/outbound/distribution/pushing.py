@@ -257,7 +257,7 @@ class Pusher(Puller):
         told = answer.headers.get("docker-content-digest", wanted.digest)
         answer.drain()
         if _is_another(told, wanted.digest):
-            raise Lied(f"{self.authority} keeps the blob {wanted.digest} as {told[:200]}")
+            raise Lied(f"{self.authority} keeps the blob {wanted.digest} as {printable(told)}")
 
     def _continued(self, upload: Upload, wanted: _Wanted) -> Upload | None:
         """An upload as far as the remote has it; None if it has forgotten it."""

@@ -110,7 +110,11 @@ class Session:
     def _target(self, url: str) -> Target:
         if len(url) > URL_LENGTH:
             raise Unreachable(f"{self.authority} points to a URL of more than {URL_LENGTH} characters")
-        return at(url)
+        try:
+            return at(url)
+        except Unreachable:  # whose message has all of it, and a query may be a signature
+            where = printable(url.partition("?")[0])
+            raise Unreachable(f"{self.authority} points to what is not called: {where}") from None
 
     def _ask(
         self,

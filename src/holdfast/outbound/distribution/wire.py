@@ -76,11 +76,12 @@ class Wire:
         """Send a request and read the head of its answer. Raises `Unreachable`."""
         headers = {"Host": target.authority, "Accept-Encoding": "identity", "User-Agent": USER_AGENT, **headers}
         kept = self._take(target)
-        if kept is not None and not callable(body):
-            with suppress(*_HUNG_UP):  # between two requests, as servers do
-                return self._exchange(kept, method, target, headers, body, seconds)
-            kept = None
-        try:  # a long body is not sent twice: its sender asks first how much of it came
+        try:
+            if kept is not None and not callable(body):
+                with suppress(*_HUNG_UP):  # between two requests, as servers do
+                    return self._exchange(kept, method, target, headers, body, seconds)
+                kept = None
+            # A long body is not sent twice: its sender asks first how much of it came.
             return self._exchange(kept or self._dial(target), method, target, headers, body, seconds)
         except _FAULTS as fault:
             raise Unreachable(f"{target.authority}: {_worded(fault)}") from None
