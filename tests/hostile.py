@@ -198,6 +198,9 @@ class Hostile:
             return handler.say(201, docker_content_digest=document.digest, oci_subject=subject)
         found = self.manifests.get((name, reference))
         if handler.command == "DELETE":
+            for other in [other for other in self.manifests if other[0] == name] if ":" in reference else []:
+                if self.manifests[other] == found:  # its tags go with it
+                    del self.manifests[other]
             self.manifests.pop((name, reference), None)
             return handler.say(202) if found else handler.error(404, "MANIFEST_UNKNOWN")
         if found is None:

@@ -62,6 +62,11 @@ def signatures(at: Place) -> None:
     done = there.cache.cli("replication", "verify", "signed/app", "--upstream-allow", "127.0.0.0/8")
     told = f"signed/app → {TO['region']}/{TO['registryId']}: 7 images and tags agree\n"
     expect_same((done.returncode, done.stdout), (0, told))
+    ids = [{"imageDigest": one.digest} for one in signed[1:]]
+    there.cache.ecr().batch_delete_image(repositoryName="signed/app", imageIds=ids)
+    _until(listed, set())
+    tags = json.loads(at.run("skopeo", "list-tags", "--tls-verify=false", f"docker://{name}"))["Tags"]
+    expect_same(tags, ["v1"])
     there.cache.ecr().put_replication_configuration(replicationConfiguration={"rules": []})
     own.close()
 

@@ -11,6 +11,7 @@ import pytest
 from holdfast import registry
 from holdfast.model.images import ImageId
 from holdfast.model.remotes import Remote
+from holdfast.model.replication import Configuration, Rule
 from holdfast.model.verification import State
 from holdfast.model.work import Lane
 from holdfast.outbound.distribution import Puller, Pusher, Wire
@@ -61,6 +62,27 @@ def digests(server, image):
     return [one["digest"] for one in listed(server, image)]
 
 
+def keeps_quiet(handler):
+    """Take a manifest, and do not tell that it is listed."""
+    document = builders.Document(handler.body(), handler.headers["content-type"])
+    handler.server.registry.add(NAME, document, handler.path.rpartition("/")[2])
+    handler.say(201, docker_content_digest=document.digest)
+
+
+def test_a_registry_that_unlearns_to_list_is_noticed(on, server, image):
+    server.has_referrers = True
+    sign(on, image, "first")
+    finish(on)
+    server.has_referrers = False
+    second = sign(on, image, "second")
+    finish(on)
+
+    assert digests(server, image) == [second.digest]
+    assert verify(on).counts.missing_images == 1
+    finish(on)
+    assert len(digests(server, image)) == 2
+
+
 def verify(on):
     return registry.verification.verify(on, AT, TO, repairs=True, everything=False)
 
@@ -89,8 +111,11 @@ def test_what_refers_to_an_image_is_found_there(on, server, image):
     assert not any(method == "PUT" for method, _ in server.asked[asked:])
 
 
-def test_a_registry_that_lists_by_itself_has_no_such_tag(on, server, image):
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_registry_that_lists_by_itself_has_no_such_tag(on, server, image, says_so):
     server.has_referrers = True
+    if not says_so:
+        server.trick("PUT", "manifests", keeps_quiet)
     signature = sign(on, image, "signature")
     finish(on)
 
@@ -113,7 +138,19 @@ def test_who_lists_at_the_same_time_takes_nothing_from_each_other(on, server, im
     assert {status(on, one) for one in signatures} == {("COMPLETE", None)}
 
 
-@pytest.mark.parametrize("step", range(4))
+def test_a_backfill_lists_all_that_refers_to_an_image(on, server):
+    registry.replication.configure(on, HOME, Configuration())
+    image = push(on, AT, "image", "v1")
+    signatures = [sign(on, image, str(number)) for number in range(6)]
+    registry.replication.configure(on, HOME, Configuration((Rule((TO,)),)))
+    registry.backfills.start(on, HOME, TO)
+    work_off_patiently(on)
+
+    assert sorted(digests(server, image)) == sorted(one.digest for one in signatures)
+    assert verify(on).state is State.IN_SYNC
+
+
+@pytest.mark.parametrize("step", range(5))
 def test_whoever_dies_in_between_leaves_it_to_the_next(on, server, image, clock, monkeypatch, step):
     finish(on)
     signature = sign(on, image, "signature")
@@ -131,7 +168,7 @@ def test_whoever_dies_in_between_leaves_it_to_the_next(on, server, image, clock,
         for name in ("lists_referrers", "manifest", "push_manifest"):
             patch.setattr(Pusher, name, dying(getattr(Pusher, name)))
         patch.setattr("holdfast.store.peer_uploads.let_go", lambda *_: None)
-        if step < 3:
+        if step < 4:
             with pytest.raises(Killed):
                 finish(on)
         else:
@@ -188,21 +225,32 @@ def test_a_tag_of_somebody_that_looks_alike_stays_as_it_is(on, server, image, ca
     assert verify(on).state is State.IN_SYNC
 
 
-def test_a_signature_that_is_deleted_leaves_the_list_before_it_goes(on, server, image):
+@pytest.mark.parametrize("may_delete", [True, False])
+def test_a_signature_that_is_deleted_leaves_the_list_before_it_goes(on, server, image, may_delete):
     first, second = sign(on, image, "first"), sign(on, image, "second")
     finish(on)
     seen = []
 
     def watch(handler):
-        seen.append((handler.path.rpartition("/")[2], digests(server, image)))
+        reference = handler.path.rpartition("/")[2]
+        if not may_delete and reference not in {first.digest, second.digest}:
+            return handler.error(405, "UNSUPPORTED")
+        seen.append(digests(server, image) if reference in {first.digest, second.digest} and tag() else "the list")
         return False
+
+    def tag():
+        return server.manifests.get((NAME, tag_of(image)))
 
     server.trick("DELETE", "manifests", watch)
     registry.images.delete(on, AT, [ImageId(first.digest)])
     finish(on)
+    assert seen == [[second.digest]]
+    registry.images.delete(on, AT, [ImageId(second.digest)])
+    finish(on)
 
-    assert seen == [(first.digest, [second.digest])]
-    assert (NAME, first.digest) not in server.manifests
+    assert seen[1:] == (["the list", "the list"] if may_delete else [[]])
+    assert (tag() is None) == may_delete
+    assert not {(NAME, first.digest), (NAME, second.digest)} & server.manifests.keys()
 
 
 def test_a_list_that_is_kept_here_becomes_part_of_the_one_there(on, server, image):

@@ -1,6 +1,6 @@
 """Let what refers to an image be found at a peer that keeps no list of it (distribution-spec, "Referrers Tag Schema").
 
-    a push is answered without OCI-Subject, or there is no referrers API
+    a push is answered without OCI-Subject, and there is no referrers API
       └─► the index under the subject's tag ── read ── changed ── put ──► by one job at a time of all that we have
 
 What has such a tag and is no index of OCI is somebody's, and stays as it is.
@@ -41,7 +41,7 @@ def change(
     """Change the list under a tag, if there is anything to change. Raises `BeingSent` while somebody else does."""
     claimed = peer_uploads.claim(on, job, source, session, name, f"{name}:{tag}", 0) if job is not None else None
     with claimed or nullcontext():
-        before = find(session, name, tag)
+        before, digest = _read(session, name, tag)
         if before is None:
             log.warning("%s:%s at %s is no list of referrers: what refers to its image is there and not listed",
                         name, tag, session.peer.url)  # fmt: skip
@@ -51,18 +51,32 @@ def change(
             if job is not None:  # it may be somebody else's by now, who may read the list already
                 with on.database.transaction(durable=False, within=()) as tx:
                     job.step(tx)
-            _put(session, name, tag, after)
+            if after.digests or not _is_gone(session, name, digest):
+                _put(session, name, tag, after)
         if claimed is not None:
             claimed.is_there()
 
 
 def find(session: PeerSession, name: str, tag: str) -> ReferrerList | None:
     """The list under a tag, an empty one if there is none yet; None if the tag names anything else."""
+    return _read(session, name, tag)[0]
+
+
+def _read(session: PeerSession, name: str, tag: str) -> tuple[ReferrerList | None, str]:
     try:
         found = session.pusher.manifest(name, tag)
     except NotThere:
-        return referrer_lists.EMPTY
-    return referrer_lists.read(found.body, found.media_type or None)
+        return referrer_lists.EMPTY, ""
+    return referrer_lists.read(found.body, found.media_type or None), found.digest
+
+
+def _is_gone(session: PeerSession, name: str, digest: str) -> bool:
+    """Let a list go whose last entry does; one that was put in its place meanwhile has another digest, and stays."""
+    try:
+        session.pusher.delete_manifest(name, digest)
+    except Rejected:
+        return False
+    return True
 
 
 def is_list(session: PeerSession, name: str, tag: str, digest: str, media_type: str) -> bool:

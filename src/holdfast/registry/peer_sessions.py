@@ -121,13 +121,20 @@ class PeerSession:
         known = self._lists_referrers.get(name)
         if known is None:
             known = self.peer.kind.has_api or self.pusher.lists_referrers(name, digest)
-            self.learn_lists_referrers(name, known)
+            self._learn_lists_referrers(name, known)
         return known
 
-    def learn_lists_referrers(self, name: str, lists: bool) -> None:
-        """Remember whether the peer does that, as it said when it was given a referrer."""
+    def took_referrer(self, name: str, *, is_listed: bool) -> None:
+        """The peer said, or did not, that it lists a referrer that it was given; then it is asked whether it does."""
+        if is_listed:
+            self._learn_lists_referrers(name, known=True)
+        elif self._lists_referrers.get(name):
+            with self._lock:
+                self._lists_referrers.pop(name, None)
+
+    def _learn_lists_referrers(self, name: str, known: bool) -> None:
         with self._lock:
-            self._lists_referrers[name] = lists
+            self._lists_referrers[name] = known
             if len(self._lists_referrers) > REMEMBERED:
                 self._lists_referrers.popitem(last=False)
 

@@ -265,7 +265,7 @@ class _Push(Copying):
         mark = self._session.mark_of(self._at.registry)
         told = self._pusher.push_manifest(self._name, reference, manifest.media_type, manifest.body, copied_from=mark)
         if manifest.subject is not None:
-            self._session.learn_lists_referrers(self._name, told.knows_subject)
+            self._session.took_referrer(self._name, is_listed=told.knows_subject)
 
     def _tag(self, manifest: Manifest, tag: str) -> bool:
         """Let a tag name the image there, if it still does here; one that may not be moved there stays."""

@@ -42,8 +42,19 @@ def follow(on: Backends, tx: Transaction, repository: Repository, leaders: Seque
     store.setting_leaders.put(tx, repository, known.own_id, {id_: fresh[id_] for id_ in newest})
 
 
-def of(on: Backends, tx: Transaction, repository: Repository) -> list[str]:
+def find(on: Backends, repository: Repository) -> list[str]:
     """From where settings come that this repository gives others: from itself, and from who sets it."""
+    with on.database.snapshot() as tx:
+        is_known = store.setting_leaders.find(tx, repository) is not None
+        found = of(on, tx, repository) if is_known else []
+    if not is_known:
+        with on.database.transaction(durable=False) as tx:
+            found = of(on, tx, repository)
+    return found
+
+
+def of(on: Backends, tx: Transaction, repository: Repository) -> list[str]:
+    """The same, in a transaction that writes."""
     known = _known(on, tx, repository)
     return [known.own_id, *known.leaders]
 

@@ -200,8 +200,7 @@ def _lead(on: Backends, repository: Repository, session: PeerSession) -> None:
     """Say to another Holdfast from where the settings come. Refuses if they come from there; may raise `NotThere`."""
     if session.peer.kind is not Kind.HOLDFAST:
         return
-    with on.database.transaction(durable=False) as tx:
-        leaders = setting_leaders.of(on, tx, repository)
+    leaders = setting_leaders.find(on, repository)
     name = session.peer.name_of(repository.name)
     try:
         session.call("PutSettingLeaders", {"repositoryName": name, "leaders": leaders}, ecr_api.HOLDFAST)

@@ -184,15 +184,15 @@ def _one(
         _repair(on, job, destination, list(drifted))
         if settings:
             replicated_settings.ask(on, repository, destination)
-    with on.database.transaction(durable=False) as tx:
-        waiting = replication_queues.deletions(tx, repository, destination, on.clock() if repairs else None)
     repaired = len(drifted) + len(settings) if repairs else 0
-    counts = replace(counts, differing_settings=len(settings), repairs=repaired, deletions=waiting)
-    state = State.FAILED if faults else counts.state
-    check = Check(repository.ref, destination, on.clock(), state, counts, here.root, faults[0] if faults else None)
     with on.database.transaction() as tx:
         if job is not None:
             job.step(tx)
+        waiting = replication_queues.deletions(tx, repository, destination, on.clock() if repairs else None)
+        counts = replace(counts, differing_settings=len(settings), repairs=repaired, deletions=waiting)
+        state = State.FAILED if faults else counts.state
+        failure = faults[0] if faults else None
+        check = Check(repository.ref, destination, on.clock(), state, counts, here.root, failure)
         if store.repositories.find_by_id(tx, repository.id) is not None:
             store.replication_checks.put(tx, repository, check)
             if counts.drifted:
