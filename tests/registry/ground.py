@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
 
 from holdfast import registry
 from holdfast.blobs import FileStore, KeyFile, SealedStore
+from holdfast.inventory import LayerReader
 from holdfast.model import manifests
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.repositories import Encryption, TagMutability
@@ -15,6 +17,10 @@ from holdfast.registry import Backends
 from holdfast.worker import Runner
 from tests import builders, databases
 
+if TYPE_CHECKING:
+    from holdfast.model.inventory import LayerRecord
+
+SMALL_BYTES = 100_000
 HOME = Registry("000000000000", "us-east-1")
 AT = RepositoryRef(HOME, "some/repository")
 
@@ -35,10 +41,26 @@ def open_ground(folder, clock, **limits) -> Backends:
     database = databases.open_fresh(folder)
     keys = registry.keys.Keys(database, KeyFile.create(folder / "keys" / "local.json", clock()))
     on = Backends(database, SealedStore(FileStore(folder / "objects")), keys, clock)
-    on = replace(on, limits=replace(on.limits, **limits))
+    on = replace(on, limits=replace(on.limits, **limits), layer_reader=_Remembering())
     registry.accounts.create(on, HOME.account_id)
     create(on, AT)
     return on
+
+
+class _Remembering(LayerReader):
+    """Reads the same small layer once for all tests: it takes a process, and that a tenth of a second."""
+
+    known: ClassVar[dict[bytes, LayerRecord]] = {}
+
+    def read(self, pieces, watch=lambda: None):
+        data = b"".join(map(bytes, pieces))
+        if data in self.known:
+            watch()
+            return self.known[data]
+        record = super().read(iter([data]), watch)
+        if len(data) < SMALL_BYTES:
+            self.known[data] = record
+        return record
 
 
 def create(on, at, **changed):

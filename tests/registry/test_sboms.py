@@ -6,8 +6,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
@@ -54,6 +52,9 @@ def supply(on, image, data, mode=Mode.ADD):
 
 
 def test_cyclonedx_is_valid_and_tells_each_package(on, image):
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator  # which takes seconds to load
+
     document = sbom(on, image, Format.CYCLONEDX)
 
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(document.decode()) is None
