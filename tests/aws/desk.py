@@ -66,10 +66,12 @@ class Desk:
 
     def dump(self) -> dict[str, Any]:
         """All that is kept: every table, and the names of all objects."""
+        return databases.dump(self.on.database) | self.files()
+
+    def files(self) -> dict[str, Any]:
+        """The names of all objects, as a dump has them."""
         objects = Path(self.on.blobs._store._folder)
-        return databases.dump(self.on.database) | {
-            "files": sorted(str(file.relative_to(objects)) for file in objects.rglob("*") if file.is_file())
-        }
+        return {"files": sorted(str(file.relative_to(objects)) for file in objects.rglob("*") if file.is_file())}
 
 
 def codes(name: str) -> set[str]:
