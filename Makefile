@@ -16,7 +16,7 @@ run: $(READY) ## install and serve on 127.0.0.1:5000 (ARGS="--listen 127.0.0.1:5
 
 test: $(DEV) ## install and pass the whole self-contained suite (ARGS="tests/model" …)
 	$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(ARGS)  # tests are compiled once, in whatever shell
 
 test-long: $(DEV) ## what takes minutes: hundreds of seeds of the simulation, and faults that seldom matter
 	$(BIN)/python -m pytest -m long tests/simulation $(ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from holdfast import boot, registry, settings
+from holdfast import registry
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
@@ -16,7 +16,7 @@ class Account:
     def __init__(self, product: Any, account_id: str) -> None:
         self.product = product
         self.id = account_id
-        on = boot.open_backends(settings.read({"data": str(product.data)}, product.environment))
+        on = product.backends
         try:
             registry.accounts.create(on, account_id)
             key, secret = registry.accounts.create_key(on, account_id)

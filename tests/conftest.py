@@ -7,10 +7,14 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.client import ClientCreator
 
+from holdfast import boot, settings
 from tests import databases, programs
 from tests.accounts import Account
 from tests.callers import Aws, Http, Registry
@@ -120,6 +124,14 @@ class Product:
         assert secret
         return key_id[1], secret[1]
 
+    @cached_property
+    def backends(self):
+        """What it works on, opened in this process; nobody waits for the disk here either."""
+        on = boot.open_backends(settings.read({"data": str(self.data)}, self.environment))
+        if not databases.on_postgresql():
+            on = replace(on, database=databases.again(on.database))
+        return on
+
     def cli(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run another command of the same program."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
@@ -172,6 +184,22 @@ def loader():
     programs.use_loader()
     yield
     programs.end_loader()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def client_classes():
+    """The class of a client is made once a service: that is half of what a client takes, and tests make thousands."""
+    make, made = ClientCreator._create_client_class, {}
+
+    def once(creator, service_name, service_model):
+        known = (service_name, service_model.api_version)
+        if known not in made:
+            made[known] = make(creator, service_name, service_model)
+        return made[known]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientCreator, "_create_client_class", once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,12 @@ def open_fresh(folder: Path) -> Database:
     if on_postgresql():
         return _open(make())
     (folder / FILE).write_bytes(_migrated())
-    return SqliteDatabase(folder / FILE)
+    return _file(folder / FILE)
+
+
+def _file(path: Path) -> SqliteDatabase:
+    """A file that nobody waits for: what is on disk, and when, is the business of the simulation."""
+    return SqliteDatabase(path, sync=os.fstat)
 
 
 @cache
@@ -107,7 +112,7 @@ def copied(database: Database, folder: Path) -> Database:
     with closing(sqlite3.connect(database._path)) as whole, closing(sqlite3.connect(folder / FILE)) as copy:
         copy.execute("PRAGMA synchronous=OFF")
         whole.backup(copy)
-    return SqliteDatabase(folder / FILE)
+    return _file(folder / FILE)
 
 
 def restore(database: Database, whole: Database) -> None:
@@ -123,7 +128,7 @@ def restore(database: Database, whole: Database) -> None:
 
 def again(database: Database) -> Database:
     """The same database, as another process opens it."""
-    return _open(database._url) if on_postgresql() else SqliteDatabase(database._path)
+    return _open(database._url) if on_postgresql() else _file(database._path)
 
 
 def forget(database: Database) -> None:

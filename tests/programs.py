@@ -4,8 +4,9 @@
        ↑                                          │
        └─── its process id, and later its status ─┘
 
-What a start loads is loaded in an interpreter of its own, and nothing of it has run. Without a loader, as outside of
-pytest, and for those tests that are about the process itself, an interpreter is started anew.
+What a start loads is loaded in an interpreter of its own, and nothing of it has run; nobody waits for the disk there,
+as the tests' PostgreSQL does not. Without a loader, as outside of pytest, and for those tests that are about the
+process itself, an interpreter is started anew.
 """
 
 from __future__ import annotations
@@ -208,6 +209,9 @@ def _become(request, files: list[int], others: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    # A kill loses nothing that the system has been given; what a power cut takes is the simulation's to find.
+    os.fsync = os.fdatasync = os.fstat
+
     import alembic.command  # noqa: F401 - which a first start loads
 
     import holdfast.boot  # which `serve` loads
