@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from ipaddress import ip_network
+from itertools import pairwise
 
 import pytest
 
 from holdfast import registry
-from holdfast.model.errors import InvalidParameter, LifecyclePolicyNotFound, RepositoryPolicyNotFound
+from holdfast.model.errors import (
+    InvalidParameter,
+    LifecyclePolicyNotFound,
+    ReplicatedSettingsCircle,
+    RepositoryPolicyNotFound,
+)
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.peers import Kind, Peer
 from holdfast.model.replicated_settings import Setting
@@ -149,6 +155,41 @@ def test_of_registries_that_copy_to_each_other_one_leads(on):
     registry.replicated_settings.choose(on, HOME, WEST, [])
     registry.replicated_settings.choose(on, east, HOME, [Setting.SCAN_ON_PUSH])
     assert registry.replicated_settings.chosen(on, east) == {HOME: (Setting.SCAN_ON_PUSH,)}
+
+
+def test_who_begins_at_the_same_moment_is_refused_until_one_of_them_is_silent(on, clock):
+    create(on, THERE)
+    here, there = registry.repositories.get(on, AT), registry.repositories.get(on, THERE)
+
+    def says(one, other):
+        registry.setting_leaders.put(on, other.ref, registry.setting_leaders.find(on, one))
+
+    first, second = registry.setting_leaders.find(on, here), registry.setting_leaders.find(on, there)
+    registry.setting_leaders.put(on, THERE, first)
+    registry.setting_leaders.put(on, AT, second)
+    for one, other in ((here, there), (there, here)):
+        with pytest.raises(ReplicatedSettingsCircle):
+            says(one, other)
+
+    clock.pass_(hours=4)
+    says(here, there)
+    with pytest.raises(ReplicatedSettingsCircle):
+        says(there, here)
+
+
+def test_a_circle_of_three_is_seen_too(on):
+    third = RepositoryRef(WEST, "third")
+    places = [registry.repositories.get(on, AT), *(create_and_get(on, at) for at in (THERE, third))]
+    for one, other in pairwise(places):
+        registry.setting_leaders.put(on, other.ref, registry.setting_leaders.find(on, one))
+
+    with pytest.raises(ReplicatedSettingsCircle):
+        registry.setting_leaders.put(on, AT, registry.setting_leaders.find(on, places[-1]))
+
+
+def create_and_get(on, at):
+    create(on, at)
+    return registry.repositories.get(on, at)
 
 
 OTHER = Registry("111122223333", "eu-west-1")

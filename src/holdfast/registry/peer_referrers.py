@@ -9,13 +9,14 @@ What has such a tag and is no index of OCI is somebody's, and stays as it is.
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from holdfast.model import referrer_lists
 from holdfast.model.manifests import MAXIMUM_BYTES, OCI_INDEX
 from holdfast.outbound.distribution import NotThere, Rejected
 from holdfast.registry import peer_uploads
+from holdfast.registry.peer_uploads import BeingSent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     from holdfast.model.referrer_lists import ReferrerList
     from holdfast.registry.backends import Backends
     from holdfast.registry.peer_sessions import PeerSession
+    from holdfast.registry.peer_uploads import Sending
     from holdfast.registry.work import Job
 
 log = logging.getLogger(__name__)
+
+WAITS, WAIT_SECONDS = 10, 0.1
 
 
 def change(
@@ -39,7 +43,7 @@ def change(
     changed: Callable[[ReferrerList], ReferrerList],
 ) -> None:
     """Change the list under a tag, if there is anything to change. Raises `BeingSent` while somebody else does."""
-    claimed = peer_uploads.claim(on, job, source, session, name, f"{name}:{tag}", 0) if job is not None else None
+    claimed = _claim(on, job, source, session, name, tag) if job is not None else None
     with claimed or nullcontext():
         before, digest = _read(session, name, tag)
         if before is None:
@@ -55,6 +59,15 @@ def change(
                 _put(session, name, tag, after)
         if claimed is not None:
             claimed.is_there()
+
+
+def _claim(on: Backends, job: Job, source: Registry, session: PeerSession, name: str, tag: str) -> Sending:
+    """Let this job change a list; others need a moment for that, and are waited for a little."""
+    for _ in range(WAITS):
+        with suppress(BeingSent):
+            return peer_uploads.claim(on, job, source, session, name, f"{name}:{tag}", 0)
+        on.sleep(WAIT_SECONDS)
+    return peer_uploads.claim(on, job, source, session, name, f"{name}:{tag}", 0)
 
 
 def find(session: PeerSession, name: str, tag: str) -> ReferrerList | None:
