@@ -141,6 +141,27 @@ def podman(at: Place) -> None:
         there.start()
 
 
+@CHECKS.add("skopeo pushes what an upstream has, has not, and cannot say", "docker-registry", "skopeo", only="HTTP")
+def skopeo_pushes(at: Place) -> None:
+    there = upstream(at)
+    image = at.layout.image("pushed", size=4 * MEBIBYTE)
+    there.push("pushed", "team/pushes:theirs")
+
+    def push(tag: str) -> None:
+        there.cache.ecr().create_repository(repositoryName=f"deb/team/{tag}")
+        at.run("skopeo", "copy", "--dest-tls-verify=false", "--dest-creds", there.login, at.layout.name("pushed"),
+               f"docker://{there.cache.address}/deb/team/{tag}:ours")  # fmt: skip
+        expect_same([one["imageDigest"] for one in images_of(there, f"deb/team/{tag}")], [image])
+
+    push("pushes")
+    push("nowhere")
+    there.stop()
+    try:
+        push("down")
+    finally:
+        there.start()
+
+
 @CHECKS.add("containerd mirrors an upstream by ?ns=", "docker-registry", "ctr", only="HTTP")
 def containerd(at: Place) -> None:
     there = upstream(at)

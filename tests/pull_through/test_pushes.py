@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -95,6 +97,16 @@ def test_what_a_client_need_not_push_is_brought(cache, upstream, is_through_the_
 
     assert cache.pull(f"/blobs/{layer['digest']}").body == cache.prefix.encode() + LARGE
     assert cache.images() == {ours.digest: ["v1"]}
+
+
+def test_what_a_client_need_not_push_comes_although_the_upstream_stumbles(on, upstream):
+    seconds = count()
+    cache = Cache(replace(on, monotonic=lambda: float(next(seconds))), upstream)
+    cache.call("CreateRepository", repositoryName=cache.at.name)
+    image = with_large_layer(upstream, data=cache.prefix.encode() + LARGE)
+    upstream.trick("GET", "blobs", lambda handler: handler.cut(200, b"", 10), 1)
+
+    assert cache.push("v1", image).status == 201
 
 
 def test_a_member_that_a_client_need_not_push_is_brought(cache, upstream):

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model.errors import Refusal
+from holdfast.model.errors import Refusal, UpstreamTooManyRequests, UpstreamUnavailable
 from holdfast.registry.pull_through.images import Wait, blob, manifest, may_have
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from holdfast.model.manifests import Manifest
     from holdfast.model.names import RepositoryRef
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from holdfast.registry.pull_through.images import Leave
 
 log = logging.getLogger(__name__)
+
+PAUSES_SECONDS = (2.0, 2.0, 2.0)  # longer than an upstream rests that could not be reached
 
 
 class Parts:
@@ -56,20 +59,42 @@ def _come(on: Backends, at: RepositoryRef, pushed: Manifest, leave: Leave, missi
 
 def _all_come(on: Backends, at: RepositoryRef, pushed: Manifest, leave: Leave) -> Iterator[bool]:
     for digest in pushed.needed_blobs:
-        while (found := blob(on, at, digest, leave)) is not None:
-            if isinstance(found, Wait):
-                yield False
-                while not found.is_over():
-                    yield False
-                continue
-            with closing(found):
-                while not found.is_over:
-                    yield False
+        yield from _tried(on, partial(_blob_comes, on, at, digest, leave))
     for digest in pushed.needed_manifests:
-        while isinstance(manifest(on, at, digest, by_tag=False, leave=leave), Wait):
+        yield from _tried(on, partial(_image_comes, on, at, digest, leave))
+
+
+def _tried(on: Backends, comes: Callable[[], Iterator[bool]]) -> Iterator[bool]:
+    """Let something come, and try it again where the upstream has a bad time: the client was told that it has it."""
+    for pause in PAUSES_SECONDS:
+        try:
+            yield from comes()
+        except (UpstreamUnavailable, UpstreamTooManyRequests):
+            until = on.monotonic() + pause
+            while on.monotonic() < until:
+                yield False
+        else:
+            return
+    yield from comes()
+
+
+def _blob_comes(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Iterator[bool]:
+    while (found := blob(on, at, digest, leave)) is not None:
+        if isinstance(found, Wait):
             yield False
-        while not _is_here(on, at, digest):
-            yield False
+            while not found.is_over():
+                yield False
+            continue
+        with closing(found):
+            while not found.is_over:
+                yield False
+
+
+def _image_comes(on: Backends, at: RepositoryRef, digest: str, leave: Leave) -> Iterator[bool]:
+    while isinstance(manifest(on, at, digest, by_tag=False, leave=leave), Wait):
+        yield False
+    while not _is_here(on, at, digest):
+        yield False
 
 
 def _is_here(on: Backends, at: RepositoryRef, digest: str) -> bool:
