@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.blobs.spool import Room
 from holdfast.model.errors import UpstreamUnavailable
 from holdfast.model.names import RepositoryRef
+from holdfast.registry import pull_through
+from holdfast.registry.pull_through import Leave, Upstreams, importing
 from tests import builders
-from tests.caches import LARGE, NAME, Cache, with_large_layer
-from tests.registry.ground import HOME, create, push_blob
+from tests.caches import LARGE, LOOPBACK, NAME, Cache, with_large_layer
+from tests.registry.ground import HOME, create, push_blob, work_off
 
 
 def test_a_blob_that_is_not_what_it_is_called_is_neither_served_whole_nor_kept(cache, upstream):
@@ -128,3 +131,84 @@ def test_after_its_rest_an_upstream_is_tried_by_one_request(on, upstream):
 
     assert tried == [[503, 503]]
     assert upstream.count("GET", "manifests") == 2
+
+
+def test_a_list_of_referrers_without_end_has_one(cache, upstream):
+    image = upstream.add_image(NAME, "v1")
+    cache.cached("v1")
+    cache.clock.pass_(hours=7)
+    asked = upstream.count("GET", "referrers")
+    one = {"mediaType": builders.OCI_MANIFEST, "digest": builders.digest(b"one"), "size": 1}
+    more = f'</v2/{NAME}/referrers/{image.digest}?last=1>; rel="next"'
+    page = builders.document(builders.OCI_INDEX, manifests=[one] * 10).body
+    upstream.trick("GET", "referrers", lambda handler: handler.say(200, page, link=more))
+
+    assert cache.pull(f"/referrers/{image.digest}").json()["manifests"] == []
+    assert upstream.count("GET", "referrers") - asked <= 30
+
+
+def test_an_index_of_more_than_anybody_needs_is_served_and_not_kept(cache, upstream):
+    of_many = [
+        {"mediaType": builders.OCI_MANIFEST, "digest": builders.digest(b"%d" % n), "size": 1} for n in range(2001)
+    ]
+    index = upstream.add(NAME, builders.document(builders.OCI_INDEX, manifests=of_many), "v1")
+
+    assert cache.cached("v1").body == index.body
+
+    assert cache.images() == {}
+    assert upstream.count("GET", "manifests") == 1
+
+
+def test_no_more_manifests_are_on_their_way_than_fit(cache, upstream, monkeypatch):
+    monkeypatch.setattr(importing, "MOST_COMING", 2)
+    members = [upstream.add_image(NAME, seed=seed) for seed in "abcd"]
+    index = upstream.add(NAME, builders.an_index(*members), "v1")
+
+    assert cache.pull("/manifests/v1").body == index.body
+    cache.clock.pass_(seconds=3)
+    work_off(cache.on)
+
+    assert len(cache.under_way()) <= 2
+
+
+def test_a_layer_that_is_larger_than_layers_may_be_is_not_begun(cache, upstream):
+    image = with_large_layer(upstream, "v1", data=cache.prefix.encode() + LARGE)
+    layer = image.json()["layers"][0]["digest"]
+    cache.options(at_once=1)
+    cache.pull("/manifests/v1")
+    upstream.trick("GET", f"blobs/{layer}", lambda handler: handler.cut(200, b"much more", 10**15))
+
+    assert cache.pull(f"/blobs/{layer}").status == 413
+    assert upstream.count("GET", f"blobs/{layer}") == 1
+
+
+def test_an_upstream_that_refuses_one_thing_is_not_asked_for_it_each_time(cache, upstream):
+    image = upstream.add_image(NAME, "v1")
+    upstream.trick("GET", "manifests/private", lambda handler: handler.error(403, "DENIED"))
+
+    assert [cache.pull("/manifests/private").status for _ in range(3)] == [403] * 3
+    assert upstream.count("GET", "manifests/private") == 1
+    assert cache.pull("/manifests/v1").body == image.body
+
+
+def test_who_reads_slowly_reads_what_is_kept_and_holds_no_other_copy(on, upstream, tmp_path):
+    upstreams = Upstreams([LOOPBACK], tmp_path)
+    upstreams.room = Room(0)  # all that is not read at once goes to a file
+    cache = Cache(replace(on, upstreams=upstreams), upstream)
+    data = cache.prefix.encode() + LARGE
+    layer = with_large_layer(upstream, "v1", data=data).json()["layers"][0]["digest"]
+    cache.options(at_once=1)
+    cache.pull("/manifests/v1")
+    reader = pull_through.blob(cache.on, cache.at, layer, Leave(lambda: True, lambda: True))
+    begun = bytes(reader.read(0)) if reader.has(0, lambda: None) else b""
+    spool = reader._flight.spool
+    cache.settle()
+
+    while len(begun) < len(data):
+        begun += bytes(reader.read(len(begun)))
+
+    assert begun == data
+    assert spool._holders == 0
+    reader.close()
+    for known in upstreams._known.values():
+        known.puller._wire.close()

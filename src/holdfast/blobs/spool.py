@@ -56,6 +56,11 @@ class Spool:
         self._blocks = 0
         self._holders = 1
 
+    @property
+    def has_file(self) -> bool:
+        """Whether some of it is not in memory."""
+        return self._file is not None
+
     def append(self, data: bytes) -> None:
         """Take more bytes. Raises OSError."""
         view = memoryview(data)

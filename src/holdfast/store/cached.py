@@ -73,6 +73,11 @@ _OLD = (
     .order_by(cache_imports.c.requested_at)
     .limit(bindparam("limit"))
 )
+_ON_THEIR_WAY = Statement(
+    select(
+        func.count().label("number"), func.coalesce(func.sum(func.length(cache_imports.c.body)), 0).label("size_bytes")
+    ).where(_import_here, cache_imports.c.failure.is_(None))
+)
 _FORGET_OLD = Statement(delete(cache_imports).where(cache_imports.c.id.in_(_OLD)))
 _HELD = Statement(
     select(manifests.c.digest).where(
@@ -283,6 +288,13 @@ def find_import(tx: Transaction, repository: Repository, tag: str, digest: str) 
     return Import(**row) if row else None
 
 
+def on_their_way(tx: Transaction, repository: Repository) -> tuple[int, int]:
+    """How many images are on their way to a repository, and how many bytes their manifests have."""
+    row = tx.first(_ON_THEIR_WAY, in_repository=repository.id)
+    assert row is not None, "it counts"
+    return int(row["number"]), int(row["size_bytes"])
+
+
 def end_import(tx: Transaction, repository: Repository, tag: str, digest: str) -> None:
     """An image has come."""
     tx.run(_FORGET, in_repository=repository.id, which=tag, what=digest)
@@ -383,16 +395,19 @@ def may_go(tx: Transaction, image_id: int) -> bool:
 
 def claim(tx: Transaction, wanted: Fetch, now: datetime, most: int | None) -> bool:
     """Take a fetch, unless somebody has it, or the rule has as many of blobs as it may."""
-    row = tx.first(_FETCH, which=wanted.key)
-    if row is not None and row["expires_at"] > now:
+    if not may_claim(tx, wanted.key, wanted.registry_id, wanted.prefix, now, most):
         return False
-    if most is not None:
-        busy = int(tx.value(_BUSY, registry_id=wanted.registry_id, prefix=wanted.prefix, now=now))
-        if busy >= most:
-            return False
     values: dict[str, Any] = {name: getattr(wanted, name) for name in Fetch.__slots__}
     tx.run(_CLAIM, **values)
     return True
+
+
+def may_claim(tx: Transaction, key: str, registry_id: int, prefix: str, now: datetime, most: int | None) -> bool:
+    """Whether nobody has a fetch, and the rule has fewer of blobs than it may."""
+    row = tx.first(_FETCH, which=key)
+    if row is not None and row["expires_at"] > now:
+        return False
+    return most is None or int(tx.value(_BUSY, registry_id=registry_id, prefix=prefix, now=now)) < most
 
 
 def find_fetch(tx: Transaction, key: str) -> Fetch | None:

@@ -26,6 +26,8 @@ ACCEPT = ", ".join(sorted(manifests.MANIFEST_TYPES))
 LIST_BYTES = 4 * 1024 * 1024  # of one page of a list
 PAGE = 1000
 PAGES = 1000  # of one list
+REFERRERS = 2000  # of one manifest
+REFERRER_PAGES = 20  # on which they are
 SLOWEST = 32 * 1024  # bytes a second that a blob must come with, after a first minute
 BREAKS = 5  # of one blob, without a byte in between
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.ASCII)
@@ -203,8 +205,10 @@ class Puller(Session):
         found: list[Any] = []
         try:
             pages = self._pages(path_of(name, "referrers", digest) + query, _pull(name), manifests.OCI_INDEX)
-            for told in pages:
+            for number, told in enumerate(pages, 1):
                 found += _listed(told)
+                if len(found) > REFERRERS or number > REFERRER_PAGES:
+                    raise Lied(f"{self.authority} has more than {REFERRERS} referrers of {digest}, or an endless list")
         except NotThere:
             try:
                 body = self.manifest(name, referrer_lists.tag_of(digest)).body

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -22,9 +23,9 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.blobs.spool import Spool
-from holdfast.model.errors import DigestInvalid, Refusal, UpstreamUnavailable
+from holdfast.model.errors import DigestInvalid, LayerTooLarge, Refusal, UpstreamUnavailable
 from holdfast.outbound.distribution import Lied, NotThere, RemoteFault, Unreachable
-from holdfast.registry import keys, uploads
+from holdfast.registry import keys, layers, uploads
 from holdfast.registry.objects import PartWriter
 from holdfast.registry.pull_through import sharing
 from holdfast.registry.pull_through.upstreams import refusal_of
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from holdfast.model.caching import CacheRule
     from holdfast.model.names import RepositoryRef
     from holdfast.registry.backends import Backends
+    from holdfast.registry.damage import Guarded
     from holdfast.store import Transaction
     from holdfast.store.cached import Fetch
 
@@ -99,6 +101,11 @@ class Flight:
             self._wakes.append(wake)
             return False
 
+    @property
+    def is_in_a_file(self) -> bool:
+        """Whether all has come and is kept, and what is read of it lies on disk once more."""
+        return self.ended.is_set() and self.refusal is None and self.spool.has_file
+
     def read(self, position: int) -> memoryview:
         """Bytes from a position on."""
         with self._lock:
@@ -125,10 +132,12 @@ class Flight:
 
 
 class Reader:
-    """One who reads along."""
+    """One who reads along; when it has come he reads what is kept, and not a file that is held for him alone."""
 
-    def __init__(self, flight: Flight) -> None:
+    def __init__(self, flight: Flight, on: Backends | None = None) -> None:
         self._flight = flight
+        self._on = on
+        self._kept: Guarded | None = None
         self.size_bytes = flight.size_bytes
         self._is_open = True
         flight.spool.hold()
@@ -139,7 +148,17 @@ class Reader:
 
     def read(self, position: int) -> memoryview:
         """Bytes from a position on. Raises a `Refusal` if no more come."""
-        return self._flight.read(position)
+        if self._kept is None and self._flight.is_in_a_file:
+            self._open()
+        return self._flight.read(position) if self._kept is None else self._kept.read(position)
+
+    def _open(self) -> None:
+        if self._on is None:
+            return
+        on, self._on = self._on, None
+        with suppress(Refusal):  # it went in the meantime
+            self._kept = layers.open_blob(on, self._flight.wanted.at, self._flight.wanted.digest)
+            self._flight.spool.let_go()
 
     @property
     def is_over(self) -> bool:
@@ -154,7 +173,10 @@ class Reader:
         """Read no more."""
         if self._is_open:
             self._is_open = False
-            self._flight.spool.let_go()
+            if self._kept is None:
+                self._flight.spool.let_go()
+            else:
+                self._kept.close()
 
 
 def find(on: Backends, wanted: Wanted) -> Flight | None:
@@ -170,17 +192,23 @@ def join(on: Backends, flight: Flight, at: RepositoryRef) -> Reader | None:
             return None
         if at != flight.wanted.at:
             flight.also.add(at)
-        return Reader(flight)
+        return Reader(flight, on)
 
 
 def begin(on: Backends, wanted: Wanted, most: int | None = None) -> Flight | None:
     """Begin to fetch a blob; None if it is here, if somebody else does, or if as many are fetched as may be."""
     keys.require(on, wanted.at)
-    now = on.clock()
+    now, most = on.clock(), most or wanted.rule.options.at_once
+    with on.database.snapshot() as tx:  # whoever has to wait looks often, and must not write for that
+        registry_id = store.accounts.find_registry(tx, wanted.at.registry)
+        if registry_id is not None and not store.cached.may_claim(
+            tx, wanted.key, registry_id, wanted.rule.prefix, now, most
+        ):
+            return None
     with on.database.transaction(durable=False, within=[store.Content(wanted.at.registry, wanted.digest)]) as tx:
         if on.database.hot.blob(wanted.at, wanted.digest) is not None:  # it came since the caller looked
             return None
-        if not store.cached.claim(tx, _fetch(on, tx, wanted, now), now, most or wanted.rule.options.at_once):
+        if not store.cached.claim(tx, _fetch(on, tx, wanted, now), now, most):
             return None
     flight = Flight(wanted, Spool(on.upstreams.spool, on.upstreams.room))
     with on.upstreams.lock:
@@ -261,6 +289,8 @@ def _bring(on: Backends, flight: Flight) -> None:
     on.upstreams.require_awake(on, wanted.rule, wanted.upstream_name, wanted.digest)
 
     def opened(size_bytes: int) -> None:
+        if size_bytes > on.limits.layer_bytes:
+            raise LayerTooLarge(on.limits.layer_bytes)
         on.upstreams.answered(on, wanted.rule)
         flight.size_bytes = size_bytes
         flight.opened.set()

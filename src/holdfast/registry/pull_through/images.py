@@ -44,6 +44,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ASKING = timedelta(seconds=15)  # in which nobody else asks; if a process dies or dawdles, somebody else does
 RETRY = timedelta(minutes=1)  # after which a tag is asked for again whose upstream did not answer
 IMPORT_DELAY = timedelta(seconds=2)  # in which a client begins to fetch what it wants by itself
 DOCKER_HUB = {"docker.io": "registry-1.docker.io"}  # what clients call it, and where its registry is
@@ -181,11 +182,14 @@ def _asked(
 def _claim(on: Backends, at: RepositoryRef, rule: CacheRule, key: str, reference: str) -> bool:
     """Be the only one of all processes who asks."""
     now = on.clock()
+    with on.database.snapshot() as tx:
+        if not store.cached.may_claim(tx, key, 0, rule.prefix, now, None):
+            return False
     with on.database.transaction(durable=False, within=[key]) as tx:
         wanted = store.cached.Fetch(
             key=key, registry_id=store.accounts.registry_id(tx, at.registry, now), prefix=rule.prefix,
             repository_name=at.name, reference=reference, owner=on.upstreams.owner, started_at=now,
-            expires_at=now + timedelta(seconds=70), received_bytes=0, size_bytes=0, failure=None,
+            expires_at=now + ASKING, received_bytes=0, size_bytes=0, failure=None,
         )  # fmt: skip
         return store.cached.claim(tx, wanted, now, None)
 

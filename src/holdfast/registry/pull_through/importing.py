@@ -38,6 +38,9 @@ LOOK = timedelta(seconds=1)  # until a look at flights that are under way
 MEMBERS_AT_ONCE = 20  # manifests that one run asks for
 AHEAD = 4  # blobs of one image that are fetched at once before somebody asks for them
 REFERRERS = 200  # of one image that come with it
+MOST_PARTS = 2000  # of one manifest; what has more is served, and not kept
+MOST_COMING = 2000  # manifests on their way to one repository
+MOST_COMING_BYTES = 64 * 1024 * 1024  # of these
 ATTEMPTS = 8
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=30)
@@ -45,6 +48,10 @@ LONGEST_PAUSE = timedelta(minutes=30)
 
 class CannotImport(Exception):
     """What an image needs does not come; the message says why."""
+
+
+class TooMuch(CannotImport):
+    """What an image needs is more than is kept of one, whenever it is tried."""
 
 
 def import_image(on: Backends, job: Job) -> datetime | None:
@@ -61,13 +68,15 @@ def import_image(on: Backends, job: Job) -> datetime | None:
     try:
         rule = _required(rule)
         manifest = manifests.parse(coming.body, coming.media_type, digests.algorithm(digest))
+        if len(manifest.needed_manifests) + len(manifest.needed_blobs) > MOST_PARTS:
+            raise TooMuch(f"it needs more than {MOST_PARTS} others")
         if not (_has_members(on, repository, rule, manifest) and _has_blobs(on, repository, rule, manifest)):
             return on.clock() + LOOK
         _keep(on, job, repository, rule, manifest, tag)
     except (CannotImport, RemoteFault, Refusal) as fault:
         failures += 1
         log.warning("importing %s@%s failed %d times: %s", repository.name, digest, failures, fault)
-        is_over = failures >= ATTEMPTS or rule is None
+        is_over = failures >= ATTEMPTS or rule is None or isinstance(fault, TooMuch)
         with on.database.transaction() as tx:
             job.step(tx, {"failures": failures})
             if is_over:
@@ -99,6 +108,10 @@ def _has_members(on: Backends, repository: Repository, rule: CacheRule, manifest
 
 
 def _let_come(on: Backends, repository: Repository, rule: CacheRule, digest: str) -> None:
+    with on.database.snapshot() as tx:
+        count, size_bytes = store.cached.on_their_way(tx, repository)
+    if count >= MOST_COMING or size_bytes >= MOST_COMING_BYTES:
+        raise CannotImport("too many others are on their way to the repository")
     name = rule.upstream_name(repository.name)
     found = on.upstreams.ask(on, rule, name, digest, lambda puller: puller.manifest(name, digest))
     parsed = manifests.parse(found.body, found.media_type or None, digests.algorithm(digest))
@@ -129,8 +142,8 @@ def _has_blobs(on: Backends, repository: Repository, rule: CacheRule, manifest: 
     for one in missing:
         if one.digest in here:
             _share(on, one)
-        else:
-            flights.begin(on, one)
+        elif flights.begin(on, one) is None:
+            break  # as many are fetched as may be
     return not missing
 
 
@@ -224,7 +237,7 @@ def fetch_referrers(on: Backends, job: Job) -> datetime | None:
             missing = [one for one in missing if store.cached.on_its_way(tx, repository, digest=one) is None]
         for one in missing[:MEMBERS_AT_ONCE]:
             _let_come(on, repository, rule, one)
-    except (RemoteFault, Refusal) as fault:
+    except (CannotImport, RemoteFault, Refusal) as fault:
         log.warning("what refers to %s@%s does not come until somebody asks: %s", repository.name, digest, fault)
         return None
     with on.database.transaction() as tx:

@@ -47,7 +47,7 @@ Place: TypeAlias = "tuple[Registry, str, str]"  # a rule, and its upstream
 log = logging.getLogger(__name__)
 
 ABSENT_SECONDS = 30.0  # for which it is believed that an upstream does not have something
-FAILING_SECONDS = 5.0  # likewise, that it fails where it is asked for something
+FAILING_SECONDS = 5.0  # likewise, that it fails where it is asked for something, or refuses it
 REST_SECONDS = 5.0  # for which an upstream that could not be reached is not asked
 TRIAL_SECONDS = 60.0  # for which others wait for the first one who asks it then
 SOON_SECONDS = 3.0  # a client that pushes waits no longer for an upstream that it does not need
@@ -226,13 +226,14 @@ class Upstreams:
                 self._rests[place] = now + REST_SECONDS, fault
             else:
                 self._rests.pop(place, None)  # it answers
-            if isinstance(fault, NotThere | Failing):
+            if isinstance(fault, NotThere | Failing | Refused):
                 if len(self._said) >= REMEMBERED:
                     self._said.clear()
-                seconds = FAILING_SECONDS if isinstance(fault, Failing) else ABSENT_SECONDS
+                seconds = ABSENT_SECONDS if isinstance(fault, NotThere) else FAILING_SECONDS
                 self._said[place, name, reference] = now + seconds, fault
-            elif isinstance(fault, Refused):
-                self._known.pop((rule.registry, rule.prefix), None)  # perhaps there are newer credentials by now
+            known = self._known.get((rule.registry, rule.prefix))
+            if isinstance(fault, Refused) and known is not None:
+                known.until = now  # perhaps there are newer credentials by now
         if not isinstance(fault, NotThere):
             self._note(on, rule, str(fault))
 
