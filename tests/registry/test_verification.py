@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast import registry
+from holdfast.model import merkle
 from holdfast.model.images import ImageId
 from holdfast.model.names import Registry, RepositoryRef
 from holdfast.model.replication import Configuration, Rule
@@ -110,3 +111,23 @@ def test_what_a_backfill_copied_is_missed_when_it_goes(on):
     work_off(on)
 
     assert verify(on).counts == Counts(agreeing=2)
+
+
+def test_what_is_in_some_buckets_is_told_in_portions(on, images, monkeypatch):
+    monkeypatch.setattr("holdfast.registry.verification.PAGE", 2)
+    every = [(image.digest, "") for image in images.values()] + [(image.digest, tag) for tag, image in images.items()]
+    one = merkle.tag_bucket("two")
+
+    def read(buckets):
+        place, found, calls = (0, ""), [], 0
+        while place is not None:
+            held, place = registry.verification.contents(on, AT, buckets, place)
+            found += held
+            calls += 1
+        return sorted(found), calls
+
+    assert read(range(512)) == (sorted(every), 3)
+    found, calls = read({one})
+    assert (images["two"].digest, "two") in found
+    assert {merkle.bucket(*held) for held in found} == {one}
+    assert calls == 1

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAGE = 5000  # images or tags in one read
+PAGES_AT_ONCE = 20  # that are read for one answer, while little of them is asked for
 REPAIRS_AT_ONCE = 200
 REPOSITORIES_AT_ONCE = 100
 MISSED = frozenset({"missing_images", "missing_tags", "moved_tags"})
@@ -250,13 +251,19 @@ def contents(
     on: Backends, at: RepositoryRef, buckets: Collection[int], after: tuple[int, str]
 ) -> tuple[list[Held], tuple[int, str] | None]:
     """The images and tags of some buckets, beginning after a place, and the place after which there may be more."""
-    phase, place = after
-    read = store.contents.tagged if phase else store.contents.images
-    with on.database.snapshot() as tx:
-        repository = store.repositories.get(tx, at)
-        found = read(tx, repository, place, PAGE)
-    more = (phase, _place(found)) if len(found) == PAGE else (1, "") if not phase else None
-    return [held for held in found if merkle.bucket(*held) in buckets], more
+    held: list[Held] = []
+    for _ in range(PAGES_AT_ONCE):
+        phase, place = after
+        read = store.contents.tagged if phase else store.contents.images
+        with on.database.snapshot() as tx:
+            found = read(tx, store.repositories.get(tx, at), place, PAGE)
+        held += [one for one in found if merkle.bucket(*one) in buckets]
+        if len(found) < PAGE and phase:
+            return held, None
+        after = (phase, _place(found)) if len(found) == PAGE else (1, "")
+        if len(held) >= PAGE:
+            break
+    return held, after
 
 
 def _place(found: Sequence[Held]) -> str:
