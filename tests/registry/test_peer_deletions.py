@@ -66,7 +66,7 @@ def test_a_peer_may_be_down_or_refuse_for_days(on, server, image, clock, answer)
     assert has(server, image.digest)
     check = verify(on, repairs=False)
     assert (check.state, check.counts.deletions) == (State.COPYING, 1)
-    assert registry.replication_status.destinations(on, HOME)[0].failed == 0
+    assert registry.replication.figures(on)["replication_deletions_waiting"] == 1
 
     server.behave()
     clock.pass_(hours=2)

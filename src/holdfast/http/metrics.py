@@ -86,6 +86,7 @@ FIGURES = {
     "gc_last_freed_bytes": "Bytes that the last run freed",
     "gc_last_failures": "Objects that the last run could not delete",
     "replication_lag_seconds": "How long the first image that waits to be copied to another registry has waited",
+    "replication_deletions_waiting": "Tags and images that wait to be deleted at another registry",
     "replication_waiting": "Images that wait to be copied to another registry",
     "replication_drifted": "Copies of repositories that had drifted, or could not be compared, when last looked at",
     "replication_failed": "Images whose copying to a destination failed",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from holdfast import store
 from holdfast.model import replication
 from holdfast.model.replication import SETTING, subject_of
-from holdfast.model.work import PushImage, ReplicateDeletion, ReplicateImage
+from holdfast.model.work import PushDeletion, PushImage, ReplicateDeletion, ReplicateImage
 from holdfast.registry import selection
 
 if TYPE_CHECKING:
@@ -133,11 +133,13 @@ def rules_of(tx: Transaction, repository: Repository) -> Configuration:
 
 
 def figures(on: Backends) -> dict[str, float]:
-    """How many copies wait, and for how long the first of them has."""
+    """How many copies and deletions wait, and for how long the first of the copies has."""
     with on.database.snapshot() as tx:
         kinds = [store.work.waiting(tx, kind.__name__) for kind in (ReplicateImage, PushImage)]
+        deletions = [store.work.waiting(tx, kind.__name__) for kind in (ReplicateDeletion, PushDeletion)]
     since = min((since for _, since in kinds if since is not None), default=None)
     return {
+        "replication_deletions_waiting": sum(count for count, _ in deletions),
         "replication_waiting": sum(count for count, _ in kinds),
         "replication_lag_seconds": max((on.clock() - since).total_seconds(), 0.0) if since else 0.0,
     }
