@@ -15,6 +15,7 @@ from holdfast.boot.application import Application
 from holdfast.boot.first_start import prepare
 from holdfast.boot.opening import open_backends, open_existing, try_blobs, try_blobs_apart
 from holdfast.http import metrics, processes
+from holdfast.http.bell import Bell
 from holdfast.http.server import Server
 from holdfast.model.errors import DatabaseUnavailable
 from holdfast.model.work import Lane
@@ -23,7 +24,7 @@ from holdfast.worker import Crew, Runner
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from holdfast.settings import Listen, Settings
 
@@ -59,6 +60,8 @@ def serve(settings: Settings) -> int:
                 if index != keep:
                     listener.close()
 
+    bell = Bell()
+
     def work(index: int, ready: Callable[[], None]) -> None:
         close_listeners(keep=index)
         mine = [(sockets[index], tls) for sockets, tls in listeners]
@@ -70,8 +73,10 @@ def serve(settings: Settings) -> int:
         server = Server(
             Application(settings, on, numbers),
             numbers,
+            bell=bell,
             trusted_proxies=settings.trusted_proxies,
             notes=lambda: _write_notes(on, numbers),
+            news=lambda: _tell_news(on, crews[0].tick if settings.background else None),
             background=[runner.tick for runner in runners],
         )
         for runner in runners:
@@ -134,7 +139,15 @@ def _write_notes(on: registry.Backends, numbers: metrics.Metrics | None = None) 
         registry.refusals.record,
         registry.audit.record,
     )
-    steps: list[Callable[[], object]] = [on.keys.refresh, *(partial(record, on) for record in records)]
+    _do([on.keys.refresh, *(partial(record, on) for record in records)])
+
+
+def _tell_news(on: registry.Backends, deliver: Callable[[], None] | None) -> None:
+    """Let what happened be told."""
+    _do([partial(registry.events.place, on), *([deliver] if deliver else [])])
+
+
+def _do(steps: Sequence[Callable[[], object]]) -> None:
     for step in steps:
         try:
             step()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Sequence
 
+    from holdfast.http.bell import Bell
     from holdfast.http.messages import Application, Request, Response
     from holdfast.http.metrics import Metrics
     from holdfast.http.proxies import Network
@@ -36,6 +37,8 @@ READ_BYTES = 512 * 1024  # at most, from one connection at a time
 TLS_GOODBYE_SECONDS = 1.0  # for an idle client to agree that the connection ends
 DRAIN_SECONDS = 25.0  # the contract gives 30 for all
 BACKLOG = 1024
+HEAR_SECONDS = 0.1  # between two looks whether the bell was rung
+CHANGING = frozenset({"POST", "PUT", "DELETE"})
 
 
 class Server:
@@ -46,10 +49,13 @@ class Server:
         application: Application,
         metrics: Metrics,
         *,
+        bell: Bell,
         trusted_proxies: Sequence[Network] = (),
         notes: Callable[[], Any],
+        news: Callable[[], Any],
         background: Sequence[Callable[[], Any]] = (),
     ) -> None:
+        self._bell = bell
         self.trusted_proxies = trusted_proxies
         self.application = application
         self.metrics = metrics
@@ -59,6 +65,7 @@ class Server:
         self.followers = Followers(self)
         self.buffer = memoryview(bytearray(READ_BYTES))
         self._notes = notes  # what requests left to be written down; it takes milliseconds
+        self._news = news  # what happened and somebody waits for; likewise
         self._background = background  # each takes what time it needs, in a thread of its own
         self._threads = ThreadPoolExecutor(THREADS, "request")
         self._byte_threads = ThreadPoolExecutor(BYTE_THREADS, "bytes")
@@ -90,11 +97,12 @@ class Server:
         ]
         gc.freeze()  # what is here now stays: the collector need not look at it again
         gc.set_threshold(20_000, 20, 20)
-        timekeeper = asyncio.create_task(self._keep_time())
+        watches = [asyncio.create_task(watch) for watch in (self._keep_time(), self._listen())]
         ready()
         await stop.wait()
         self.is_draining = True
-        timekeeper.cancel()
+        for watch in watches:
+            watch.cancel()
         for server in servers:
             server.close()
         await self._drain()
@@ -130,6 +138,19 @@ class Server:
             for work, running in background.items():
                 if running.done():
                     background[work] = self.loop.run_in_executor(self._background_threads, work)
+
+    async def _listen(self) -> None:
+        """Tell what happened at once where little happens, and else about once a second: each time costs something."""
+        heard, pause = self._bell.rung, HEAR_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            before, heard = heard, self._bell.rung
+            if heard == before:
+                pause = HEAR_SECONDS
+                continue
+            pause = min(pause * 2, 1.0)
+            await self.loop.run_in_executor(self._threads, self._news)
+            self.followers.tick()
 
     def soon(self, call: Callable[..., object], *arguments: object) -> None:
         """Run something on the event loop, from any thread; after the loop's end there is nothing left to do it for."""
@@ -167,5 +188,7 @@ class Server:
         task.add_done_callback(self._tasks.discard)
 
     def count(self, request: Request, response: Response) -> None:
-        """Note an answer in the metrics."""
+        """Note an answer in the metrics, and that it may have changed something."""
+        if request.method in CHANGING and response.status < 300:
+            self._bell.ring()
         self.metrics.answered(request.method, response.status)
