@@ -262,6 +262,26 @@ def test_one_that_is_dead_holds_up_nobody(on, receiver):
     assert standing(on, "gone").target.failures == 1
 
 
+def test_many_slow_targets_of_one_account_hold_up_no_other_one(on, receiver):
+    slow, gate = Receiver(), threading.Event()
+    slow.status_for = lambda _: 204 if gate.wait(60) else 500
+    for number in range(16):
+        a_target(on, slow.url, f"slow-{number}", scope=Scope("*", "*"))
+    a_target(on, receiver.url)
+    push(on, AT, "an image", "v1")
+    registry.events.place(on)
+    crew = Crew(on, Lane.DELIVERY)
+
+    crew.tick()
+    receiver.wait_for(1)
+    gate.set()
+
+    for _ in range(16):
+        assert crew._free.acquire(timeout=60)
+    assert (tags(receiver.posts), len(slow.posts)) == (["v1"], 16)
+    slow.close()
+
+
 def test_who_dies_after_posts_leaves_duplicates_of_what_was_told_at_once(on, receiver, monkeypatch):
     a_target(on, receiver.url)
     push(on, AT, "an image", *(f"v{number}" for number in range(10)))

@@ -361,6 +361,12 @@ class DeliverEvents(Work):
     is_delivery = True
 
     target_id: int
+    account_id: str = ""  # whose target it is
+
+    @property
+    def place(self) -> str:
+        """The account."""
+        return self.account_id
 
 
 def _short(digest: str, tag: str) -> str:

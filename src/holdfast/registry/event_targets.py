@@ -79,7 +79,7 @@ def put(on: Backends, scope: Scope, wishes: Wishes, secrets: Secrets | None) -> 
             target_id = known.id
             store.event_targets.change(tx, known, wishes, sealed)
             store.event_targets.begin_at(tx, known, known.cursor)  # what was wrong may be right now
-        store.work.add(tx, DeliverEvents(target_id), on.clock())
+        store.work.add(tx, DeliverEvents(target_id, scope.account_id), on.clock())
         target = store.event_targets.find_by_id(tx, target_id)
     assert target is not None
     return target, made
@@ -117,7 +117,7 @@ def delete(on: Backends, scope: Scope, name: str) -> None:
     with on.database.transaction() as tx:
         target = _found(store.event_targets.find(tx, scope, name), name)
         store.event_targets.remove(tx, target)
-        store.work.cancel_work(tx, DeliverEvents(target.id))
+        store.work.cancel_work(tx, DeliverEvents(target.id, scope.account_id))
 
 
 def test(on: Backends, scope: Scope, name: str) -> Fault | None:
@@ -191,7 +191,7 @@ def replay_since(on: Backends, scope: Scope, name: str, since: datetime) -> date
 
 def _try_now(on: Backends, tx: store.Transaction, target: Target, cursor: int) -> None:
     store.event_targets.begin_at(tx, target, cursor)
-    store.work.add(tx, DeliverEvents(target.id), on.clock())
+    store.work.add(tx, DeliverEvents(target.id, target.scope.account_id), on.clock())
 
 
 def secrets_of(on: Backends, target: Target) -> Secrets:

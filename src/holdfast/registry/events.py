@@ -46,8 +46,8 @@ def place_some(on: Backends, tx: Transaction) -> bool:
     """Place some of them in a transaction that nobody else does that in; whether there may be more."""
     is_more = store.events.place(tx, AT_ONCE) == AT_ONCE
     # Who rests has work that waits, and nobody's clock is so far ahead that it is over before it is looked at here.
-    for target_id in store.event_targets.waiting(tx, store.events.last(tx), on.clock() + AHEAD):
-        store.work.add(tx, DeliverEvents(target_id), on.clock())
+    for target_id, account_id in store.event_targets.waiting(tx, store.events.last(tx), on.clock() + AHEAD):
+        store.work.add(tx, DeliverEvents(target_id, account_id), on.clock())
     return is_more
 
 

@@ -50,7 +50,7 @@ _BEGIN_AT = Statement(
 )
 _DELETE = Statement(delete(_table).where(_it))
 _WAITING = Statement(
-    select(_table.c.id).where(
+    select(_table.c.id, _table.c.account_id).where(
         _table.c.cursor < bindparam("last"),
         or_(_table.c.resting_until.is_(None), _table.c.resting_until < bindparam("soon")),
     )
@@ -169,9 +169,9 @@ def remove(tx: Transaction, target: Target) -> None:
     tx.run(_DELETE, which=target.id)
 
 
-def waiting(tx: Transaction, last: int, soon: datetime) -> list[int]:
-    """The numbers of targets that have not looked at what comes before a position; not of those that rest for long."""
-    return tx.column(_WAITING, last=last, soon=soon)
+def waiting(tx: Transaction, last: int, soon: datetime) -> list[tuple[int, str]]:
+    """Targets that have not looked at what comes before a position, by number and account; not those that rest."""
+    return [(row["id"], row["account_id"]) for row in tx.all(_WAITING, last=last, soon=soon)]
 
 
 def slowest(tx: Transaction) -> int | None:

@@ -34,15 +34,16 @@ _INSERT = insertion(work)
 # What a newer program wants is left to it.
 _known = work.c.kind.in_(tuple(KINDS))
 _is_due = work.c.due_at <= bindparam("now")
-_SHUNNED = tuple(f"shunned{number}" for number in range(4))
+_SHUNNED = tuple(f"shunned{number}" for number in range(8))
 _NOWHERE = "/"  # ends no key
+_WITH_PLACES = {Lane.ABROAD, Lane.DELIVERY}
 _elsewhere = [work.c.key.not_like(bindparam(name)) for name in _SHUNNED]
 _due = {
     lane: select(work)
     .where(
         _is_due,
         work.c.kind.in_(tuple(name for name, kind in KINDS.items() if kind.lane() is lane)),
-        *(_elsewhere if lane is Lane.ABROAD else ()),
+        *(_elsewhere if lane in _WITH_PLACES else ()),
     )
     .order_by(work.c.due_at)
     .limit(1)
@@ -107,6 +108,15 @@ _WAITING = Statement(
         work.c.kind == bindparam("kind"), work.c.due_at.is_not(None)
     )
 )
+_TROUBLE = Statement(
+    select(work.c.error, work.c.due_at)
+    .where(
+        work.c.kind == bindparam("kind"), work.c.key.like(bindparam("at")), work.c.error.is_not(None),
+        work.c.due_at.is_not(None),
+    )
+    .order_by(work.c.due_at)
+    .limit(1)
+)  # fmt: skip
 _FORGET = Statement(delete(work).where(_it, or_(work.c.due_at.is_(None), ~_known)))
 _FORGET_OLD = Statement(delete(work).where(work.c.due_at.is_(None), work.c.created_at < bindparam("before")))
 
@@ -157,7 +167,7 @@ def claim(
 
 
 def _patterns(lane: Lane, shunned: Collection[str]) -> dict[str, str]:
-    if lane is not Lane.ABROAD:
+    if lane not in _WITH_PLACES:
         return {}
     return dict(zip_longest(_SHUNNED, [f"%/{place}" for place in shunned][: len(_SHUNNED)], fillvalue=_NOWHERE))
 
@@ -232,6 +242,12 @@ def drop(tx: Transaction, kind: str, keys: Sequence[str]) -> None:
 def of_kind(tx: Transaction, kind: str, until: datetime, after: int, limit: int) -> list[Item]:
     """Up to `limit` items of a kind that were made until an instant, in the order of their making, after one."""
     return [Item(**row) for row in tx.all(_OF_KIND, kind=kind, until=until, after=after, limit=limit)]
+
+
+def trouble(tx: Transaction, kind: str, place: str) -> tuple[str, datetime] | None:
+    """Why what goes to a place was not done when it was tried last, and when the first of it is tried again."""
+    row = tx.first(_TROUBLE, kind=kind, at=f"%/{place}")
+    return (row["error"], row["due_at"]) if row else None
 
 
 def hurry(tx: Transaction, item_id: int, now: datetime) -> bool:

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 16
 AT_EACH = 4  # for one place abroad: images that are copied to it at the same time
+SHARE = 2  # of an account's deliveries to the threads that they leave free, so that none has all of them
 REST_SECONDS = 3.0
 
 
@@ -34,6 +35,7 @@ class Crew:
 
     def __init__(self, on: Backends, lane: Lane) -> None:
         self._runner = Runner(on, beating_for=None if lane is Lane.ABROAD else lambda _job: nullcontext(), lane=lane)
+        self._lane = lane
         self._name = lane.name.lower()
         self._free = threading.Semaphore(THREADS)
         self._lock = threading.Lock()
@@ -72,10 +74,17 @@ class Crew:
     def _claim(self) -> Job | None:
         """Something that is due, to a place to which there is not enough on its way already."""
         with self._lock:
-            job = self._runner.claim([place for place, count in self._places.items() if count >= AT_EACH])
+            job = self._runner.claim([place for place, _ in self._places.most_common() if self._has_enough(place)])
             if job is not None and job.item.work.place:
                 self._places[job.item.work.place] += 1
             return job
+
+    def _has_enough(self, place: str) -> bool:
+        """Whether what goes to a place has to wait for what goes there already."""
+        if self._lane is Lane.ABROAD:
+            return self._places[place] >= AT_EACH
+        left = THREADS - self._places.total() - 1  # if it were begun
+        return self._places[place] + 1 > SHARE * left
 
     def _run(self, job: Job | None) -> None:
         try:
