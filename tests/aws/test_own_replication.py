@@ -57,7 +57,7 @@ def test_a_copy_that_lost_an_image_is_found_and_gets_it_back(here, there, own, p
     cli = ("--region", here.name)
     ended = product.cli("replication", "verify", "app", "--no-repair", *cli)
     assert (ended.returncode, ended.stdout) == (
-        1, f"app → {there.name}/{ACCOUNT}: 0 images and tags agree; 1 images are missing, 1 tags are missing\n"
+        1, f"app → {there.name}/{ACCOUNT}: 0 images and tags agree; 1 image is missing, 1 tag is missing\n"
     )  # fmt: skip
     told = json.loads(product.cli("replication", "verify", "--json", *cli).stdout)
     eventually(states, lambda seen: seen == done)
@@ -67,7 +67,7 @@ def test_a_copy_that_lost_an_image_is_found_and_gets_it_back(here, there, own, p
     assert (first["agreeingCount"], first["contentDigest"]) == (2, second["contentDigest"])
     assert there.ecr.describe_images(repositoryName="app")["imageDetails"][0]["imageTags"] == ["v1"]
     shown = product.cli("replication", "status", *cli).stdout
-    assert shown == f"{there.name}/{ACCOUNT}: 0 images wait, the first for 0 s; 1 are there, 0 failed.\n"
+    assert shown == f"{there.name}/{ACCOUNT}: 0 images wait; 1 is there, 0 failed.\n"
 
 
 def test_a_repository_that_is_not_copied_there_cannot_be_compared(here, there, own):
@@ -92,11 +92,15 @@ def test_rules_peers_and_queues_are_set_on_the_command_line(here, there, product
     rule = f"1  {place} --prefix team/ --tag 'v*' --exclude-tag '*-rc' --deletes\n"
     words = ("--prefix", "team/", "--tag", "v*", "--exclude-tag", "*-rc", "--deletes")
     assert run("rule", "add", there.name, *words).startswith(rule)
+    assert run("rule", "add", there.name, *words) == f"holdfast: There is such a rule already: {rule}"
+    assert "it must be a region, or with an account" in run("rule", "add", f"{there.name}/1234")
     assert run("rule", "list") == rule
     [kept] = here.ecr.describe_registry()["replicationConfiguration"]["rules"]
     assert [one["filterType"] for one in kept["repositoryFilters"]] == ["PREFIX_MATCH", "TAG_MATCH", "TAG_EXCLUDE"]
 
     assert "kind" in run("peer", "put", place, "https://there.example")
+    secret = ("--kind", "holdfast", "--secret", "ecr-replication/nosuch")
+    assert "There is no secret 'ecr-replication/nosuch'" in run("peer", "put", place, "https://there.example", *secret)
     peer = f"{place} is https://there.example/copies/ (OCI), without a secret\n"
     assert run("peer", "put", place, "https://there.example", "--kind", "oci", "--prefix", "copies/") == peer
     assert run("peer", "list") == peer
@@ -107,7 +111,7 @@ def test_rules_peers_and_queues_are_set_on_the_command_line(here, there, product
     )
 
     assert run("cancel", place).startswith(f"0 images are not copied to {place}")
-    assert run("rule", "remove", "1").startswith(f"There is no more: {place}")
+    assert run("rule", "remove", "1").startswith(f"Removed: {place}")
     assert run("rule", "list").startswith("There are no rules")
 
 

@@ -11,7 +11,9 @@ from holdfast.model.peers import Kind, Peer
 from holdfast.model.replicated_settings import Setting
 from holdfast.model.replication import BackfillStatus, Configuration, Rule
 from holdfast.model.verification import Counts
+from holdfast.model.work import Lane
 from holdfast.registry import replication_queues
+from holdfast.registry.peer_sessions import PeerUnavailable
 from tests.registry.ground import AT, HOME, described, push, work_off, work_off_patiently
 
 WEST, EAST = Registry(HOME.account_id, "eu-west-1"), Registry(HOME.account_id, "eu-east-1")
@@ -60,6 +62,22 @@ def test_what_waits_for_one_destination_ends_and_the_others_go_on(on, clock, ima
     west = next(one for one in registry.replication_status.destinations(on, HOME) if one.registry == WEST)
     assert (west.waiting, west.failed, west.completed, west.cancelled) == (0, 0, 1, 3)
     assert registry.replication_status.figures(on)["replication_failed"] == 0
+
+
+def test_each_destination_tells_why_copies_failed_or_still_wait(on, clock):
+    nobody = Registry("999999999999", "eu-west-1")
+    registry.replication.configure(on, HOME, Configuration((Rule((nobody, WEST)),)))
+    registry.peers.put(on, HOME, Peer(WEST, Kind.OCI, "https://peer.example"))
+    push(on, AT, "image", "v1")
+    work_off(on)
+    job = registry.work.claim(on, "test", lane=Lane.ABROAD)
+    registry.work.fail(job, PeerUnavailable("peer.example: Connection refused"))
+
+    west, failed = sorted(registry.replication_status.destinations(on, HOME), key=lambda one: one.registry.account_id)
+
+    assert (west.waiting, west.trouble) == (1, "PeerUnavailable: peer.example: Connection refused")
+    assert west.again_at > clock()
+    assert (failed.failures, failed.trouble) == ({"DestinationAccountNotFound": 1}, None)
 
 
 def test_comparisons_leave_what_was_cancelled_until_everything_is_asked_for(on, images):

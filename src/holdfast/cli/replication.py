@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from holdfast.cli import replication_peers, replication_rules
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, counted, printable, refusals_as_text
 from holdfast.cli.replication_peers import name_of, named_registry
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from holdfast.cli.ground import Commands
     from holdfast.model.replicated_settings import Setting
     from holdfast.model.verification import Check
+    from holdfast.registry.replication_status import Destination
     from holdfast.settings import Settings
 
+# What to do about what does not pass by itself; after that, `verify` copies what is missing.
+REMEDIES = {
+    "AccessDeniedException": "its registry policy must allow ecr:ReplicateImage and ecr:CreateRepository",
+    "DestinationAccountNotFound": "holdfast account create {}, or holdfast replication peer put if it is elsewhere",
+    "ImageArchived": "restore the image from the archive",
+    "KmsException": "enable the key of the repository there",
+    "LayerDamagedException": "push the image again",
+    "LimitExceededException": "raise the quota there, or delete images",
+    "ManifestDamaged": "push the image again",
+    "PeerAccessDenied": "put the right access key or token into the peer's secret",
+    "PeerAddressNotAllowed": "serve with --upstream-allow and the peer's network, if it is meant to be there",
+    "PeerFullException": "make room at the peer; it is tried again every hour",
+    "PeerRepositoryNotFound": "make the repository there",
+    "PeerUnavailableException": "the peer does not answer; it is tried again every hour",
+    "ReplicationRuleRemoved": "the rule went before the copy was made",
+    "RepositoryNotFoundException": "give the creation template for that repository a customRoleArn",
+}
 SETTINGS = ("tag-mutability", "scan-on-push", "lifecycle-policy", "repository-policy", "resource-tags")
 
 
@@ -63,27 +82,35 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
     on = backends(settings)
     found = registry.replication_status.destinations(on, on.home)
     if options.json:
-        print(json.dumps([asdict(one) for one in found]))
+        print(json.dumps([asdict(one) for one in found], default=str))
         return 0
     if not found:
-        print(f"No rule of {name_of(on.home)} copies anything; PutReplicationConfiguration sets some.")
+        print(f"No rule of {name_of(on.home)} copies anything; `holdfast replication rule add` makes one.")
     for one in found:
-        print(f"{name_of(one.registry)}: {one.waiting:,} images wait, the first for {one.lag_seconds:,.0f} s; "
-              f"{one.completed:,} are there, {one.failed:,} failed{_cancelled(one.cancelled)}.")  # fmt: skip
-        if one.settings:
-            print(f"  {_listed(one.settings)} of repositories go there, too.")
+        print("\n  ".join(_standing(one)))
     after, more = "", True
     while more:
         checks, more = registry.verification.page(on, on.home, after, 1000)
         for check in checks:
             if check.counts.drifted or check.failure:
-                print(f"  {_told(check)}")
+                print(f"  {check.checked_at:%Y-%m-%d %H:%M} UTC: {_told(check)}")
         after = checks[-1].at.name if checks else ""
     return 0
 
 
-def _cancelled(count: int) -> str:
-    return f", {count:,} were cancelled" if count else ""
+def _standing(one: Destination) -> Iterator[str]:
+    """How a destination stands: a line, and one for each thing that somebody may want to know of."""
+    first = f", the first for {one.lag_seconds:,.0f} s" if one.waiting else ""
+    cancelled = f", {counted(one.cancelled, 'was', 'were')} cancelled" if one.cancelled else ""
+    yield (f"{name_of(one.registry)}: {counted(one.waiting, 'image waits', 'images wait')}{first}; "
+           f"{counted(one.completed, 'is', 'are')} there, {one.failed:,} failed{cancelled}.")  # fmt: skip
+    if one.trouble is not None and one.again_at is not None:
+        yield f"Tried again at {one.again_at:%H:%M:%S} UTC: {printable(one.trouble)}"
+    for code, count in sorted(one.failures.items()):
+        remedy = REMEDIES.get(code, "see the log of the process that does background work")
+        yield f"{count:,} failed with {code}: {remedy.format(one.registry.account_id)}"
+    if one.settings:
+        yield f"{_listed(one.settings)} of repositories go there, too."
 
 
 def _cancel(settings: Settings, options: argparse.Namespace) -> int:
@@ -96,10 +123,10 @@ def _cancel(settings: Settings, options: argparse.Namespace) -> int:
         count, is_more = registry.replication_queues.cancel(on, on.home, destination)
         total += count
         if is_more:
-            print(f"{total:,} images are cancelled so far …", flush=True)
+            print(f"{counted(total, 'image is', 'images are')} cancelled so far …", flush=True)
     print(
-        f"{total:,} images are not copied to {name_of(destination)}, and what was to be removed or set there is not. "
-        "The rule stays; `holdfast replication verify --everything` copies them after all."
+        f"{counted(total, 'image is', 'images are')} not copied to {name_of(destination)}, and what was to be removed "
+        "or set there is not. The rule stays; `holdfast replication verify --everything` copies after all."
     )
     return 0
 
@@ -155,6 +182,10 @@ def _verify(settings: Settings, options: argparse.Namespace) -> int:
                 print(_told(check), flush=True)
 
     status = refusals_as_text(verify)
+    if any(check.failure and "--upstream-allow" in check.failure for check in checks):
+        sys.stderr.write(
+            "holdfast: this command calls out by its own settings: give it the server's --upstream-allow\n"
+        )
     if options.json:
         print(json.dumps([_document(check) for check in checks], default=str))
     elif not checks and status == 0:
@@ -180,17 +211,17 @@ def _told(check: Check) -> str:
     if check.failure and not counts.agreeing:
         return f"{copy}: could not be compared: {check.failure}"
     words = [
-        (counts.missing_images, "images are missing"),
-        (counts.missing_tags, "tags are missing"),
-        (counts.moved_tags, "tags name other images"),
-        (counts.frozen_tags, "tags are frozen there on other images"),
-        (counts.copying, "are on their way"),
-        (counts.unreplicated, "were pushed before their rule"),
-        (counts.extra, "are only there"),
-        (counts.deletions, "deletions wait"),
-        (counts.differing_settings, "settings differ"),
-        (counts.repairs, "are repaired"),
+        (counts.missing_images, "image is missing", "images are missing"),
+        (counts.missing_tags, "tag is missing", "tags are missing"),
+        (counts.moved_tags, "tag names another image", "tags name other images"),
+        (counts.frozen_tags, "tag is frozen there on another image", "tags are frozen there on other images"),
+        (counts.copying, "is on its way", "are on their way"),
+        (counts.unreplicated, "was pushed before its rule", "were pushed before their rule"),
+        (counts.extra, "is only there", "are only there"),
+        (counts.deletions, "deletion waits", "deletions wait"),
+        (counts.differing_settings, "setting differs", "settings differ"),
+        (counts.repairs, "is copied again", "are copied again"),
     ]
-    told = ", ".join(f"{count:,} {what}" for count, what in words if count)
-    parts = (f"{counts.agreeing:,} images and tags agree", told, check.failure)
-    return f"{copy}: {'; '.join(part for part in parts if part)}"
+    told = ", ".join(counted(count, *what) for count, *what in words if count)
+    agreeing = counted(counts.agreeing, "image or tag agrees", "images and tags agree")
+    return f"{copy}: {'; '.join(part for part in (agreeing, told, check.failure) if part)}"

@@ -28,10 +28,12 @@ def add(commands: Commands) -> None:
         action.add_argument("to", metavar="REGION[/ACCOUNT]", help="the destination, as rules name it")
     put.add_argument("url", metavar="URL", help="https://host, or http://host if --upstream-allow lets it")
     put.add_argument("--kind", required=True, choices=("holdfast", "ecr", "oci"), help="what it speaks")
-    put.add_argument("--secret", metavar="NAME", help="that holds its access key, or name and password")
-    put.add_argument("--prefix", default="", help="of the names of repositories there, with a slash at its end")
+    put.add_argument("--secret", metavar="NAME", help="the secret with its access key, or with a name and a password")
+    put.add_argument("--prefix", default="", help="what the names of repositories there begin with, such as mirror/")
     put.add_argument("--ca-file", metavar="FILE", help="certificates of private CAs that vouch for it")
-    put.add_argument("--signing-region", metavar="NAME", default="", help="of its API, if not the destination's")
+    put.add_argument(
+        "--signing-region", metavar="NAME", default="", help="the region of its API, if not the destination's"
+    )
     list_.add_argument("--json", action="store_true", help="print JSON")
     for action in (put, list_, remove):
         add_settings(action)
@@ -39,10 +41,15 @@ def add(commands: Commands) -> None:
 
 def named_registry(home: Registry, text: str) -> Registry:
     """The registry that `REGION` or `REGION/ACCOUNT` names."""
+    from holdfast.model.errors import NameInvalid
     from holdfast.model.names import Registry
+    from holdfast.settings import BadSetting
 
     region, _, account = text.partition("/")
-    return Registry(account or home.account_id, region)
+    try:
+        return Registry(account or home.account_id, region)
+    except NameInvalid:
+        raise BadSetting(f"{text}: it must be a region, or with an account such as eu-west-1/111122223333") from None
 
 
 def name_of(registry: Registry) -> str:

@@ -56,6 +56,7 @@ def _list(settings: Settings, _options: argparse.Namespace) -> int:
 def _add(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
     from holdfast.model.replication import Filter, FilterType, Rule, check_prefix
+    from holdfast.settings import BadSetting
 
     on = backends(settings)
 
@@ -68,8 +69,19 @@ def _add(settings: Settings, options: argparse.Namespace) -> int:
         prefixes = tuple(check_prefix(prefix) for prefix in options.prefix) if options.prefix else None
         destinations = tuple(named_registry(on.home, to) for to in options.to)
         rule = Rule(destinations, prefixes, options.deletes or None, filters)
-        now = registry.replication.change(on, on.home, lambda before: replace(before, rules=(*before.rules, rule)))
+
+        def with_it(before: Configuration) -> Configuration:
+            if rule in before.rules:
+                raise BadSetting(f"There is such a rule already: {before.rules.index(rule) + 1}  {_told(rule)}")
+            return replace(before, rules=(*before.rules, rule))
+
+        now = registry.replication.change(on, on.home, with_it)
         print(f"{len(now.rules)}  {_told(rule)}")
+        here = {account_id for account_id, _ in registry.accounts.list_accounts(on)}
+        for one in destinations:
+            if one.account_id not in here and registry.peers.find(on, on.home, one) is None:
+                print(f"There is no account {one.account_id} here: holdfast account create {one.account_id}, or if it "
+                      f"is elsewhere, holdfast replication peer put {name_of(one)}")  # fmt: skip
         print("What was pushed before is copied by `aws ecr start-replication-backfill`.")
 
     return refusals_as_text(keep)
@@ -90,7 +102,7 @@ def _remove(settings: Settings, options: argparse.Namespace) -> int:
 
     def keep() -> None:
         registry.replication.change(on, on.home, without)
-        print(f"There is no more: {_told(gone[0])}")
+        print(f"Removed: {_told(gone[0])}. What was copied stays.")
 
     return refusals_as_text(keep)
 

@@ -7,8 +7,9 @@ import ssl
 from typing import TYPE_CHECKING
 
 from holdfast import store
-from holdfast.model.errors import InvalidParameter, LimitExceeded
+from holdfast.model.errors import InvalidParameter, LimitExceeded, SecretNotFound
 from holdfast.model.peers import SETTING, Peer
+from holdfast.model.secrets import ANY_SUFFIX
 from holdfast.registry import secrets
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def put(on: Backends, source: Registry, peer: Peer) -> None:
         raise InvalidParameter("destination", "Replication destination cannot be the same as the source registry")
     peer.check_secret(source)
     if peer.credential_arn is not None:
-        secrets.value_of(on, peer.credential_arn)  # it is there, and is a name and a token
+        _check_secret(on, peer.credential_arn)
     if peer.ca_pem is not None:
         _check_certificates(peer.ca_pem)
     with on.database.transaction() as tx:
@@ -67,6 +68,14 @@ def of_registry(tx: Transaction, source: Registry) -> list[Peer]:
 def _keep(on: Backends, tx: Transaction, source: Registry, found: list[Peer]) -> None:
     found.sort(key=lambda one: (one.destination.region, one.destination.account_id))
     store.registry_settings.put(tx, source, SETTING, json.dumps([one.document for one in found]), on.clock())
+
+
+def _check_secret(on: Backends, arn: str) -> None:
+    """Refuse a secret that is not there, or is no name and token."""
+    try:
+        secrets.value_of(on, arn)
+    except SecretNotFound:
+        raise SecretNotFound(arn.partition(":secret:")[2].removesuffix(f"-{ANY_SUFFIX}")) from None
 
 
 def _check_certificates(pem: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.model import replicated_settings, replication
 from holdfast.model.replication import SETTING
+from holdfast.model.work import PushImage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from datetime import datetime
 
     from holdfast.model.names import Registry
@@ -30,6 +32,9 @@ class Destination:
     cancelled: int  # that were to be copied, until somebody cancelled that
     lag_seconds: float  # for which the first of those that wait has waited
     settings: tuple[Setting, ...]  # of repositories, that go there too
+    failures: dict[str, int]  # by code, how many failed with it
+    trouble: str | None  # why something that waits was not done yet
+    again_at: datetime | None  # and when that is tried again
 
 
 def destinations(on: Backends, source: Registry) -> list[Destination]:
@@ -37,28 +42,34 @@ def destinations(on: Backends, source: Registry) -> list[Destination]:
     with on.database.snapshot() as tx:
         rules = replication.read(store.registry_settings.find(tx, source, SETTING))
         settings = replicated_settings.read(store.registry_settings.find(tx, source, replicated_settings.SETTING))
-        found = {(one.destination, one.status): one for one in store.replications.tallies(tx, source)}
-    others = sorted({one for one, _ in found}, key=lambda one: (one.region, one.account_id))
-    return [
-        _destination(on, one, found, settings.get(one, ())) for one in dict.fromkeys([*rules.destinations, *others])
-    ]
+        tallies = store.replications.tallies(tx, source)
+        others = sorted({one.destination for one in tallies}, key=lambda one: (one.region, one.account_id))
+        every = list(dict.fromkeys([*rules.destinations, *others]))
+        troubles = {one: store.work.trouble(tx, PushImage.__name__, f"{one.region}/{one.account_id}") for one in every}
+    return [_destination(on, one, tallies, settings.get(one, ()), troubles[one]) for one in every]
 
 
 def _destination(
-    on: Backends, registry: Registry, found: Mapping[tuple[Registry, str], Tally], settings: tuple[Setting, ...]
+    on: Backends,
+    registry: Registry,
+    tallies: Sequence[Tally],
+    settings: tuple[Setting, ...],
+    trouble: tuple[str, datetime] | None,
 ) -> Destination:
-    def count(status: str) -> int:
-        return found[registry, status].images if (registry, status) in found else 0
-
-    waiting = found.get((registry, "IN_PROGRESS"))
+    found: dict[str, int] = defaultdict(int)
+    for one in (mine := [one for one in tallies if one.destination == registry]):
+        found[one.status] += one.images
     return Destination(
         registry,
-        waiting=count("IN_PROGRESS"),
-        failed=count("FAILED"),
-        completed=count("COMPLETE"),
-        cancelled=count("CANCELLED"),
-        lag_seconds=_age(on, waiting.since if waiting else None),
+        waiting=found["IN_PROGRESS"],
+        failed=found["FAILED"],
+        completed=found["COMPLETE"],
+        cancelled=found["CANCELLED"],
+        lag_seconds=_age(on, min((one.since for one in mine if one.status == "IN_PROGRESS"), default=None)),
         settings=settings,
+        failures={one.failure_code or "": one.images for one in mine if one.status == "FAILED"},
+        trouble=trouble[0] if trouble else None,
+        again_at=trouble[1] if trouble else None,
     )
 
 

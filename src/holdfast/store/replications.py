@@ -41,6 +41,7 @@ _BY_DESTINATION = Statement(
         image_replications.c.region,
         image_replications.c.account_id,
         _in_a_word.label("status"),
+        image_replications.c.failure_code.label("code"),
         func.count().label("images"),
         func.min(image_replications.c.updated_at).label("since"),
     )
@@ -49,7 +50,9 @@ _BY_DESTINATION = Statement(
     .join(repositories, repositories.c.id == manifests.c.repository_id)
     .join(registries, registries.c.id == repositories.c.registry_id)
     .where(registries.c.account_id == bindparam("owner"), registries.c.region == bindparam("home"))
-    .group_by(image_replications.c.region, image_replications.c.account_id, _in_a_word)
+    .group_by(
+        image_replications.c.region, image_replications.c.account_id, _in_a_word, image_replications.c.failure_code
+    )
 )
 _COUNT_FAILED = Statement(
     select(func.count())
@@ -78,15 +81,17 @@ class Tally(NamedTuple):
 
     destination: Registry
     status: str
+    failure_code: str | None
     images: int
     since: datetime
 
 
 def tallies(tx: Transaction, source: Registry) -> list[Tally]:
-    """How the copying of all images of a registry stands, by destination and status."""
+    """How the copying of all images of a registry stands, by destination, status and code."""
     rows = tx.all(_BY_DESTINATION, owner=source.account_id, home=source.region)
     return [
-        Tally(Registry(row["account_id"], row["region"]), row["status"], row["images"], row["since"]) for row in rows
+        Tally(Registry(row["account_id"], row["region"]), row["status"], row["code"], row["images"], row["since"])
+        for row in rows
     ]
 
 

@@ -21,11 +21,14 @@ class InvalidRequest(Invalid):
 
 
 class SecretNotFound(NotFound):
-    """The secret that a pull-through cache rule names is not there."""
+    """The secret that a pull-through cache rule, or a peer of replication, names is not there."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(
-            "The ARN of the secret specified in the pull through cache rule was not found. "
+            f"There is no secret '{name}' with a value in this account and region. "
+            "Make it with 'aws secretsmanager create-secret', then try again."
+            if name is not None
+            else "The ARN of the secret specified in the pull through cache rule was not found. "
             "Update the pull through cache rule with a valid secret ARN and try again."
         )
 
