@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,6 @@ from holdfast.registry import Limits
 from holdfast.settings import CHOICES
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable
 
     from holdfast.model.errors import Refusal
@@ -351,9 +351,8 @@ def command_line() -> list[str]:
     for command in commands():
         lines += ["", f"## `{command.prog}`", "", command.description or ""]
         own = [action for action in command._actions if _is_own(action)]  # noqa: SLF001 - argparse has no other word
-        words_ = " ".join(action.metavar or "" if not action.option_strings else _option(action) for action in own)
-        lines += ["", "```", f"{command.prog} {words_}".rstrip(), "```"]
-        options = [(f"`{action.option_strings[0]}`", _sentence(action.help or "")) for action in own if _takes(action)]
+        lines += ["", "```", " ".join([command.prog, *map(_usage, own)]), "```"]
+        options = [(f"`{_spelled(action)}`", _sentence(action.help)) for action in own if action.help]
         if options:
             lines += ["", *_table(("Option", "Meaning"), options)]
     return lines
@@ -375,12 +374,19 @@ def _is_own(action: argparse.Action) -> bool:
     return action.dest != "help" and action.dest not in {choice.name for choice in CHOICES}
 
 
-def _takes(action: argparse.Action) -> bool:
-    return bool(action.option_strings)
+def _usage(action: argparse.Action) -> str:
+    """An argument as a synopsis has it: in brackets if it may be left out, with dots if it may come again."""
+    is_optional = action.nargs in {"?", "*"} if not action.option_strings else not action.required
+    text = f"[{_spelled(action)}]" if is_optional else _spelled(action)
+    is_repeatable = action.nargs in {"+", "*"} or isinstance(action, argparse._AppendAction)  # noqa: SLF001 - likewise
+    return f"{text} …" if is_repeatable else text
 
 
-def _option(action: argparse.Action) -> str:
-    return f"[{action.option_strings[0]} {action.metavar or action.dest.upper()}]"
+def _spelled(action: argparse.Action) -> str:
+    value = action.metavar or ("|".join(action.choices) if action.choices else action.dest.upper())
+    if action.option_strings and action.nargs == 0:
+        return action.option_strings[0]
+    return " ".join([*action.option_strings[:1], str(value)])
 
 
 # ---- Markdown

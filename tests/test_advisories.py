@@ -84,7 +84,7 @@ def test_feeds_are_fetched_imported_and_told_of(run, mirror):
     status, told, complaints = run("pull", feeds=feeds)
 
     assert (status, complaints) == (0, "")
-    assert told == "osv/npm: 1 records, 1 new or changed, 0 closed\nkev: 1 records, 0 new or changed, 0 closed\n"
+    assert told == "osv/npm: 1 record, 1 new or changed, 0 closed\nkev: 1 record, 0 new or changed, 0 closed\n"
     assert run("pull", feeds=feeds)[1] == "osv/npm: nothing new\nkev: nothing new\n"
     found = {one["name"]: one for one in json.loads(run("status", "--json")[1])}
     assert found["osv/npm"]["licence"] == "CC-BY 4.0"
@@ -126,7 +126,7 @@ def test_a_bundle_carries_feeds_to_where_there_is_no_network(run, mirror, tmp_pa
     status, told, complaints = run("import", bundle, "--verify", public)
 
     assert (status, complaints) == (0, "")
-    assert told.startswith("osv/Go: 1 records, 1 new or changed")
+    assert told.startswith("osv/Go: 1 record, 1 new or changed")
 
     with pytest.raises(registry.advisories.BadAdvisories, match="not by the key"):
         unpack(bundle, keys(tmp_path)[1])
@@ -160,7 +160,7 @@ def test_a_file_of_one_feed_is_imported_by_its_name(run, tmp_path):
     )
     name = "alpine/v3.19/main"
 
-    assert run("import", file, "--feed", name)[1] == f"{name}: 1 records, 1 new or changed, 0 closed\n"
+    assert run("import", file, "--feed", name)[1] == f"{name}: 1 record, 1 new or changed, 0 closed\n"
     status, _, complaints = run("import", file, "--feed", "osv/cobol")
 
     assert status == 2

@@ -632,7 +632,7 @@ def test_several_workers_write_a_chain_each(start, name):
     assert len(told) == 60
     assert len(list((product.data / "audit").iterdir())) > 1
     assert checked.returncode == 0, checked
-    assert "are as they were written" in checked.stdout
+    assert "is as it was written" in checked.stdout
 
 
 @pytest.mark.timeout(300)
@@ -718,7 +718,7 @@ def test_a_log_that_is_whole_verifies(rested):
     assert checked.returncode == 0
     assert checked.stderr == ""
     assert checked.stdout.splitlines()[0].startswith("ok      ")
-    assert "are as they were written" in checked.stdout
+    assert "is as it was written" in checked.stdout
 
 
 def test_a_line_that_was_altered_is_told(rested):
@@ -729,7 +729,7 @@ def test_a_line_that_was_altered_is_told(rested):
 
     assert checked.returncode == 1
     assert checked.stdout.startswith(f"BROKEN  {path.name}  line ")
-    assert "the audit log is not what was written: 1 of 1 files are at fault" in checked.stderr
+    assert "the audit log is not what was written; at fault: 1 of 1 file" in checked.stderr
 
 
 def test_records_are_listed(rested, name):

@@ -396,10 +396,10 @@ def test_the_command_line_carries_a_bundle_that_skopeo_reads(product, name, star
     checked = other.cli("import", str(bundle), "--key", str(key), "--check")
     came = other.cli("import", str(bundle), "--key", str(key))
 
-    assert (out.returncode, "1 repositories with 1 images" in out.stdout) == (0, True), out.stderr
+    assert (out.returncode, "1 repository with 1 image." in out.stdout) == (0, True), out.stderr
     assert "nothing to do" in again.stdout
     assert "is what was signed: 3 blobs" in checked.stdout, checked.stderr
-    assert (came.returncode, "1 images with" in came.stdout) == (0, True), came.stderr
+    assert (came.returncode, "1 image with" in came.stdout) == (0, True), came.stderr
     [exported] = found(product, eventName="BundleExportEvent")
     [imported] = found(other, eventName="BundleImportEvent")
     assert imported["serviceEventDetails"]["bundleId"] == exported["serviceEventDetails"]["bundleId"]

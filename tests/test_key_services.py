@@ -83,7 +83,7 @@ def test_a_registry_moves_to_aws_kms_rotates_there_and_opens_after_a_restart(sta
     assert pull(registry, LARGE) == LARGE
     assert product.cli("kms", "rotate").returncode == 0
     registry.push_blob(b"after" * SMALL_BYTES)
-    assert product.cli("kms", "rewrap").stdout == "1 objects and all secrets are under the newest versions.\n"
+    assert product.cli("kms", "rewrap").stdout == "1 object and all secrets are under the newest versions.\n"
     assert pull(registry, LARGE) == LARGE
 
 

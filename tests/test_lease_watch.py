@@ -77,7 +77,7 @@ def test_what_pods_run_is_held(product, own, name, tmp_path):  # noqa: F811
     everywhere = product.cli("lease", "list", "--holder", "pods-eu", "--json").stdout.splitlines()
     assert name in {json.loads(line)["repository"] for line in everywhere}
     assert product.cli("lease", "release", name, "--holder", "pods-eu", "--digest", other.digest).stdout[0] == "1"
-    assert product.cli("lease", "release", "--holder", "pods-eu").stdout == "1 leases released.\n"
+    assert product.cli("lease", "release", "--holder", "pods-eu").stdout == "1 lease released.\n"
 
 
 def test_what_workloads_could_start_again_is_held_if_wanted(product, own, name, tmp_path):  # noqa: F811

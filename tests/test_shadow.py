@@ -89,7 +89,7 @@ def test_a_repository_comes_with_its_settings_and_its_images(product, follower, 
     ended = shadow()
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "1 repositories followed, 1 of them new; 2 images" in ended.stdout
+    assert "1 repository, 1 of them new; 2 images" in ended.stdout
     assert images_of(follower, name) == images_of(product, name)
     assert tags_of(follower, name) == {"team": "blue", MARK: THERE}
     [found] = follower.ecr().describe_repositories(repositoryNames=[name])["repositories"]

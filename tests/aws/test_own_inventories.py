@@ -128,7 +128,7 @@ def test_what_an_image_wastes_is_told_with_the_instruction_that_made_it(product,
     assert found["baseImage"]["imageDigest"] == base_document.digest
     assert (found["baseImage"]["repositoryName"], found["baseImage"]["imageTags"]) == (f"{name}/base", ["v1"])
     assert "! secrets that a later layer deletes in layer 1, hidden by layer 2" in text.stdout
-    assert f"Its first 1 layers are those of {name}/base:v1." in text.stdout
+    assert f"Its first layer is that of {name}/base:v1." in text.stdout
     assert "\x07" not in text.stdout
 
 

@@ -86,8 +86,8 @@ def test_the_command_line_decides_as_well(product, own, name, repository, tmp_pa
     own.delete_finding_suppression(suppressionId=int(suppressed.stdout.partition(":")[0]))
     assert not is_hidden()
 
-    assert f"1 statements of Team Blue count for {name}." in added.stdout
-    assert "by Team Blue, 1 statements" in listed
+    assert f"1 statement of Team Blue counts for {name}." in added.stdout
+    assert "by Team Blue, 1 statement\n" in listed
     assert f"{CVE} in openssl 3.0.1-1  the whole registry" in rules
     assert "not loaded" in rules
     file.write_text("{}")

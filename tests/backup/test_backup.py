@@ -138,8 +138,8 @@ def test_the_second_backup_copies_what_is_new_and_pruning_keeps_what_is_needed(d
 
     pruned = desk.run("prune", "--keep", "1")
 
-    assert "1 objects with" in first.stdout
-    assert "1 objects with 1.0 MiB copied, 1 were there" in second.stdout
+    assert "1 object with" in first.stdout
+    assert "1 object with 1.0 MiB copied, 1 was there" in second.stdout
     assert "keys are not in it" in second.stderr
     assert f"removed  {first_name}" in pruned.stdout
     assert desk.names() == [second_name]
@@ -247,7 +247,7 @@ def test_what_rotted_in_the_target_is_copied_anew(desk, tmp_path):
 
     again = desk.create("--with-keys", "--verify")
 
-    assert "1 objects with" in again.stdout
+    assert "1 object with" in again.stdout
     assert desk.run("verify").returncode == 0
     assert desk.restore(tmp_path / "new").returncode == 0
 
@@ -264,9 +264,9 @@ def test_a_damaged_object_is_told_and_the_rest_is_backed_up(desk, tmp_path, star
     other = start("--workers", "1", data=tmp_path / "new")
 
     assert made.returncode == 1
-    assert "1 objects are damaged or missing" in made.stderr
+    assert "1 object is damaged or missing" in made.stderr
     assert restored.returncode == 0
-    assert "1 blobs were damaged" in restored.stderr
+    assert "1 blob was damaged" in restored.stderr
     assert other.http()("GET", f"/v2/team/app/blobs/{builders.digest(data)}").body == data
 
 

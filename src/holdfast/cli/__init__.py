@@ -88,6 +88,8 @@ def _printable(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from holdfast.settings import CHOICES
+
     parser = argparse.ArgumentParser(prog="holdfast", description="An Amazon ECR that anyone can run.")
     parser.add_argument("--version", action="version", version=f"holdfast {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -98,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
         ("check", _check, "try the settings and every part behind them"),
     ):
         command = add_command(commands, name, run, help_)
-        add_settings(command)
+        command.usage = "%(prog)s [SETTINGS]"
+        add_settings(command, shown={choice.name for choice in CHOICES})
     for group in (
         account,
         advisories,

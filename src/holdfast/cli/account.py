@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from holdfast.cli import guardrails
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, counted, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +55,7 @@ def _list_accounts(settings: Settings, _options: argparse.Namespace) -> int:
     from holdfast import registry
 
     for account_id, keys in registry.accounts.list_accounts(backends(settings)):
-        print(f"{account_id}  {keys} access key{'s' if keys != 1 else ''}")
+        print(f"{account_id}  {counted(keys, 'access key')}")
     return 0
 
 

@@ -61,7 +61,8 @@ def text(digest: str, judged: Judged) -> str:
     if judged.base is not None:
         names = [f"{judged.base.repository_name}:{tag}" for tag in judged.base.image.tags[:3]]
         known_as = ", ".join(names) or f"{judged.base.repository_name}@{judged.base.image.digest}, which has no tag now"
-        lines.append(f"Its first {judged.base.layers} layers are those of {known_as}.")
+        first = "layer is that" if judged.base.layers == 1 else f"{judged.base.layers} layers are those"
+        lines.append(f"Its first {first} of {known_as}.")
     lines += ["", "Layer      Kept     Files    Unpacked      Wasted  Made by"]
     for number, (layer, share) in enumerate(zip(judged.layers, report.layers, strict=True), 1):
         lines.append(

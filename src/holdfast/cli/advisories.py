@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, counted, refusals_as_text
 from holdfast.cli.progress import Progress, size
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
         print(f"{feed.name:<24} of {feed.as_of:%Y-%m-%d %H:%M}  {feed.details['records']:>8,} records")
         print(f"{'':<24} {feed.details['attribution']}; terms: {feed.details['licence']}")
         if feed.details["problems"]:
-            print(f"{'':<24} {feed.details['problems']:,} records could not be read")
+            print(f"{'':<24} {counted(feed.details['problems'], 'record')} could not be read")
     if not found:
         print("There are no advisories. `holdfast advisories pull` fetches them, `import` takes a bundle.")
     return 0
@@ -199,8 +199,9 @@ def _load(settings: Settings, on: Backends, given: Sequence[Given], *, force: bo
 
 
 def _tell(one: Imported) -> None:
-    print(f"{one.name}: {one.records:,} records, {one.changed:,} new or changed, {one.closed:,} closed")
+    print(f"{one.name}: {counted(one.records, 'record')}, {one.changed:,} new or changed, {one.closed:,} closed")
     if one.problems.count:
-        sys.stderr.write(f"holdfast: {one.name}: {one.problems.count:,} records cannot be read and were left out:\n")
+        unread = counted(one.problems.count, "record cannot be read and was", "records cannot be read and were")
+        sys.stderr.write(f"holdfast: {one.name}: {unread} left out:\n")
         for line in one.problems.told[:5]:
             sys.stderr.write(f"  {line}\n")

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends
+from holdfast.cli.ground import add_command, add_settings, backends, counted
 
 if TYPE_CHECKING:
     import argparse
@@ -50,14 +50,17 @@ def _verify(settings: Settings, options: argparse.Namespace) -> int:
             print(f"BROKEN  {checked.file}  {checked.fault}", flush=True)
         else:
             remark = f"  {checked.remark}" if checked.remark else ""
-            print(f"ok      {checked.file}  {checked.lines} lines{remark}", flush=True)
+            print(f"ok      {checked.file}  {counted(checked.lines, 'line')}{remark}", flush=True)
     if faults:
-        sys.stderr.write(f"holdfast: the audit log is not what was written: {faults} of {files} files are at fault\n")
+        at_fault = f"at fault: {faults:,} of {counted(files, 'file')}"
+        sys.stderr.write(f"holdfast: the audit log is not what was written; {at_fault}\n")
         return 1
-    print(f"{files} files with {lines} lines are as they were written.")
+    print(f"All of {counted(files, 'file')} with {counted(lines, 'line')} is as it was written.")
     elsewhere = registry.audit.chains_elsewhere(on)
     if elsewhere:
-        print(f"{elsewhere} chains more lie in other folders, as the database knows: verify them on their nodes.")
+        print(
+            f"The database knows of {counted(elsewhere, 'chain')} more in other folders: verify on those nodes as well."
+        )
     return 0
 
 

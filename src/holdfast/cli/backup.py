@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends
+from holdfast.cli.ground import add_command, add_settings, backends, counted
 from holdfast.cli.progress import Progress, size
 
 if TYPE_CHECKING:
@@ -72,10 +72,11 @@ def _create(settings: Settings, options: argparse.Namespace) -> int:
         made = registry.backups.create(on, vault, progress, secrets=secrets, verify=options.verify)
     assert made.generation is not None
     print(f"{made.generation.name}  in {vault}")
-    print(f"{made.copied} objects with {size(made.copied_bytes)} copied, {made.reused} were there.")
-    print(
-        f"{made.copied_small} small ones with {size(made.copied_small_bytes)} copied, {made.reused_small} were there."
-    )
+    for noun, copied, size_bytes, reused in (
+        ("object", made.copied, made.copied_bytes, made.reused),
+        ("small one", made.copied_small, made.copied_small_bytes, made.reused_small),
+    ):
+        print(f"{counted(copied, noun)} with {size(size_bytes)} copied, {counted(reused, 'was', 'were')} there.")
     if options.with_keys:
         print("It holds the keys: whoever reads it can read every image. Guard it as you guard the server.")
     elif settings.keys is None:
@@ -84,8 +85,9 @@ def _create(settings: Settings, options: argparse.Namespace) -> int:
             f"{settings.data / boot.KEY_FILE} in another place, or say --with-keys.\n"
         )
     if made.missing:
+        missing = counted(len(made.missing), "object is", "objects are")
         sys.stderr.write(
-            f"holdfast: {len(made.missing)} objects are damaged or missing and are not in it; everything else is. "
+            f"holdfast: {missing} damaged or missing, and not in it; everything else is. "
             "`holdfast scrub status` tells of which blobs.\n"
         )
         return 1
@@ -110,11 +112,12 @@ def _list(_settings: Settings, options: argparse.Namespace) -> int:
 def _line(generation: Generation) -> str:
     told = generation.manifest
     objects, missing = told["objects"], told["missing"]["count"]
-    lacks = f"  {missing} objects MISSING" if missing else ""
+    lacks = f"  {counted(missing, 'object')} MISSING" if missing else ""
     keys = "with keys" if generation.secrets else "without keys"
     images = told["facts"]["rows"].get("manifests", 0)
-    return (f"{generation.name}  {images} images, {objects['count']} objects with {size(objects['bytes'])} and "
-            f"{told['small']['count']} small ones  {keys}  Holdfast {told['program']}{lacks}")  # fmt: skip
+    what = (f"{counted(images, 'image')}, {counted(objects['count'], 'object')} with {size(objects['bytes'])} and "
+            f"{counted(told['small']['count'], 'small one')}")  # fmt: skip
+    return f"{generation.name}  {what}  {keys}  Holdfast {told['program']}{lacks}"
 
 
 def _verify(_settings: Settings, options: argparse.Namespace) -> int:
@@ -139,11 +142,11 @@ def _verify(_settings: Settings, options: argparse.Namespace) -> int:
         return 1
     if faults:
         sys.stderr.write(
-            f"holdfast: {faults} objects of the backup {generation.name} are not what was written. "
+            f"holdfast: {counted(faults, 'object is', 'objects are')} not what was written for {generation.name}. "
             "`holdfast backup create --verify` copies them anew, as long as the registry has them.\n"
         )
         return 1
-    print(f"The backup {generation.name} is what was written: {generation.objects[0]} objects.")
+    print(f"The backup {generation.name} is what was written: {counted(generation.objects[0], 'object')}.")
     return 0
 
 
@@ -158,5 +161,5 @@ def _prune(_settings: Settings, options: argparse.Namespace) -> int:
         gone, freed = registry.backups.prune(Vault.open(boot.open_shelf(options.target)), options.keep)
     for name in gone:
         print(f"removed  {name}")
-    print(f"{len(gone)} backups removed, {size(freed)} freed.")
+    print(f"{counted(len(gone), 'backup')} removed, {size(freed)} freed.")
     return 0

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, printable, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, counted, printable, refusals_as_text
 from holdfast.cli.progress import Progress, size
+from holdfast.cli.shadow import pass_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -82,10 +83,11 @@ def _export(settings: Settings, options: argparse.Namespace) -> int:
         registry.audit.close(on)
         bundle = done.bundle
         images = sum(len(one.images) for one in bundle.repositories)
-        print(f"{len(bundle.repositories)} repositories with {images} images are in the bundle {bundle.id}"
-              f"{' (gone on with)' if done.goes_on else ''}.")  # fmt: skip
-        print(f"{len(bundle.parts)} blobs with {size(sum(bundle.parts.values()))} are new, "
-              f"{len(bundle.known)} are known there.")  # fmt: skip
+        repositories = counted(len(bundle.repositories), "repository", "repositories")
+        print(f"The bundle {bundle.id}{', which was gone on with,' if done.goes_on else ''} has "
+              f"{repositories} with {counted(images, 'image')}.")  # fmt: skip
+        print(f"{counted(len(bundle.parts), 'blob')} with {size(sum(bundle.parts.values()))} in it; "
+              f"{len(bundle.known):,} more are known there.")  # fmt: skip
         is_whole = _told_faults(done.left_out, None)
 
     try:
@@ -137,9 +139,7 @@ def _key(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def _told(done: Pass) -> bool:
-    came = done.brought
-    print(f"{done.repositories} repositories, {done.created} of them new; {came.images} images with "
-          f"{size(came.size_bytes)} came, {done.tags} tags were set, {done.removed} things were removed.")  # fmt: skip
+    print(pass_as_text(done))
     return _told_faults(done.faults, None)
 
 
@@ -147,9 +147,9 @@ def _told_faults(faults: list[tuple[str, str]], checked: Bundle | None) -> bool:
     for what, why in faults[:SHOWN]:
         sys.stderr.write(f"holdfast: {printable(f'{what}: {why}' if what else why)}\n")
     if faults:
-        sys.stderr.write(f"holdfast: {len(faults)} things were left out.\n")
+        sys.stderr.write(f"holdfast: {counted(len(faults), 'thing was', 'things were')} left out.\n")
     elif checked is not None:
-        print(f"The bundle {checked.id} is what was signed: {len(checked.parts)} blobs.")
+        print(f"The bundle {checked.id} is what was signed: {counted(len(checked.parts), 'blob')}.")
     return not faults
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.ground import add_command, add_settings, backends, named_image, printable, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, counted, named_image, printable, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -20,10 +20,10 @@ FLAGS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         PREFIX,
         ("--plain-http", {"choices": ("on", "off"), "help": "whether the upstream speaks plain HTTP"}),
         ("--ca-file", {"metavar": "FILE", "help": "certificates of private CAs that vouch for it; '' for none"}),
-        ("--tag-seconds", {"metavar": "N", "type": int, "help": "for which a tag is not asked for again [86400]"}),
+        ("--tag-seconds", {"metavar": "N", "type": int, "help": "how long a tag is not asked for again [86400]"}),
         ("--referrer-seconds", {"metavar": "N", "type": int, "help": "likewise, what refers to an image [21600]"}),
-        ("--budget", {"metavar": "BYTES", "type": int, "help": "that may be cached; 0 is any number"}),
-        ("--at-once", {"metavar": "N", "type": int, "help": "blobs that are fetched at the same time [8]"}),
+        ("--budget", {"metavar": "BYTES", "type": int, "help": "how much may be cached; 0 is any number"}),
+        ("--at-once", {"metavar": "N", "type": int, "help": "how many blobs are fetched at the same time [8]"}),
     ),
     "refresh": (("image", {"metavar": "REPOSITORY:TAG"}),),
 }
@@ -56,7 +56,8 @@ def _status(settings: Settings, _options: argparse.Namespace) -> int:
     for one in found.rules:
         options = one.rule.options
         most = f" of {options.budget_bytes:,}" if options.budget_bytes else ""
-        print(f"{one.rule.prefix}  from {one.rule.remote.url}: {one.images:,} images, {one.size_bytes:,}{most} bytes")
+        images = counted(one.images, "image")
+        print(f"{one.rule.prefix}  from {one.rule.remote.url}: {images}, {one.size_bytes:,}{most} bytes")
         if one.failure is not None:
             print(f"  since {one.failed_at:%Y-%m-%d %H:%M}: {printable(one.failure)}")
     for fetch in found.fetches:
@@ -126,5 +127,5 @@ def _evict(settings: Settings, _options: argparse.Namespace) -> int:
     from holdfast import registry
 
     gone = registry.pull_through.evicting.evict_all(backends(settings))
-    print(f"{gone:,} images went; `holdfast deleted list` shows what can be brought back.")
+    print(f"{counted(gone, 'image')} went; `holdfast deleted list REPOSITORY` shows what can be brought back.")
     return 0

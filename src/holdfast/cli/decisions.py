@@ -10,6 +10,7 @@ from holdfast.cli.ground import (
     add_command,
     add_settings,
     backends,
+    counted,
     named_image,
     printable,
     refusals_as_text,
@@ -91,10 +92,12 @@ def _add_vex(settings: Settings, options: argparse.Namespace) -> int:
         on = backends(settings)
         where, id_ = _where(settings, on, options.where)
         kept = registry.vex.put(on, where, id_, data, _operator(), _until(options.until))
-        print(f"{kept.id}: {kept.statement_count} statements of {printable(kept.author) or 'an unnamed author'} count "
-              f"for {options.where or 'the whole registry'}.")  # fmt: skip
+        by = f"of {printable(kept.author) or 'an unnamed author'}"
+        print(f"{kept.id}: {counted(kept.statement_count, f'statement {by} counts', f'statements {by} count')} for "
+              f"{options.where or 'the whole registry'}.")  # fmt: skip
         if kept.left_out:
-            print(f"{kept.left_out} products were left out: nothing tells them from others.")
+            left_out = counted(kept.left_out, "product was", "products were")
+            print(f"{left_out} left out: nothing tells them from others.")
 
     return refusals_as_text(put)
 
@@ -110,11 +113,11 @@ def _list_vex(settings: Settings, options: argparse.Namespace) -> int:
             print(f"{one.id:>6}  {one.form:<9}  {_place(one.repository, one.digest)}")
             author = f" by {printable(one.author)}" if one.author else ""
             print(f"        {printable(one.ident)}  of {one.issued_at:%Y-%m-%d %H:%M}{author}, "
-                  f"{one.statement_count} statements")  # fmt: skip
+                  f"{counted(one.statement_count, 'statement')}")  # fmt: skip
             until = f", until {one.expires_at:%Y-%m-%d %H:%M}" if one.expires_at else ""
             print(f"        put by {printable(one.owner)} at {one.created_at:%Y-%m-%d %H:%M}{until}"
                   f"{f', with the referrer {one.origin_digest}' if one.origin_digest else ''}")  # fmt: skip
-        print(f"{count} VEX documents.")
+        print(f"{counted(count, 'VEX document')}.")
 
     return refusals_as_text(list_)
 
@@ -169,7 +172,7 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
             over = "" if one.expires_at > on.clock() else ", which is over"
             print(f"        until {one.expires_at:%Y-%m-%d %H:%M}{over}, by {printable(one.owner)}: "
                   f"{printable(one.reason)}")  # fmt: skip
-        print(f"{count} suppressions.")
+        print(f"{counted(count, 'suppression')}.")
 
     return refusals_as_text(list_)
 
@@ -200,7 +203,7 @@ def _suppressed(settings: Settings, options: argparse.Namespace) -> int:
                     until = f", until {why.until:%Y-%m-%d %H:%M}" if why.until else ""
                     source = f"VEX document {why.number} ({why.status})" if why.status else f"suppression {why.number}"
                     print(f"    {source} by {printable(why.author or why.owner)}{until}: {printable(why.reason)}")
-        print(f"{count} findings do not count. The scan: {report.scan.status}.")
+        print(f"{counted(count, 'finding does', 'findings do')} not count. The scan: {report.scan.status}.")
 
     return refusals_as_text(list_)
 

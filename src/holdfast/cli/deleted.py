@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text, repository_ref
+from holdfast.cli.ground import add_command, add_settings, backends, counted, refusals_as_text, repository_ref
 
 if TYPE_CHECKING:
     import argparse
@@ -64,8 +64,10 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
             count += 1
             until = "being purged" if one.is_purging else f"until {_shown(one.deleted_at + on.limits.deleted_lifetime)}"
             document = {"id": one.id, "name": one.ref.name, "images": one.image_count, "deleted_at": one.deleted_at}
-            _print(options, document, f"{one.id:>8}  {one.ref.name:<40}  {one.image_count:>7} images  {until}")
-        _conclude(options, f"{count} deleted repositories.")
+            _print(
+                options, document, f"{one.id:>8}  {one.ref.name:<40}  {counted(one.image_count, 'image'):>14}  {until}"
+            )
+        _conclude(options, f"{counted(count, 'deleted repository', 'deleted repositories')}.")
 
     def list_images() -> None:
         on, at = backends(settings), repository_ref(settings, options.repository)
@@ -77,7 +79,7 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
                         "deleted_at": one.deleted_at, "bytes": one.size_bytes}  # fmt: skip
             until = _shown(one.deleted_at + on.limits.deleted_lifetime)
             _print(options, document, f"{one.digest}  {tags:<24}  {one.size_bytes:>13,} bytes  until {until}")
-        _conclude(options, f"{count} deleted images.")
+        _conclude(options, f"{counted(count, 'deleted image')}.")
 
     return refusals_as_text(list_images if options.repository else list_repositories)
 
@@ -112,7 +114,9 @@ def _purge(settings: Settings, options: argparse.Namespace) -> int:
             print(f"{options.digest} is gone.")
         else:
             deleted = registry.undelete.purge_repository(on, at, repository_id=options.id)
-            print(f"The deleted repository {at.name} with {deleted.image_count} images goes in the background.")
+            print(
+                f"The deleted repository {at.name} with {counted(deleted.image_count, 'image')} goes in the background."
+            )
 
     return refusals_as_text(purge)
 

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import event_targets
-from holdfast.cli.ground import add_command, add_settings, backends, printable, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, counted, printable, refusals_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +138,8 @@ def _forget(settings: Settings, options: argparse.Namespace) -> int:
     def forget() -> None:
         scope = event_targets.scope(settings, options)
         count = registry.event_targets.forget_dead(backends(settings), scope, options.name, options.id)
-        print(f"{count} dead letters of {options.name} are forgotten.")
+        forgotten = f"{counted(count, 'dead letter is', 'dead letters are')} forgotten."
+        print(forgotten if count else f"{options.name} has no dead letters.")
 
     return refusals_as_text(forget)
 
@@ -162,6 +163,7 @@ def _replay(settings: Settings, options: argparse.Namespace) -> int:
                   else "Nothing that is kept happened since then.")  # fmt: skip
             return
         count = registry.event_targets.replay_dead(on, scope, options.name, options.id)
-        print(f"{count} dead letters are tried once more." if count else f"{options.name} has no dead letters.")
+        again = f"{counted(count, 'dead letter is', 'dead letters are')} tried once more."
+        print(again if count else f"{options.name} has no dead letters.")
 
     return refusals_as_text(replay)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, counted, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -64,9 +64,11 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _print_tally(outcome: dict[str, Any]) -> None:
-    print(f"  {outcome['needed']:,} layers are needed, {outcome['quarantined']:,} went into quarantine.")
-    print(f"  {outcome['blobs']:,} blobs of {outcome['expected_bytes']:,} bytes went; "
-          f"{outcome['freed_objects']:,} objects of {outcome['freed_bytes']:,} bytes are deleted.")  # fmt: skip
+    print(f"  {counted(outcome['needed'], 'layer is', 'layers are')} needed, "
+          f"{outcome['quarantined']:,} went into quarantine.")  # fmt: skip
+    freed = counted(outcome["freed_objects"], "object"), counted(outcome["freed_bytes"], "byte")
+    print(f"  {counted(outcome['blobs'], 'blob')} of {counted(outcome['expected_bytes'], 'byte')} went; "
+          f"{' of '.join(freed)} deleted.")  # fmt: skip
     for key, fault in outcome["failures"].items():
         print(f"  The object {key} cannot be deleted and is tried again: {fault}")
     if outcome["halted"]:
@@ -112,7 +114,7 @@ def _confirm(settings: Settings, _options: argparse.Namespace) -> int:
 
     def confirm() -> None:
         halt = registry.garbage.confirm(backends(settings))
-        print(f"Confirmed: {halt.planned:,} links may go, within the hour or by `holdfast gc run`.")
+        print(f"Confirmed: {counted(halt.planned, 'link')} may go, within the hour or by `holdfast gc run`.")
 
     return refusals_as_text(confirm)
 
@@ -120,7 +122,8 @@ def _confirm(settings: Settings, _options: argparse.Namespace) -> int:
 def _repair(settings: Settings, _options: argparse.Namespace) -> int:
     from holdfast import registry
 
-    print(f"{registry.garbage.repair(backends(settings)):,} layers are linked again.")
+    linked = registry.garbage.repair(backends(settings))
+    print(f"{counted(linked, 'layer is', 'layers are')} linked again.")
     return 0
 
 
@@ -138,7 +141,8 @@ def _orphans(settings: Settings, options: argparse.Namespace) -> int:
             print(f"missing  {key}  the database knows it, and the store does not have it")
         for key in found.unknown:
             print(f"unknown  {key}  {'deleted' if options.delete_unknown else 'the database does not know it'}")
-        print(f"{found.compared:,} objects compared: {len(found.missing):,} missing, {len(found.unknown):,} unknown.")
+        compared = counted(found.compared, "object")
+        print(f"{compared} compared: {len(found.missing):,} missing, {len(found.unknown):,} unknown.")
         if found.missing:
             print("Restore what is missing from a backup, or push it again: a push of the same bytes heals it.")
         if found.unknown and not options.delete_unknown:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from holdfast import registry
     from holdfast.model.images import ImageId
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from holdfast.settings import Settings
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
+
+
+USUAL = frozenset({"data", "database", "account", "region"})
 
 
 def add_command(
@@ -26,22 +29,26 @@ def add_command(
     return command
 
 
-def add_settings(command: argparse.ArgumentParser) -> None:
-    """Let a command take every setting as a flag."""
+def add_settings(command: argparse.ArgumentParser, *, shown: Collection[str] = USUAL) -> None:
+    """Let a command take every setting as a flag; its help shows some, so that what is its own can be seen."""
     from holdfast.settings import CHOICES
 
+    others = "those of `holdfast serve --help`, by flag or by variable; these are the usual ones"
+    settings = command.add_argument_group("settings", others if shown is USUAL else None)
     for choice in CHOICES:
         if not choice.flag:
             continue
         flag = f"--{choice.name.replace('_', '-')}"
         default = f" [{choice.default}]" if choice.default and not choice.switch else ""
         help_ = f"{choice.help}{default} ({choice.variable})".replace("%", "%%")
+        if choice.name not in shown:
+            help_ = argparse.SUPPRESS
         if choice.switch:
-            command.add_argument(flag, dest=choice.name, action="store_const", const="true", help=help_)
+            settings.add_argument(flag, dest=choice.name, action="store_const", const="true", help=help_)
         elif choice.name == "listen":
-            command.add_argument(flag, dest=choice.name, action=_Repeat, metavar=choice.placeholder, help=help_)
+            settings.add_argument(flag, dest=choice.name, action=_Repeat, metavar=choice.placeholder, help=help_)
         else:
-            command.add_argument(flag, dest=choice.name, metavar=choice.placeholder, help=help_)
+            settings.add_argument(flag, dest=choice.name, metavar=choice.placeholder, help=help_)
 
 
 class _Repeat(argparse.Action):
@@ -94,6 +101,11 @@ def refusals_as_text(do: Callable[[], None]) -> int:
         sys.stderr.write(f"holdfast: {refusal.message}\n")
         return 1
     return 0
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """So many of something: `1 image`, `1,204 images`; the noun may bring a verb, if its plural is told."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import decisions
-from holdfast.cli.ground import add_command, add_settings, backends, named_image, printable, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, counted, named_image, printable, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -110,9 +110,9 @@ def _import(settings: Settings, options: argparse.Namespace) -> int:
                 raise BadSetting(f"{options.file}: {fault.strerror}") from None
             mode = Mode.REPLACE if options.replace else Mode.ADD
             _, supplied = registry.sboms.supply(on, at, id_, data, mode)
-            print(f"{len(supplied.packages)} packages are told by {options.file}.")
+            print(f"{options.file} tells of {counted(len(supplied.packages), 'package')}.")
         _, taken = registry.inventories.take_now(on, at, id_)
-        print(f"{len(taken.inventory.packages)} packages in the image." if taken.inventory else taken.reason)
+        print(f"{counted(len(taken.inventory.packages), 'package')} in the image." if taken.inventory else taken.reason)
 
     return refusals_as_text(import_)
 
@@ -138,7 +138,7 @@ def _packages(settings: Settings, options: argparse.Namespace) -> int:
             print(json.dumps(document) if options.json else line)
         if not options.json:
             os = found.os
-            print(f"{len(found.packages)} packages in {digest} ({os.name or os.id if os else 'no system'}).")
+            print(f"{counted(len(found.packages), 'package')} in {digest} ({os.name or os.id if os else 'no system'}).")
             for note in found.notes:
                 print(f"Left out: {printable(note)}")
 
@@ -229,7 +229,7 @@ def _print_images(options: argparse.Namespace, page: Callable[[int], Answer]) ->
         if not found.more:
             break
     if not options.json:
-        print(f"{count} images.")
+        print(f"{counted(count, 'image')}.")
 
 
 def _lines(found: Inventory) -> list[tuple[dict[str, Any], str]]:

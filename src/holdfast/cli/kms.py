@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, counted, refusals_as_text
 from holdfast.cli.progress import Progress
 from holdfast.model.kms import OWN
 
@@ -58,10 +58,13 @@ def _status(settings: Settings, _options: argparse.Namespace) -> int:
                 print(f"  not to be used: {scope.refusal}")
             for one in scope.versions:
                 mark = "newest" if one.is_newest else ""
-                what = f"{one.objects} objects" + (f", {one.secrets} secrets" if scope.name == OWN else "")
+                what = counted(one.objects, "object")
+                if scope.name == OWN:
+                    what += f", {counted(one.secrets, 'secret')}"
                 print(f"  version {one.number:<4}  {one.made_at:%Y-%m-%d %H:%M}  {mark:<6}  {what}")
             if scope.untold_objects:
-                print(f"  {scope.untold_objects} objects of an older program; `holdfast kms rewrap` looks at them")
+                untold = counted(scope.untold_objects, "object")
+                print(f"  {untold} of an older program, for `holdfast kms rewrap` to look at")
 
     return refusals_as_text(show)
 
@@ -99,11 +102,12 @@ def _rewrap(settings: Settings, options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print("Stopped. Nothing is lost, and the next `holdfast kms rewrap` goes on from here.")
             raise
-        print(f"{tally.done} objects and all secrets are under the newest versions.")
+        print(f"{counted(tally.done, 'object')} and all secrets are under the newest versions.")
         for scope in tally.refused:
             print(f"Left alone, since its key is not to be used: {scope}")
         if tally.unreadable:
-            print(f"{tally.unreadable} objects are unreadable: their wrapped keys are missing or damaged.")
+            unreadable = counted(tally.unreadable, "object is", "objects are")
+            print(f"{unreadable} unreadable: wrapped keys are missing or damaged.")
 
     return refusals_as_text(rewrap)
 

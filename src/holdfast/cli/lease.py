@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text, repository_ref
+from holdfast.cli.ground import add_command, add_settings, backends, counted, refusals_as_text, repository_ref
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +55,9 @@ def add(commands: Commands) -> None:
                        help="the region of repositories whose host does not tell it [us-east-1]")  # fmt: skip
     watch.add_argument("--lease-seconds", metavar="N", type=int, default=DAY, help="how long an image is held after "
                        "it was last seen [86400]")  # fmt: skip
-    watch.add_argument("--every", metavar="SECONDS", type=int, default=300, help="between two renewals [300]")
+    watch.add_argument(
+        "--every", metavar="SECONDS", type=int, default=300, help="how long from one renewal to the next [300]"
+    )
     watch.add_argument("--once", action="store_true", help="look once, and end")
     watch.add_argument(
         "--aws-profile", metavar="NAME", help="a profile with the Holdfast's access key; else the environment's"
@@ -88,7 +90,7 @@ def _list(settings: Settings, options: argparse.Namespace) -> int:
                     print(json.dumps({"repository": at.name, **document}) if options.json
                           else f"{at.name}@{one.digest}  {one.told}")  # fmt: skip
         if not options.json:
-            print(f"{count} leases.")
+            print(f"{counted(count, 'lease')}.")
 
     return refusals_as_text(list_them)
 
@@ -103,7 +105,8 @@ def _release(settings: Settings, options: argparse.Namespace) -> int:
             raise BadSetting("--digest: say of which repository")
         on = backends(settings)
         places = _repositories(on, settings, options.repository)
-        print(f"{sum(registry.leases.release(on, at, options.holder, digests) for at in places)} leases released.")
+        count = sum(registry.leases.release(on, at, options.holder, digests) for at in places)
+        print(f"{counted(count, 'lease')} released.")
 
     return refusals_as_text(release)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text, repository_ref
+from holdfast.cli.ground import add_command, add_settings, backends, counted, refusals_as_text, repository_ref
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +41,8 @@ def _explain(settings: Settings, options: argparse.Namespace) -> int:
         for verdict in verdicts:
             print(_line(verdict))
         counts = {action: sum(one.action == action for one in verdicts) for action in ("expire", "transition")}
-        print(f"{len(verdicts)} images: {counts['expire']} would expire, {counts['transition']} would be archived.")
+        images = counted(len(verdicts), "image")
+        print(f"{images}: {counts['expire']} would expire, {counts['transition']} would be archived.")
 
     return refusals_as_text(explain)
 

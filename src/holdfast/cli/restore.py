@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings
+from holdfast.cli.ground import add_command, add_settings, counted
 from holdfast.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ def _restore(settings: Settings, options: argparse.Namespace) -> int:
     print(f"{settings.data} is what the registry was at {generation.manifest['created']}.")
     print("Every object was hashed and every blob was opened. `holdfast serve` serves it.")
     if lost:
+        damaged = counted(len(lost), "blob was damaged", "blobs were damaged")
         sys.stderr.write(
-            f"holdfast: {len(lost)} blobs were damaged when the backup was made and are not in it: push them again. "
-            "`holdfast scrub status` lists them.\n"
+            f"holdfast: {damaged} when the backup was made, and left out: push again "
+            "what `holdfast scrub status` lists.\n"
         )
     return 0

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text, repository_ref
+from holdfast.cli.ground import add_command, add_settings, backends, counted, refusals_as_text, repository_ref
 from holdfast.cli.progress import Progress, size
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _lines(on: Backends, status: Status, days: int) -> Iterator[str]:
         share = covered.recent_bytes / covered.size_bytes if covered.size_bytes else 1.0
         yield (f"{what:<10}  {covered.count} with {size(covered.size_bytes)}: {share:.1%} verified in the last "
                f"{days} days{_oldest(covered)}")  # fmt: skip
-    yield f"{'damaged':<10}  {status.damaged} blobs, {status.damaged_manifests} manifests"
+    yield f"{'damaged':<10}  {counted(status.damaged, 'blob')}, {counted(status.damaged_manifests, 'manifest')}"
     for blob, repositories in _damaged(on):
         yield f"  {blob.digest}  {blob.registry.account_id}/{blob.registry.region}"
         yield f"    in {', '.join(repositories) or 'no repository'}; {blob.damaged_at:%Y-%m-%d %H:%M:%S}: {blob.damage}"
@@ -155,7 +155,8 @@ def _lines(on: Backends, status: Status, days: int) -> Iterator[str]:
         yield "  They count as absent: push them again to repair them."
     if status.set_apart:
         days = on.limits.damaged_object_lifetime.days
-        yield f"{'set apart':<10}  {status.set_apart} damaged objects that were replaced, each kept for {days} days"
+        replaced = counted(status.set_apart, "damaged object that was replaced", "damaged objects that were replaced")
+        yield f"{'set apart':<10}  {replaced}, each kept for {counted(days, 'day')}"
     rate = on.limits.scrub_bytes_per_second
     yield f"{'background':<10}  {f'up to {size(rate)}/s' if rate else 'off (--scrub-rate 0)'}"
 

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from holdfast.cli.ground import counted
+
 if TYPE_CHECKING:
     import argparse
 
@@ -55,7 +57,7 @@ def _run(_settings: Settings, options: argparse.Namespace) -> int:
             told_at = time.monotonic()
             sys.stderr.write(f"\r{number + 1} of {options.seeds} runs")
     _forget_progress()
-    print(f"{options.seeds} runs in {time.monotonic() - began_at:.0f} s: nothing was lost, nothing leaked.")
+    print(f"{counted(options.seeds, 'run')} in {time.monotonic() - began_at:.0f} s: nothing was lost, nothing leaked.")
     return 0
 
 

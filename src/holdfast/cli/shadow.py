@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, printable
+from holdfast.cli.ground import add_command, add_settings, backends, counted, printable
 from holdfast.cli.progress import Progress, size
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def add(commands: Commands) -> None:
         "--repositories", metavar="PREFIX,…", default="", help="only those whose names begin so; all of them by default"
     )
     command.add_argument("--once", action="store_true", help="bring everything up to date, and end")
-    command.add_argument("--every", type=int, default=300, metavar="SECONDS", help="between two passes [300]")
+    command.add_argument(
+        "--every", type=int, default=300, metavar="SECONDS", help="how long from one pass to the next [300]"
+    )
     command.add_argument("--at-once", type=int, default=4, metavar="N", help="images that come at a time [4]")
     command.add_argument(
         "--follow-deletions",
@@ -90,14 +92,22 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
         time.sleep(min(options.every * 2 ** min(pauses, 10), max(LONGEST_PAUSE, options.every)))
 
 
+def pass_as_text(done: Pass) -> str:
+    """What a pass did, in a sentence."""
+    came = done.brought
+    tags, gone = counted(done.tags, "tag was", "tags were"), counted(done.removed, "thing was", "things were")
+    return (
+        f"{counted(done.repositories, 'repository', 'repositories')}, {done.created:,} of them new; "
+        f"{counted(came.images, 'image')} with {size(came.size_bytes)} came, {tags} set, {gone} removed."
+    )
+
+
 def _told(done: Pass) -> bool:
     """Tell what a pass did; whether it left nothing out."""
-    came = done.brought
-    print(f"{done.repositories} repositories followed, {done.created} of them new; {came.images} images with "
-          f"{size(came.size_bytes)} came, {done.tags} tags were set, {done.removed} things were removed.",
-          flush=True)  # fmt: skip
+    print(pass_as_text(done), flush=True)
     for what, why in done.faults[:SHOWN]:
         sys.stderr.write(f"holdfast: {printable(what)}: {printable(why)}\n")
     if done.faults:
-        sys.stderr.write(f"holdfast: {len(done.faults)} things were left out; the next pass tries them again.\n")
+        left_out = counted(len(done.faults), "thing was", "things were")
+        sys.stderr.write(f"holdfast: {left_out} left out; the next pass tries again.\n")
     return not done.faults

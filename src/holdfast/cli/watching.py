@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from holdfast.aws.service_models import OWN_MODELS
-from holdfast.cli.ground import printable
+from holdfast.cli.ground import counted, printable
 from holdfast.model.names import registry_of_host
 from holdfast.model.running import by_repository, of_definition, of_pod, of_task, of_template
 from holdfast.outbound.aws_ecs import AwsEcs, EcsFault
@@ -110,7 +110,7 @@ class Keeper:
             return False
         if held:
             until = max(one["expiresAt"] for one in held)
-            print(f"{repository}: {len(held)} images held until {until:%Y-%m-%d %H:%M:%S}", flush=True)
+            print(f"{repository}: {counted(len(held), 'image')} held until {until:%Y-%m-%d %H:%M:%S}", flush=True)
         for one in held:
             if one["imageStatus"] != "ACTIVE":
                 status = one["imageStatus"].lower()
