@@ -152,6 +152,6 @@ def test_of_two_that_set_each_other_one_leads_and_the_other_is_told(server, side
     assert "one of the two must lead" in server.cli("replication", "status", "--region", there.name).stdout
 
     there_too = ("--region", here.name, "--upstream-allow", "127.0.0.0/8")
-    assert "1 settings differ" in server.cli("replication", "verify", *there_too).stdout
+    assert "1 setting differs" in server.cli("replication", "verify", *there_too).stdout
     at_rest(server, *sides)
     assert (mutability(here), mutability(there)) == ("IMMUTABLE", "IMMUTABLE")
