@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from itertools import islice
 from types import SimpleNamespace
 
@@ -108,8 +109,7 @@ def test_what_workloads_could_start_again_is_held_if_wanted(product, own, name, 
 
 
 def test_a_watch_goes_on_after_whatever_happens(cluster, tmp_path, monkeypatch):
-    slept = []
-    monkeypatch.setattr(watching.time, "sleep", slept.append)
+    monkeypatch.setattr(watching, "time", SimpleNamespace(sleep=lambda _: None, monotonic=time.monotonic))
     came = {"type": "ADDED", "object": pod("two", "h.io/b@" + TWO)}
     again = {"type": "MODIFIED", "object": pod("two", "h.io/b@" + TWO)}
     fake, _ = cluster(pod("one", "h.io/a@" + ONE), watches=[[came, again], 410, ["<"]])

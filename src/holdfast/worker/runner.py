@@ -124,6 +124,9 @@ class Heart:
             time.sleep(LEASE.total_seconds() / 3)
             with self._lock:
                 held = list(self._began)
+                if not held:
+                    self._thread = None
+                    return
             for job, began_at in held:
                 _hold(job, time.monotonic() - max(began_at, job.stepped_at))
 
