@@ -152,12 +152,16 @@ class Cache:
         for _ in range(20):
             for flight in list(self.on.upstreams.flights.values()):
                 assert flight.ended.wait(30)
-            self.clock.pass_(seconds=3)
-            work_off(self.on)
-            Runner(self.on, lane=Lane.DELIVERY).tick()
+            self.work(seconds=3)
             if not self.on.upstreams.flights and not self.under_way():
                 return
         raise AssertionError(f"it is still on its way: {self.under_way()}")
+
+    def work(self, **time: float) -> None:
+        """Let time pass, and do what is due then."""
+        self.clock.pass_(**time)
+        work_off(self.on)
+        Runner(self.on, lane=Lane.DELIVERY).tick()
 
     def under_way(self) -> list[dict[str, Any]]:
         """Images that come."""

@@ -168,6 +168,7 @@ def test_options_are_put_one_by_one_and_told(cache, upstream):
 
 def test_how_caches_stand_is_told(on, cache, upstream):
     Cache(on, upstream)
+    cache.options(at_once=1)  # nothing is fetched ahead, so nothing goes well after what goes wrong
     upstream.add_image(NAME, "v1")
     cache.cached("v1")
     coming = upstream.add_image(NAME, "v2", seed="coming")

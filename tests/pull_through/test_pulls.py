@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from holdfast import registry
 from tests import builders
 from tests.caches import LARGE, NAME, with_large_layer
@@ -123,3 +125,21 @@ def test_a_cache_has_room_for_so_many_bytes_and_keeps_what_was_pushed(cache, ups
     assert set(cache.images()) == {second.digest}
     assert cache.pull("/manifests/v1").body == first.body
     assert cache.standing().images == 1
+
+
+def test_a_blob_for_which_there_was_no_thread_is_fetched_when_there_is_one(on, cache, upstream, monkeypatch):
+    data = cache.prefix.encode() + LARGE
+    layer = with_large_layer(upstream, "v1", data=data).json()["layers"][0]["digest"]
+    cache.options(at_once=1)
+    cache.pull("/manifests/v1")
+
+    def begin(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(on.upstreams, "begin", begin)
+        with pytest.raises(RuntimeError):
+            cache.pull(f"/blobs/{layer}")
+    cache.clock.pass_(seconds=15)
+
+    assert cache.pull(f"/blobs/{layer}").body == data

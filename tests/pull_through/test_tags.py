@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast import registry
 from holdfast.model.images import ImageId
+from tests import builders
 from tests.caches import NAME
 from tests.registry.ground import put
 
@@ -71,3 +72,48 @@ def test_a_cached_image_that_was_restored_is_looked_after_as_before(cache, upstr
     cache.clock.pass_(hours=25)
     assert cache.pull("/manifests/v1").body == second.body
     assert cache.pull("/manifests/pushed").body == first.body
+
+
+def test_what_is_cached_is_served_when_the_upstream_sends_nonsense(cache, upstream):
+    image = upstream.add_image(NAME, "v1")
+    cache.cached("v1")
+    cache.clock.pass_(hours=25)
+    upstream.trick("HEAD", "manifests/v1", lambda handler: handler.say(200, docker_content_digest=builders.digest(b"")))
+    upstream.trick("GET", "manifests/v1", lambda handler: handler.say(200, b"{}", content_type=image.media_type))
+
+    assert cache.pull("/manifests/v1").body == image.body
+
+
+def test_a_tag_that_is_pushed_while_its_upstream_is_asked_is_asked_for_no_more(cache, upstream):
+    upstream.add_image(NAME, "v1")
+    cache.cached("v1")
+    cache.clock.pass_(hours=25)
+    ours = builders.an_image(cache.upload, seed="ours")
+    upstream.trick("HEAD", "manifests/v1", lambda _: put(cache.on, cache.at, ours, "v1") is None, 1)
+    cache.pull("/manifests/v1")
+
+    cache.clock.pass_(hours=25)
+    upstream.add_image(NAME, "v1", seed="second")
+
+    assert cache.cached("v1").body == ours.body
+
+
+def test_an_index_whose_member_did_not_come_comes_when_it_is_pulled_again(cache, upstream):
+    member = upstream.add_image(NAME)
+    index = upstream.add(NAME, builders.an_index(member), "v1")
+    lost = dict(upstream.blobs)
+    upstream.blobs.clear()
+    cache.pull("/manifests/v1")
+    for _ in range(60):
+        for flight in list(cache.on.upstreams.flights.values()):
+            assert flight.ended.wait(30)
+        cache.on.upstreams.forget(cache.standing().rule)
+        cache.work(minutes=30)
+    assert cache.under_way() == []
+
+    upstream.blobs.update(lost)
+    cache.on.upstreams.forget(cache.standing().rule)
+    cache.clock.pass_(hours=25)
+    cache.cached("v1")
+
+    assert cache.images() == {index.digest: ["v1"], member.digest: []}

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 from holdfast import store
 from holdfast.blobs.spool import Spool
-from holdfast.model.errors import DigestInvalid, LayerTooLarge, Refusal, UpstreamUnavailable
-from holdfast.outbound.distribution import Lied, NotThere, RemoteFault, Unreachable
+from holdfast.model.errors import DigestInvalid, LayerTooLarge, Refusal, StorageFull, UpstreamUnavailable
+from holdfast.outbound.distribution import Lied, NotThere, RemoteFault
 from holdfast.registry import keys, layers, uploads
 from holdfast.registry.objects import PartWriter
 from holdfast.registry.pull_through import sharing
@@ -211,13 +211,14 @@ def begin(on: Backends, wanted: Wanted, most: int | None = None) -> Flight | Non
         if not store.cached.claim(tx, _fetch(on, tx, wanted, now), now, most):
             return None
     flight = Flight(wanted, Spool(on.upstreams.spool, on.upstreams.room))
-    with on.upstreams.lock:
-        on.upstreams.flights[wanted.key] = flight
-    on.upstreams.begin(lambda: _fly(on, flight))
+    on.upstreams.fly(flight, lambda: _fly(on, flight))
     with on.upstreams.lock:
         beats, on.upstreams.is_beating = on.upstreams.is_beating, True
     if not beats:
-        on.upstreams.begin(lambda: _beat(on))
+        try:
+            on.upstreams.begin(lambda: _beat(on))
+        except RuntimeError:  # no thread for now: the next flight tries it again, and till then leases are short
+            on.upstreams.is_beating = False
     return flight
 
 
@@ -277,8 +278,7 @@ def _fly(on: Backends, flight: Flight) -> None:
     except Exception:
         log.exception("the lease of %s ends by itself", wanted.digest)
     finally:
-        with on.upstreams.lock:
-            on.upstreams.flights.pop(wanted.key, None)
+        on.upstreams.landed(flight)
         flight.end(refusal)
         flight.spool.let_go()
 
@@ -314,9 +314,9 @@ def _bring(on: Backends, flight: Flight) -> None:
     except DigestInvalid:
         raise Lied(f"{wanted.rule.upstream.url} sent other bytes as the blob {wanted.digest}") from None
     if not is_spooled:
-        raise Unreachable("the bytes are kept; there was no room to send them along meanwhile")
+        raise StorageFull  # for those who read along; the bytes are kept
     with on.upstreams.lock:
-        on.upstreams.flights.pop(wanted.key, None)  # who comes now finds the blob
+        on.upstreams.landed(flight)
         also = sorted(flight.also, key=lambda at: at.name)
     for at in also:
         uploads.mount(on, at, wanted.at, wanted.digest)

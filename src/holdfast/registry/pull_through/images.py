@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from holdfast.model.repositories import Repository
     from holdfast.outbound.distribution import Manifest
     from holdfast.registry.backends import Backends
+    from holdfast.store.cached import Import
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ASKING = timedelta(seconds=15)  # in which nobody else asks; if a process dies or dawdles, somebody else does
 RETRY = timedelta(minutes=1)  # after which a tag is asked for again whose upstream did not answer
 IMPORT_DELAY = timedelta(seconds=2)  # in which a client begins to fetch what it wants by itself
+AFTER_FAILURE = timedelta(hours=1)  # an image that does not come is begun anew when it is pulled
 DOCKER_HUB = {"docker.io": "registry-1.docker.io"}  # what clients call it, and where its registry is
 
 
@@ -119,9 +121,7 @@ def manifest(on: Backends, at: RepositoryRef, reference: str, *, by_tag: bool, l
         if kept is not None:
             return kept
         raise _missing(at, reference, by_tag=by_tag, repository=repository)
-    if coming is not None and (
-        not by_tag or coming.requested_at + timedelta(seconds=rule.options.tag_seconds) > on.clock()
-    ):
+    if coming is not None and _is_good(on, rule, coming, by_tag=by_tag):
         return StoredManifest(0, coming.digest, coming.media_type, coming.body)
     asked = partial(_asked, on, at, rule, reference, by_tag=by_tag, repository=repository, kept=kept)
     if not leave.is_sender():
@@ -130,6 +130,14 @@ def manifest(on: Backends, at: RepositoryRef, reference: str, *, by_tag: bool, l
     if found is None:
         raise _missing(at, reference, by_tag=by_tag, repository=repository)
     return found
+
+
+def _is_good(on: Backends, rule: CacheRule, coming: Import, *, by_tag: bool) -> bool:
+    """Whether an image on its way is not to be asked for again."""
+    age = on.clock() - coming.requested_at
+    if coming.failure is not None and age > AFTER_FAILURE:
+        return False
+    return not by_tag or age < timedelta(seconds=rule.options.tag_seconds)
 
 
 def _soon(on: Backends, rule: CacheRule, asked: Callable[[], T | Wait]) -> T | None:
@@ -167,13 +175,16 @@ def _asked(
                 return kept
             fetched = on.upstreams.ask(on, rule, name, reference, lambda puller: puller.manifest(name, reference))
             return _begun(on, at, rule, fetched, reference if by_tag else "")
-        except RemoteFault as fault:
+        except (RemoteFault, Refusal) as fault:
             if kept is not None:
+                log.warning("what is cached as %s:%s is served for now: %s", at.name, reference, fault)
                 _postpone(on, at, reference, RETRY)
                 return kept
             if isinstance(fault, NotThere):
                 raise _missing(at, reference, by_tag=by_tag, repository=repository) from None
-            raise refusal_of(rule, fault) from None
+            if isinstance(fault, RemoteFault):
+                raise refusal_of(rule, fault) from None
+            raise
         finally:
             with on.database.transaction(durable=False, within=()) as tx:
                 store.cached.end_fetch(tx, key, on.upstreams.owner)
@@ -234,10 +245,11 @@ def _ensure_repository(on: Backends, at: RepositoryRef) -> None:
                 return
 
 
-def _postpone(on: Backends, at: RepositoryRef, tag: str, pause: timedelta) -> None:
+def _postpone(on: Backends, at: RepositoryRef, tag: str, pause: timedelta, *, even_pushed: bool = False) -> None:
+    """Ask for a tag after a while; not for one that somebody pushed in the meantime."""
     with on.database.transaction(durable=False, within=[at]) as tx:
         repository = store.repositories.find(tx, at)
-        if repository is not None:
+        if repository is not None and (even_pushed or not store.cached.is_pushed(tx, repository, tag)):
             store.cached.set_stale_at(tx, repository, tag, on.clock() + pause)
 
 
@@ -255,7 +267,7 @@ def refresh(on: Backends, at: RepositoryRef, tag: str) -> StoredManifest:
     except RemoteFault as fault:
         raise refusal_of(rule, fault) from None
     found = _begun(on, at, rule, fetched, tag)
-    _postpone(on, at, tag, -RETRY)  # till it is here, whoever pulls the tag gets what is on its way
+    _postpone(on, at, tag, -RETRY, even_pushed=True)  # till it is here, whoever pulls the tag gets what is on its way
     return found
 
 

@@ -70,7 +70,10 @@ def import_image(on: Backends, job: Job) -> datetime | None:
         manifest = manifests.parse(coming.body, coming.media_type, digests.algorithm(digest))
         if len(manifest.needed_manifests) + len(manifest.needed_blobs) > MOST_PARTS:
             raise TooMuch(f"it needs more than {MOST_PARTS} others")
-        if not (_has_members(on, repository, rule, manifest) and _has_blobs(on, repository, rule, manifest)):
+        if not (
+            _has_members(on, repository, rule, manifest, coming.requested_at)
+            and _has_blobs(on, repository, rule, manifest)
+        ):
             return on.clock() + LOOK
         _keep(on, job, repository, rule, manifest, tag)
     except (CannotImport, RemoteFault, Refusal) as fault:
@@ -93,16 +96,17 @@ def _required(rule: CacheRule | None) -> CacheRule:
     return rule
 
 
-def _has_members(on: Backends, repository: Repository, rule: CacheRule, manifest: Manifest) -> bool:
-    """Whether every member of an index is here; those that are not are let come."""
+def _has_members(on: Backends, repository: Repository, rule: CacheRule, manifest: Manifest, since: datetime) -> bool:
+    """Whether every member of an index is here; those that are not are let come, unless they failed since."""
     wanted = list(manifest.needed_manifests)
     with on.database.snapshot() as tx:
         held = store.cached.held(tx, repository, wanted)
         coming = {one: store.cached.on_its_way(tx, repository, digest=one) for one in wanted if one not in held}
     for digest, one in coming.items():
-        if one is not None and one.failure is not None:
+        if one is not None and one.failure is not None and one.requested_at >= since:
             raise CannotImport(f"its member {digest} does not come: {one.failure}")
-    for digest in [digest for digest, one in coming.items() if one is None][:MEMBERS_AT_ONCE]:
+    wanted = [digest for digest, one in coming.items() if one is None or one.failure is not None]
+    for digest in wanted[:MEMBERS_AT_ONCE]:
         _let_come(on, repository, rule, digest)
     return not coming
 

@@ -27,11 +27,8 @@ log = logging.getLogger(__name__)
 def follow(on: Backends, wanted: Wanted, fetch: Fetch) -> Flight:
     """A flight that follows one of another machine; `wanted` is what that one fetches."""
     flight = Flight(wanted, Spool(on.upstreams.spool, on.upstreams.room), is_following=True)
-    with on.upstreams.lock:
-        known = on.upstreams.flights.setdefault(wanted.key, flight)
-    if known is flight:
-        on.upstreams.begin(lambda: _read(on, flight, fetch.owner))
-    return known
+    on.upstreams.fly(flight, lambda: _read(on, flight, fetch.owner))
+    return flight
 
 
 def _read(on: Backends, flight: Flight, owner: str) -> None:
@@ -50,8 +47,7 @@ def _read(on: Backends, flight: Flight, owner: str) -> None:
     except Exception:
         log.exception("%s does not come from the machine that fetches it", digest)
     finally:
-        with on.upstreams.lock:
-            on.upstreams.flights.pop(flight.wanted.key, None)
+        on.upstreams.landed(flight)
         flight.end(refusal)
         flight.spool.let_go()
 

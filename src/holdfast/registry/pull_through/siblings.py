@@ -20,7 +20,7 @@ from holdfast import store
 from holdfast.blobs.spool import Spool
 from holdfast.model.errors import Refusal, UpstreamUnavailable
 from holdfast.model.names import RepositoryRef
-from holdfast.registry.pull_through import neighbours
+from holdfast.registry.pull_through import flights, neighbours
 from holdfast.registry.pull_through.flights import Flight, Reader
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from holdfast.registry.backends import Backends
     from holdfast.registry.pull_through.flights import Wanted
+    from holdfast.store.cached import Fetch
 
 log = logging.getLogger(__name__)
 
@@ -109,16 +110,20 @@ def follow(on: Backends, wanted: Wanted) -> Flight | None:
     if fetch is None or fetch.owner == on.upstreams.owner or fetch.expires_at <= on.clock():
         return None
     wanted = replace(wanted, at=RepositoryRef(wanted.at.registry, fetch.repository_name))  # for which it is fetched
+    with on.upstreams.once(f"follow {wanted.key}") as is_first:
+        return _followed(on, wanted, fetch) if is_first else flights.find(on, wanted)
+
+
+def _followed(on: Backends, wanted: Wanted, fetch: Fetch) -> Flight:
+    known = flights.find(on, wanted)
+    if known is not None:
+        return known
+    assert on.upstreams.spool is not None, "it was asked for"
     connection = _connected(_place(on.upstreams.spool, fetch.owner))
     if connection is None:
         return neighbours.follow(on, wanted, fetch)
     flight = Flight(wanted, Spool(on.upstreams.spool, on.upstreams.room), is_following=True)
-    with on.upstreams.lock:
-        known = on.upstreams.flights.setdefault(wanted.key, flight)
-    if known is not flight:
-        connection.close()
-        return known
-    on.upstreams.begin(lambda: _receive(on, flight, connection))
+    on.upstreams.fly(flight, lambda: _receive(on, flight, connection))
     return flight
 
 
@@ -141,8 +146,7 @@ def _receive(on: Backends, flight: Flight, connection: socket.socket) -> None:
     except OSError as fault:
         log.info("%s does not come from the process that fetches it: %s", flight.wanted.digest, fault)
     finally:
-        with on.upstreams.lock:
-            on.upstreams.flights.pop(flight.wanted.key, None)
+        on.upstreams.landed(flight)
         flight.end(refusal)
         flight.spool.let_go()
 

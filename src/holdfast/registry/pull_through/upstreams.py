@@ -117,6 +117,22 @@ class Upstreams:
         """Have a thread do something."""
         self._crew.run(call)
 
+    def fly(self, flight: Flight, call: Callable[[], None]) -> None:
+        """Have a thread bring a blob, in place of one that followed another process."""
+        with self.lock:
+            self.flights[flight.wanted.key] = flight
+        try:
+            self.begin(call)
+        except BaseException:  # there is no thread for it: nobody shall wait for one
+            self.landed(flight)
+            raise
+
+    def landed(self, flight: Flight) -> None:
+        """A flight is over: whoever comes now looks for the blob."""
+        with self.lock:
+            if self.flights.get(flight.wanted.key) is flight:
+                del self.flights[flight.wanted.key]
+
     def wait(self, event: threading.Event, seconds: float | None = None) -> None:
         """Until something has happened, or for so long."""
         event.wait(seconds)
