@@ -24,8 +24,9 @@ from holdfast.model.callers import holder
 from holdfast.model.errors import Refusal
 from holdfast.model.names import RepositoryRef
 from holdfast.model.work import Lane
+from holdfast.registry import pull_through
 from holdfast.registry.accounts import Tokens
-from holdfast.registry.pull_through import Upstreams
+from holdfast.registry.pull_through import Leave, Upstreams
 from holdfast.worker import Runner
 from tests import builders
 from tests.callers import Answer
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from holdfast.model.callers import Caller
     from holdfast.registry import Backends
-    from holdfast.registry.pull_through import Standing
+    from holdfast.registry.pull_through import Reader, Standing
     from tests.hostile import Hostile
 
 NAME = "some/where"
@@ -182,6 +183,16 @@ class Cache:
         answer = self.pull(f"/manifests/{reference}")
         self.settle()
         return answer
+
+
+def opened(on: Backends, at: RepositoryRef, layer: str) -> Reader:
+    """A reader of a layer, as soon as something of it is there."""
+    for _ in range(3000):
+        found = pull_through.blob(on, at, layer, Leave(lambda: True, lambda: True))
+        if isinstance(found, pull_through.Reader):
+            return found
+        threading.Event().wait(0.01)
+    raise AssertionError("nothing of it comes")
 
 
 def read(stream: Stream) -> bytes:

@@ -12,13 +12,10 @@ from sqlalchemy import select
 
 from holdfast import store
 from holdfast.model.errors import BlobNotFound, UpstreamUnavailable
-from holdfast.registry import pull_through
-from holdfast.registry.pull_through import Leave, Upstreams, siblings
+from holdfast.registry.pull_through import Upstreams, siblings
 from holdfast.store.tables import cache_parts
-from tests.caches import LARGE, LOOPBACK, with_large_layer
+from tests.caches import LARGE, LOOPBACK, opened, with_large_layer
 from tests.registry.ground import create
-
-EVERYTHING = Leave(lambda: True, lambda: True)
 
 
 @pytest.fixture
@@ -56,16 +53,6 @@ def elsewhere(on, tmp_path):
     return replace(on, upstreams=Upstreams([LOOPBACK], tmp_path / "spool"))
 
 
-def opened(on, at, layer):
-    """A reader of a layer, as soon as something of it is there."""
-    for _ in range(3000):
-        found = pull_through.blob(on, at, layer, EVERYTHING)
-        if not isinstance(found, pull_through.Wait):
-            return found
-        threading.Event().wait(0.01)
-    raise AssertionError("nothing of it comes")
-
-
 def until_no_part_is_left(on):
     """Wait for what was shared to be dropped."""
     for _ in range(3000):
@@ -89,8 +76,8 @@ def read_until(reader, end):
 
 def test_the_first_bytes_are_read_while_a_sibling_still_fetches(on, cache, upstream, sibling, held):
     data, layer, go_on, _ = held
-    first = pull_through.blob(on, cache.at, layer, EVERYTHING)
-    second = pull_through.blob(sibling, cache.at, layer, EVERYTHING)
+    first = opened(on, cache.at, layer)
+    second = opened(sibling, cache.at, layer)
 
     early = read_until(second, 1_000_000)
     go_on.set()
@@ -104,8 +91,8 @@ def test_the_first_bytes_are_read_while_a_sibling_still_fetches(on, cache, upstr
 
 def test_a_sibling_of_whoever_is_lied_to_is_cut_off_as_well(on, cache, sibling, held):
     data, layer, go_on, sent = held
-    first = pull_through.blob(on, cache.at, layer, EVERYTHING)
-    second = pull_through.blob(sibling, cache.at, layer, EVERYTHING)
+    first = opened(on, cache.at, layer)
+    second = opened(sibling, cache.at, layer)
     sent[0] = data[:-1] + b"!"
     go_on.set()
 
@@ -119,7 +106,7 @@ def test_a_sibling_of_whoever_is_lied_to_is_cut_off_as_well(on, cache, sibling, 
 
 def test_another_machine_reads_along_part_by_part(on, cache, upstream, elsewhere, held):
     data, layer, go_on, _ = held
-    first = pull_through.blob(on, cache.at, layer, EVERYTHING)
+    first = opened(on, cache.at, layer)
     second = opened(elsewhere, cache.at, layer)
 
     early = read_until(second, 1_000_000)
@@ -135,7 +122,7 @@ def test_another_machine_reads_along_part_by_part(on, cache, upstream, elsewhere
 
 def test_another_machine_than_that_of_whoever_is_lied_to_is_cut_off_as_well(on, cache, elsewhere, held):
     data, layer, go_on, sent = held
-    first = pull_through.blob(on, cache.at, layer, EVERYTHING)
+    first = opened(on, cache.at, layer)
     second = opened(elsewhere, cache.at, layer)
     read_until(second, 1_000_000)
     sent[0] = data[:-1] + b"!"
@@ -150,7 +137,7 @@ def test_another_machine_than_that_of_whoever_is_lied_to_is_cut_off_as_well(on, 
 
 def test_who_reads_along_on_another_machine_is_cut_off_when_that_one_dies(on, cache, elsewhere, held):
     data, layer, _, _ = held
-    first = pull_through.blob(on, cache.at, layer, EVERYTHING)
+    first = opened(on, cache.at, layer)
     second = opened(elsewhere, cache.at, layer)
     read_until(second, 1_000_000)
 
@@ -172,7 +159,7 @@ def test_a_repository_whose_upstream_does_not_have_a_layer_gets_none_that_anothe
     other = replace(cache.at, name=f"{cache.prefix}/other")
     create(on, other)
     upstream.trick("HEAD", f"/v2/other/blobs/{layer}", lambda handler: handler.error(404, "BLOB_UNKNOWN"))
-    first = pull_through.blob(on, cache.at, layer, EVERYTHING)
+    first = opened(on, cache.at, layer)
 
     with pytest.raises(BlobNotFound):
         opened(request.getfixturevalue(where), other, layer)

@@ -9,10 +9,9 @@ import pytest
 from holdfast.blobs.spool import Room
 from holdfast.model.errors import UpstreamUnavailable
 from holdfast.model.names import RepositoryRef
-from holdfast.registry import pull_through
-from holdfast.registry.pull_through import Leave, Upstreams, importing
+from holdfast.registry.pull_through import Upstreams, importing
 from tests import builders
-from tests.caches import LARGE, LOOPBACK, NAME, Cache, with_large_layer
+from tests.caches import LARGE, LOOPBACK, NAME, Cache, opened, with_large_layer
 from tests.registry.ground import HOME, create, push_blob
 
 
@@ -200,7 +199,7 @@ def test_who_reads_slowly_reads_what_is_kept_and_holds_no_other_copy(on, upstrea
     layer = with_large_layer(upstream, "v1", data=data).json()["layers"][0]["digest"]
     cache.options(at_once=1)
     cache.pull("/manifests/v1")
-    reader = pull_through.blob(cache.on, cache.at, layer, Leave(lambda: True, lambda: True))
+    reader = opened(cache.on, cache.at, layer)
     begun = bytes(reader.read(0)) if reader.has(0, lambda: None) else b""
     spool = reader._flight.spool
     cache.settle()
