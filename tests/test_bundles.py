@@ -380,7 +380,7 @@ def test_another_folder_and_other_flags_are_refused(here, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         export(here, tmp_path / "bundle", stop)
-    with pytest.raises(BadBundle, match="by its own flags"):
+    with pytest.raises(BadBundle, match="was stopped; go on without --repositories"):
         export(here, tmp_path / "bundle", prefixes=("some",))
 
 
@@ -407,7 +407,7 @@ def test_the_command_line_carries_a_bundle_that_skopeo_reads(product, name, star
     pulled = other.http()("GET", f"/v2/{name}/manifests/v1")
     assert pulled.body == image.body
     refused = other.cli("import", str(bundle), "--key", str(tmp_path / "none.pem"))
-    assert (refused.returncode, "no public key" in refused.stderr) == (2, True)
+    assert (refused.returncode, "none.pem: No such file" in refused.stderr) == (2, True)
     if shutil.which("skopeo"):
         shown = subprocess.run(
             ["skopeo", "inspect", "--raw", f"oci:{bundle}:{name}:v1"], capture_output=True, text=True, check=False

@@ -102,7 +102,9 @@ def test_rules_peers_and_queues_are_set_on_the_command_line(here, there, product
     secret = ("--kind", "holdfast", "--secret", "ecr-replication/nosuch")
     assert "There is no secret 'ecr-replication/nosuch'" in run("peer", "put", place, "https://there.example", *secret)
     peer = f"{place} is https://there.example/copies/ (OCI), without a secret\n"
-    assert run("peer", "put", place, "https://there.example", "--kind", "oci", "--prefix", "copies/") == peer
+    put = run("peer", "put", place, "https://there.example", "--kind", "oci", "--prefix", "copies/")
+    assert put == f"{peer}Next: holdfast replication peer test {place}\n"
+    assert run("peer", "test", place).startswith("holdfast: there.example: ")
     assert run("peer", "list") == peer
     assert "only a registry that speaks ECR's API" in run("settings", place, "scan-on-push")
     assert "is a registry of this installation again" in run("peer", "remove", place)

@@ -65,8 +65,10 @@ def is_signed(document: bytes, signature: bytes, key_file: Path) -> bool:
     """Whether whoever has the private key of a public one signed a document."""
     try:
         key = load_pem_public_key(key_file.read_bytes())
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as fault:
-        raise BadKey(f"{key_file} has no public key in PEM: {fault}") from None
+    except OSError as fault:
+        raise BadKey(f"{key_file}: {fault.strerror}") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise BadKey(f"{key_file} has no public key in PEM") from None
     if not isinstance(key, Ed25519PublicKey):
         raise BadKey(f"{key_file} has a public key that is not of Ed25519")
     try:

@@ -88,6 +88,9 @@ def _export(settings: Settings, options: argparse.Namespace) -> int:
               f"{repositories} with {counted(images, 'image')}.")  # fmt: skip
         print(f"{counted(len(bundle.parts), 'blob')} with {size(sum(bundle.parts.values()))} in it; "
               f"{len(bundle.known):,} more are known there.")  # fmt: skip
+        for prefix in wanted.prefixes:
+            if not any(one.name.startswith(prefix) for one in bundle.repositories):
+                sys.stderr.write(f"holdfast: no repository's name begins with {printable(prefix)}: is that right?\n")
         is_whole = _told_faults(done.left_out, None)
 
     try:

@@ -82,11 +82,14 @@ def scope(settings: Settings, options: argparse.Namespace) -> Scope:
 
 def _add(settings: Settings, options: argparse.Namespace) -> int:
     from holdfast import registry
+    from holdfast.model.event_targets import Kind
     from holdfast.settings import BadSetting
 
     try:
         wishes, secrets = _wishes(options), _secrets(options)
-    except (OSError, UnicodeDecodeError, ValueError) as fault:
+    except OSError as fault:
+        raise BadSetting(f"{fault.filename}: {fault.strerror}") from None
+    except ValueError as fault:
         raise BadSetting(str(fault)) from None
 
     def put() -> None:
@@ -96,7 +99,11 @@ def _add(settings: Settings, options: argparse.Namespace) -> int:
             print(f"It is signed with this secret, which is not shown again: {made}")
         print(f"Next: holdfast events target test {wishes.name}")
 
-    return refusals_as_text(put)
+    status = refusals_as_text(put)
+    if status and secrets is None and wishes.kind is not Kind.WEBHOOK:
+        sys.stderr.write("holdfast: its access key is that of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                         "which are not set; or say --machine-credentials\n")  # fmt: skip
+    return status
 
 
 def _wishes(options: argparse.Namespace) -> Wishes:
@@ -240,6 +247,8 @@ def _test(settings: Settings, options: argparse.Namespace) -> int:
         if fault is not None:
             faults.append(fault)
             sys.stderr.write(f"holdfast: {options.name} did not take it: {printable(fault.reason)}\n")
+            if "--event-allow" in fault.reason:
+                sys.stderr.write("holdfast: this command calls out by its own settings: give it the server's\n")
         else:
             print(f"{options.name} took it.")
 

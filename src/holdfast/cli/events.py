@@ -97,18 +97,21 @@ def _follow(settings: Settings, options: argparse.Namespace) -> int:
 
     password = sys.stdin.read().strip() if options.password_stdin else None
     follower = Follower(settings, options.url, options.ca_file, password)
-    after = options.after
+    after, complaint = options.after, ""
     while True:
         try:
             for number, event in follower.events(after, pattern=options.pattern, pulls=options.pulls):
-                after = number
+                after, complaint = number, ""
                 if event is not None:
                     print(json.dumps({"number": number, **event}), flush=True)
         except Refused as refusal:
             sys.stderr.write(f"holdfast: {printable(str(refusal))}\n")
             return 1
         except Cut as fault:
-            sys.stderr.write(f"holdfast: {printable(str(fault))}; trying again\n")
+            if str(fault) != complaint:
+                complaint = str(fault)
+                where = "" if options.url or after is not None else " (or say --url, if it is served elsewhere)"
+                sys.stderr.write(f"holdfast: {printable(complaint)}; trying again{where}\n")
             follower.rest()
         except BrokenPipeError:  # whoever read this has seen enough
             sys.stderr.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, printable, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +25,8 @@ def add(commands: Commands) -> None:
     put = add_command(actions, "put", _put, "say which registry elsewhere stands behind a destination of rules")
     list_ = add_command(actions, "list", _list, "list the registries elsewhere, and which destinations they are")
     remove = add_command(actions, "remove", _remove, "let a destination be a registry of this installation again")
-    for action in (put, remove):
+    test = add_command(actions, "test", _test, "log in at a registry elsewhere, as a copy does")
+    for action in (put, remove, test):
         action.add_argument("to", metavar="REGION[/ACCOUNT]", help="the destination, as rules name it")
     put.add_argument("url", metavar="URL", help="https://host, or http://host if --upstream-allow lets it")
     put.add_argument("--kind", required=True, choices=("holdfast", "ecr", "oci"), help="what it speaks")
@@ -35,7 +37,9 @@ def add(commands: Commands) -> None:
         "--signing-region", metavar="NAME", default="", help="the region of its API, if not the destination's"
     )
     list_.add_argument("--json", action="store_true", help="print JSON")
-    for action in (put, list_, remove):
+    test.add_argument("repository", nargs="?", default="holdfast-test", metavar="REPOSITORY",
+                      help="of which a copy would be made [any]")  # fmt: skip
+    for action in (put, list_, remove, test):
         add_settings(action)
 
 
@@ -66,6 +70,8 @@ def _put(settings: Settings, options: argparse.Namespace) -> int:
         ca_pem = Path(options.ca_file).read_text() if options.ca_file else None
     except (OSError, UnicodeDecodeError) as fault:
         raise BadSetting(f"--ca-file {options.ca_file}: {fault}") from None
+    if options.secret is None and options.kind != "oci":
+        raise BadSetting("--secret: its API is called with an access key; `aws secretsmanager create-secret` keeps one")
     on = backends(settings)
 
     def keep() -> None:
@@ -75,6 +81,7 @@ def _put(settings: Settings, options: argparse.Namespace) -> int:
         peer = Peer(destination, kind, options.url, options.prefix, arn, ca_pem, options.signing_region)
         registry.peers.put(on, on.home, peer)
         print(_told(peer))
+        print(f"Next: holdfast replication peer test {options.to}")
 
     return refusals_as_text(keep)
 
@@ -108,6 +115,28 @@ def _remove(settings: Settings, options: argparse.Namespace) -> int:
             print(f"{options.to} is a registry of this installation again; what was copied to {gone.url} stays there.")
 
     return refusals_as_text(remove)
+
+
+def _test(settings: Settings, options: argparse.Namespace) -> int:
+    from holdfast import registry
+    from holdfast.settings import BadSetting
+
+    on, faults = backends(settings), list[str]()
+
+    def test() -> None:
+        peer = registry.peers.find(on, on.home, named_registry(on.home, options.to))
+        if peer is None:
+            raise BadSetting(f"{options.to} is no registry elsewhere; `holdfast replication peer list` shows those")
+        fault = registry.peers.attempt(on, peer, options.repository)
+        if fault is None:
+            print(f"{peer.url} lets us in.")
+            return
+        faults.append(fault)
+        sys.stderr.write(f"holdfast: {printable(fault)}\n")
+        if "--upstream-allow" in fault:
+            sys.stderr.write("holdfast: this command calls out by its own settings: give it the server's\n")
+
+    return refusals_as_text(test) or int(bool(faults))
 
 
 def _document(peer: Peer) -> dict[str, object]:

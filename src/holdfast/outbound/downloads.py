@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
+from holdfast.outbound.faults import worded
 from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, connection_to, dial, target_of
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Downloader(Fetcher):
                 try:
                     found = self._one(connection, target, url, partial, maximum_bytes, have, moved)
                 except _FAULTS as fault:
-                    raise Unreachable(f"{target.authority}: {type(fault).__name__}: {str(fault)[:200]}") from None
+                    raise Unreachable(f"{target.authority}: {worded(fault)}") from None
             if isinstance(found, str):
                 at = found
                 continue
@@ -95,7 +96,7 @@ class Downloader(Fetcher):
                 self._addresses(target), lambda address: connection_to(address, target, self._tls, READ_SECONDS)
             )
         except _FAULTS as fault:
-            raise Unreachable(f"{target.authority} refuses connections: {fault}") from None
+            raise Unreachable(f"{target.authority} refuses connections: {worded(fault)}") from None
 
     def _one(
         self,

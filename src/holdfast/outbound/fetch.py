@@ -22,6 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from holdfast.outbound import pins
 from holdfast.outbound.addresses import Address, Network, is_in_any, may_reach
+from holdfast.outbound.faults import worded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -191,7 +192,7 @@ class _Attempt:
         except Unreachable as fault:
             self.fault = fault
         except Exception as fault:  # noqa: BLE001 - anything may come of what a stranger sends
-            self.fault = Unreachable(f"{self._target.authority}: {type(fault).__name__}: {str(fault)[:200]}")
+            self.fault = Unreachable(f"{self._target.authority}: {worded(fault)}")
         finally:
             if self._connection is not None:
                 self._connection.close()
@@ -223,7 +224,7 @@ class _Attempt:
             response.close()
 
     def _connect(self) -> HTTPSConnection:
-        fault: Exception | None = None
+        fault: Exception = OSError("no address")
         for address in self._addresses():
             try:
                 return self._connect_to(str(address))
@@ -231,7 +232,7 @@ class _Attempt:
                 raise
             except (OSError, urllib3.exceptions.HTTPError) as another:
                 fault = another
-        raise Unreachable(f"{self._target.authority} refuses connections: {fault}")
+        raise Unreachable(f"{self._target.authority} refuses connections: {worded(fault)}")
 
     def _connect_to(self, address: str) -> HTTPSConnection:
         try:

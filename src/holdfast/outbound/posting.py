@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import urllib3
 
 from holdfast.outbound.deadline import Watch
+from holdfast.outbound.faults import worded
 from holdfast.outbound.fetch import USER_AGENT, Fetcher, Unreachable, connection_to, dial, resolve, target_of
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Poster(Fetcher):
                 self._addresses(target), lambda address: connection_to(address, target, self._tls, CONNECT_SECONDS)
             )
         except _FAULTS as fault:
-            raise Unreachable(f"{target.authority} refuses connections: {fault}") from None
+            raise Unreachable(f"{target.authority} refuses connections: {worded(fault)}") from None
 
 
 class Line:
@@ -98,7 +99,7 @@ class Line:
         except _ANYTHING as fault:
             self.close()
             late = f"it did not answer within {ANSWER_SECONDS:g} seconds"
-            told = late if deadline.is_over else f"{type(fault).__name__}: {str(fault)[:200]}"
+            told = late if deadline.is_over else worded(fault)
             raise Unreachable(f"{target.authority}: {told}") from None
         finally:
             deadline.end()

@@ -135,8 +135,8 @@ def bring(
             shadows.bring(importer, wanted, at, found, shadows.images_of(on, at), done)
             _note(on, wanted, bundle, at, one, done)
         done.repositories += 1
-        if importer.brought.images > before:
-            tell(f"{one.name}: {importer.brought.images - before} images")
+        if (new := importer.brought.images - before) > 0:
+            tell(f"{one.name}: {new:,} image{'s' * (new != 1)}")
     if wanted.follows_deletions:
         _forget_repositories(on, wanted, bundle, mark, done, tell)
     done.brought = came = importer.brought

@@ -164,7 +164,7 @@ def _state(on: Backends, folder: Path, wanted: Wanted) -> tuple[_State, bool]:
         except msgspec.MsgspecError as fault:
             raise BadBundle(f"{path} is not what an export wrote: {fault}. Export into another folder") from None
         if (state.prefixes, state.since, state.volume_bytes) != asked:
-            raise BadBundle(f"{folder} holds another export that was stopped: go on with it by its own flags")
+            raise BadBundle(f"{folder} holds an export that was stopped; go on {_flags(state)}")
         return state, True
     if any(folder.iterdir()):
         raise BadBundle(f"{folder} is not empty, and holds no export that was stopped: name another one")
@@ -183,6 +183,17 @@ def _state(on: Backends, folder: Path, wanted: Wanted) -> tuple[_State, bool]:
     draft.rename(path)
     fsync_folder(folder)
     return state, False
+
+
+def _flags(state: _State) -> str:
+    """The flags that an export was begun with."""
+    told = (
+        f"--repositories {','.join(state.prefixes)}" if state.prefixes else "",
+        f"--since the bundle or time {state.since}" if state.since else "",
+        f"--volume-size {state.volume_bytes}" if state.volume_bytes else "",
+    )
+    flags = ", ".join(filter(None, told))
+    return f"with {flags}" if flags else "without --repositories, --since and --volume-size"
 
 
 def _settled(on: Backends, wanted: Wanted, since: str | None) -> tuple[Bundle, bytes, list[tuple[str, str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import ssl
 from typing import TYPE_CHECKING
@@ -10,12 +11,15 @@ from holdfast import store
 from holdfast.model.errors import InvalidParameter, LimitExceeded, SecretNotFound
 from holdfast.model.peers import SETTING, Peer
 from holdfast.model.secrets import ANY_SUFFIX
+from holdfast.outbound.distribution import RemoteFault
 from holdfast.registry import secrets
 
 if TYPE_CHECKING:
     from holdfast.model.names import Registry
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
+
+NOTHING = f"sha256:{hashlib.sha256().hexdigest()}"
 
 
 def put(on: Backends, source: Registry, peer: Peer) -> None:
@@ -40,6 +44,20 @@ def delete(on: Backends, source: Registry, destination: Registry) -> Peer | None
         found = of_registry(tx, source)
         _keep(on, tx, source, [one for one in found if one.destination != destination])
     return next((one for one in found if one.destination == destination), None)
+
+
+def attempt(on: Backends, peer: Peer, repository_name: str) -> str | None:
+    """Log in at a peer as a copy of a repository would; what is wrong, if it does not let us."""
+    if peer.credential_arn is not None:
+        _check_secret(on, peer.credential_arn)
+    session = on.peers.of(on, peer)
+    try:
+        if peer.kind.has_api:
+            session.call("GetAuthorizationToken", {})
+        session.pusher.has_blob(peer.name_of(repository_name), NOTHING, 0)
+    except RemoteFault as fault:
+        return str(fault)
+    return None
 
 
 def page(on: Backends, source: Registry) -> list[Peer]:

@@ -96,7 +96,9 @@ def follow(
             _one(on, source, importer, wanted, mark, RepositoryRef(wanted.into, name), done)
         done.repositories += 1
         if (came := importer.brought.images - before.images) > 0:
-            tell(f"{name}: {came} images, {importer.brought.size_bytes - before.size_bytes} bytes")
+            tell(
+                f"{name}: {came:,} image{'s' * (came != 1)}, {importer.brought.size_bytes - before.size_bytes:,} bytes"
+            )
     if wanted.follows_deletions:
         forget_repositories(on, wanted, mark, lambda at: wanted.selects(at.name), set(names), done, tell)
     done.brought = importer.brought

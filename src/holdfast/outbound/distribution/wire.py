@@ -20,6 +20,7 @@ import urllib3
 from holdfast.outbound import fetch
 from holdfast.outbound.deadline import Watch
 from holdfast.outbound.distribution.faults import Lied, OutOfBounds, Unreachable
+from holdfast.outbound.faults import worded
 from holdfast.outbound.fetch import USER_AGENT, Target, connection_to, dial, reachable, resolve, target_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Wire:
             # A long body is not sent twice: its sender asks first how much of it came.
             return self._exchange(kept or self._dial(target), method, target, headers, body, seconds)
         except _FAULTS as fault:
-            raise Unreachable(f"{target.authority}: {_worded(fault)}") from None
+            raise Unreachable(f"{target.authority}: {worded(fault)}") from None
 
     def close(self) -> None:
         """Hang up what is kept."""
@@ -235,7 +236,7 @@ class Answer:
             piece = self._response.read1(amount, decode_content=False)
         except _FAULTS as fault:
             self.close()
-            late = "it took too long" if self._limit.is_over else _worded(fault)
+            late = "it took too long" if self._limit.is_over else worded(fault)
             raise Unreachable(f"{self.target.authority} broke off: {late}") from None
         if self._limit.is_over:  # what came until then may look whole
             self.close()
@@ -269,7 +270,3 @@ def at(url: str) -> Target:
         return target_of(url, may_be_plain=True)
     except fetch.Unreachable as fault:
         raise Unreachable(str(fault)) from None
-
-
-def _worded(fault: Exception) -> str:
-    return f"{type(fault).__name__}: {str(fault)[:200]}"
