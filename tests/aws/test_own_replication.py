@@ -126,4 +126,4 @@ def test_all_that_waits_for_a_destination_is_cancelled_by_one_call(here, there, 
 
     [one] = own.describe_replication_destinations()["destinations"]
     assert (answer["destination"], answer["cancelledCount"], answer["isMore"]) == (to, 0, False)
-    assert (one["cancelledCount"], one["replicatedSettings"]) == (0, ["SCAN_ON_PUSH"])
+    assert (one["cancelledCount"], one["replicatedSettings"], one["failures"]) == (0, ["SCAN_ON_PUSH"], [])

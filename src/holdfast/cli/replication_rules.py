@@ -82,7 +82,7 @@ def _add(settings: Settings, options: argparse.Namespace) -> int:
             if one.account_id not in here and registry.peers.find(on, on.home, one) is None:
                 print(f"There is no account {one.account_id} here: holdfast account create {one.account_id}, or if it "
                       f"is elsewhere, holdfast replication peer put {name_of(one)}")  # fmt: skip
-        print("What was pushed before is copied by `aws ecr start-replication-backfill`.")
+        print("What was pushed before is copied by `holdfast replication verify --everything`.")
 
     return refusals_as_text(keep)
 

@@ -31,6 +31,9 @@ def describe_replication_destinations(call: Call, request: Shape) -> Shape:
                 "cancelledCount": one.cancelled,
                 "lagSeconds": int(one.lag_seconds),
                 "replicatedSettings": [setting.value for setting in one.settings],
+                "failures": [
+                    {"failureCode": code, "imageCount": count} for code, count in sorted(one.failures.items())
+                ],
             }
             for one in found
         ],
