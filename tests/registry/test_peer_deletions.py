@@ -151,6 +151,28 @@ def test_a_tag_that_is_set_anew_while_it_is_removed_is_there(on, server, image):
 
 
 @pytest.mark.parametrize("what", ["image", "tag"])
+def test_a_tag_that_moved_on_before_it_was_deleted_goes_from_what_it_names_there_still(on, server, image, what):
+    second = push(on, AT, "second", "v1")
+    if what == "tag":
+        registry.images.delete_tag(on, AT, "v1")
+    else:
+        delete(on, digest=second.digest)
+    finish(on)
+
+    assert not has(server, "v1")
+    assert has(server, image.digest)
+
+
+def test_an_image_that_is_pushed_again_with_another_tag_keeps_no_old_one_there(on, server, image):
+    delete(on, digest=image.digest)
+    put(on, AT, image, "v2")
+    finish(on)
+
+    assert has(server, "v2")
+    assert not has(server, "v1")
+
+
+@pytest.mark.parametrize("what", ["image", "tag"])
 def test_what_is_deleted_while_it_is_copied_goes_there_too(on, server, what):
     image = push(on, AT, "image", "v1")
 

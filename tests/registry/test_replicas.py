@@ -110,6 +110,18 @@ def test_a_deletion_that_was_undone_is_undone_there(on, copied):
     assert described(on, THERE)[copied.digest].tags == ("v1",)
 
 
+@pytest.mark.parametrize("what", ["image", "tag"])
+def test_a_tag_that_moved_on_before_it_was_deleted_goes_there(on, copied, what):
+    second = image_of(on, LARGE, "v1", seed=1)
+    if what == "tag":
+        registry.images.delete_tag(on, AT, "v1")
+    else:
+        registry.images.delete(on, AT, [ImageId(second.digest)])
+    work_off(on)
+
+    assert described(on, THERE)[copied.digest].tags == ()
+
+
 # ---- Interrupted
 
 

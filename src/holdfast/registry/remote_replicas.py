@@ -76,33 +76,41 @@ def copy(
         return Copied(code_of(fault))
 
 
-def remove(on: Backends, at: RepositoryRef, digest: str, tag: str, peer: Peer, job: Job | None = None) -> None:
-    """Remove a tag of an image, or with an empty one the image, from a peer; where it may be gone.
+def remove(
+    on: Backends, at: RepositoryRef, digests: Sequence[str], tag: str, peer: Peer, job: Job | None = None
+) -> None:
+    """Remove a tag if it names one of some images, or with an empty one the first, from a peer; there it may be gone.
 
     Raises `ReplicaStays` if it does not go now, and `BeingSent` while somebody else changes the same list of referrers.
     """
     session = on.peers.of(on, peer)
     session.require_up()
+    gone = digests[0]
     with suppress(NotThere):
         try:
-            _remove(on, at, digest, tag, session, job)
+            gone = _remove(on, at, digests, tag, session, job)
         except NotThere:
             raise
         except RemoteFault as fault:
             session.failed(fault)
             if peer.kind is not Kind.OCI or fault.code != "UNSUPPORTED":  # as of one that deletes nothing
                 raise ReplicaStays(str(fault)) from None
-            log.warning("%s of %s went, and stays at %s for good: %s", tag or digest, at.name, peer.url, fault)
+            log.warning("%s of %s went, and stays at %s for good: %s", tag or digests[0], at.name, peer.url, fault)
     if tag and peer.kind is Kind.ECR:  # there an image goes with its last tag; it may still be here
-        copy(on, at, digest, peer, (), job)
+        for digest in dict.fromkeys([digests[0], gone]):
+            copy(on, at, digest, peer, (), job)
 
 
-def _remove(on: Backends, at: RepositoryRef, digest: str, tag: str, session: PeerSession, job: Job | None) -> None:
-    name, peer = session.peer.name_of(at.name), session.peer
+def _remove(
+    on: Backends, at: RepositoryRef, digests: Sequence[str], tag: str, session: PeerSession, job: Job | None
+) -> str:
+    """Remove it; the image that went, or lost its tag."""
+    name, peer, digest = session.peer.name_of(at.name), session.peer, digests[0]
     if tag:
         named = session.pusher.stat_manifest(name, tag)
-        if named.digest != digest or peer_referrers.is_list(session, name, tag, digest, named.media_type):
-            return
+        digest = named.digest
+        if digest not in digests or peer_referrers.is_list(session, name, tag, digest, named.media_type):
+            return digests[0]
     else:
         _unlist(on, at, digest, session, job)
     if peer.kind is Kind.ECR:
@@ -111,6 +119,7 @@ def _remove(on: Backends, at: RepositoryRef, digest: str, tag: str, session: Pee
     else:
         mark = session.mark_of(at.registry)
         session.pusher.delete_manifest(name, tag or digest, copied_from=mark, of=digest if mark else "")
+    return digest
 
 
 def _require_gone(told: Mapping[str, Any], peer: Peer) -> None:

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 NO_RULE = "ReplicationRuleRemoved"
 NO_ACCOUNT = "DestinationAccountNotFound"
 NO_REQUEST = NoRequest()
+MOST_DELETIONS = 100  # of one image, whose tags are looked at
+MOST_BEFORE = 1000  # images that a tag named, of which it may name one there still
 
 
 def replicate(on: Backends, job: Job) -> datetime | None:
@@ -159,14 +161,19 @@ def replicate_deletion(on: Backends, job: Job) -> datetime | None:
             return None  # the deletion of a repository is not followed
         if there not in rules.choices_of(replication.rules_of(tx, repository), repository.name, deletions=True):
             return None
-        if store.images.find(tx, repository, digest=wanted.digest, tag=wanted.tag or None) is not None:
-            return None
+        # A tag that names anything here will name that there, too, and is not removed in between.
+        what = {"tag": wanted.tag} if wanted.tag else {"digest": wanted.digest}
+        is_here = store.images.find(tx, repository, **what) is not None
+        before = store.tag_history.digests(tx, repository, wanted.tag, MOST_BEFORE) if wanted.tag else []
         peer = peers.find_in(tx, repository.registry, there)
+    if is_here:
+        _follow_tags(on, job, repository, wanted, there)
+        return None
     if peer is not None and not isinstance(job.item.work, PushDeletion):
         _hand_over(on, job, PushDeletion(**job.item.payload))
         return None
     try:
-        remove(on, repository.ref, wanted.digest, wanted.tag, there, job)
+        remove(on, repository.ref, [wanted.digest, *before], wanted.tag, there, job)
     except BeingSent as fault:
         return on.clock() + timedelta(seconds=fault.seconds)
     except Unavailable:
@@ -175,11 +182,20 @@ def replicate_deletion(on: Backends, job: Job) -> datetime | None:
         raise ReplicaStays(f"{refusal.code}: {refusal.message}") from None
     with on.database.transaction() as tx:
         # What is here again since we looked, or has the tag now, may have come there before that was removed.
-        again = {"tag": wanted.tag} if wanted.tag else {"digest": wanted.digest}
-        image = store.images.find(tx, repository, **again)
+        image = store.images.find(tx, repository, **what)
         if image is not None:
             replication.pushed(on, tx, repository, image, on.clock())
     return None
+
+
+def _follow_tags(on: Backends, job: Job, repository: Repository, wanted: ReplicateDeletion, there: Registry) -> None:
+    """An image is here again that was deleted: tags that went with it, and did not come back, go without it."""
+    with on.database.transaction() as tx:
+        job.step(tx)
+        gone = set() if wanted.tag else store.deleted_images.tags_of(tx, repository, wanted.digest, MOST_DELETIONS)
+        for tag in sorted(gone):
+            if store.images.find(tx, repository, tag=tag) is None:
+                replication.follow(tx, repository, wanted.digest, tag, there, on.clock())
 
 
 # ---- Copying and removing
@@ -216,24 +232,29 @@ def copy(
 
 
 def remove(
-    on: Backends, at: RepositoryRef, digest: str, tag: str, destination: Registry, job: Job | None = None
+    on: Backends, at: RepositoryRef, digests: Sequence[str], tag: str, destination: Registry, job: Job | None = None
 ) -> None:
-    """Remove a tag of an image, or with an empty one the image, from another registry; where it may be gone."""
+    """Remove a tag if it names one of some images, or with an empty one the first, from another registry.
+
+    There it may be gone. A tag may name there still what it named here before.
+    """
     there = RepositoryRef(destination, at.name)
     if (peer := peers.find(on, at.registry, destination)) is not None:
-        remote_replicas.remove(on, at, digest, tag, peer, job)
+        remote_replicas.remove(on, at, digests, tag, peer, job)
         return
     _require_leave(on, at.registry, there)
     try:
         if tag:
-            images.delete_tag(on, there, tag, of=digest, spreads=False)
+            [named] = images.describe(on, there, [ImageId(tag=tag)])
+            if named.digest in digests:
+                images.delete_tag(on, there, tag, of=named.digest, spreads=False)
             return
-        _, failures = images.delete(on, there, [ImageId(digest)], spreads=False)
+        _, failures = images.delete(on, there, [ImageId(digests[0])], spreads=False)
     except (ImageNotFound, RepositoryNotFound):
         return
     if failures and failures[0].code != "ImageNotFound":
         raise ReplicaStays(
-            f"{there.name}@{digest} in {destination.region} of {destination.account_id}: {failures[0].reason}"
+            f"{there.name}@{digests[0]} in {destination.region} of {destination.account_id}: {failures[0].reason}"
         )
 
 

@@ -86,18 +86,20 @@ def removed(tx: Transaction, repository: Repository, image: Image, tag: str | No
     """
     choices = replication.choices_of(rules_of(tx, repository), repository.name, deletions=True)
     for there, choice in choices.items():
-        if tag is not None:
-            is_meant = choice.may_set(tag)
-        else:
-            is_meant = choice.is_everything or store.replications.find(tx, image.id, there) is not None
-        if is_meant:
-            wanted = ReplicateDeletion(repository.id, image.digest, tag or "", there.region, there.account_id)
-            store.work.add(tx, wanted, now)
+        place = there.region, there.account_id
+        # Its tags go there with it, but for those that name there what they named here before.
+        gone = image.tags if tag is None else (tag,)
+        for name in gone:
+            if choice.may_set(name) and (tag is not None or store.tag_history.digests(tx, repository, name, 1)):
+                store.work.add(tx, ReplicateDeletion(repository.id, image.digest, name, *place), now)
+        if tag is None and (choice.is_everything or store.replications.find(tx, image.id, there) is not None):
+            store.work.add(tx, ReplicateDeletion(repository.id, image.digest, "", *place), now)
 
 
 def follow(tx: Transaction, repository: Repository, digest: str, tag: str, there: Registry, now: datetime) -> None:
     """Let a tag, or with an empty one an image, that went while it was copied be removed there, if the rules say so."""
-    if there in replication.choices_of(rules_of(tx, repository), repository.name, deletions=True):
+    choice = replication.choices_of(rules_of(tx, repository), repository.name, deletions=True).get(there)
+    if choice is not None and (not tag or choice.may_set(tag)):
         store.work.add(tx, ReplicateDeletion(repository.id, digest, tag, there.region, there.account_id), now)
 
 

@@ -120,6 +120,12 @@ _FIND = Statement(
     .limit(1)
 )
 _HOME = Statement(select(deleted_images.c.repository_id, deleted_images.c.digest).where(_it))
+_TAGS_OF = Statement(
+    select(deleted_images.c.tags)
+    .where(_here, deleted_images.c.digest == bindparam("digest"))
+    .order_by(deleted_images.c.deleted_at.desc())
+    .limit(bindparam("limit"))
+)
 _NEEDS = Statement(
     select(deleted_references.c.digest, deleted_references.c.is_manifest)
     .where(deleted_references.c.image_id == bindparam("which"))
@@ -208,6 +214,12 @@ def home(tx: Transaction, image_id: int) -> tuple[int, str] | None:
     """The row of the repository, and the digest, of a deleted image by its row."""
     row = tx.first(_HOME, which=image_id)
     return (row["repository_id"], row["digest"]) if row else None
+
+
+def tags_of(tx: Transaction, repository: Repository, digest: str, limit: int) -> set[str]:
+    """The tags with which an image of a digest was deleted, the last so many times."""
+    found = tx.column(_TAGS_OF, repository_id=repository.id, digest=digest, limit=limit)
+    return {name for tagged in found for name, _ in tagged}
 
 
 def needs(tx: Transaction, deleted: DeletedImage) -> list[tuple[str, bool]]:

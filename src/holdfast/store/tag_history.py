@@ -56,6 +56,9 @@ _LAST = Statement(
     .order_by(tag_history.c.id.desc())
     .limit(1)
 )
+_DIGESTS = Statement(
+    select(tag_history.c.digest).where(*_of_tag).order_by(tag_history.c.id.desc()).limit(bindparam("limit"))
+)
 _OLD = select(tag_history.c.id).where(tag_history.c.until_at <= bindparam("before")).limit(bindparam("limit"))
 _FORGET = Statement(delete(tag_history).where(tag_history.c.id.in_(_OLD)))
 _OF_REPOSITORY = select(tag_history.c.id).where(_of_repository).limit(bindparam("limit"))
@@ -92,6 +95,11 @@ def last(tx: Transaction, repository: Repository, tag: str, *, since: datetime) 
     """What a tag named before the last change of it."""
     row = tx.first(_LAST, repository_id=repository.id, tag=tag, since=since)
     return Tagging(**row) if row else None
+
+
+def digests(tx: Transaction, repository: Repository, tag: str, limit: int) -> list[str]:
+    """What a tag named before, the last first, as far as that is kept."""
+    return tx.column(_DIGESTS, repository_id=repository.id, tag=tag, limit=limit)
 
 
 def forget(tx: Transaction, before: datetime, limit: int) -> int:
