@@ -217,7 +217,7 @@ _referred_to = (  # by what somebody pushed, which goes with its subject
 )
 _used_at = func.coalesce(manifests.c.pulled_at, cache_images.c.cached_at)
 _may_go = (
-    select(repositories.c.name, manifests.c.digest)
+    select(repositories.c.name, manifests.c.digest, manifests.c.size_bytes)
     .select_from(cache_images)
     .join(manifests, manifests.c.id == cache_images.c.manifest_id)
     .join(repositories, repositories.c.id == manifests.c.repository_id)
@@ -379,10 +379,10 @@ def count_of(tx: Transaction, registry_id: int, prefix: str) -> int:
     return int(tx.value(_COUNT, registry_id=registry_id, prefix=prefix))
 
 
-def least_used(tx: Transaction, registry_id: int, prefix: str, limit: int) -> list[tuple[str, str]]:
-    """Repositories and digests of cached images that may go, those first that nobody pulled for longest."""
+def least_used(tx: Transaction, registry_id: int, prefix: str, limit: int) -> list[tuple[str, str, int]]:
+    """Repositories, digests and sizes of cached images that may go, those first that nobody pulled for longest."""
     rows = tx.all(_LEAST_USED, registry_id=registry_id, prefix=prefix, limit=limit)
-    return [(row["name"], row["digest"]) for row in rows]
+    return [(row["name"], row["digest"], row["size_bytes"]) for row in rows]
 
 
 def may_go(tx: Transaction, image_id: int) -> bool:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 1000  # of one run, for one rule
+ROUNDS = 100  # of one run, for one rule
+AT_A_TIME = 20  # images of one round, after which is counted what there is
 FORGOTTEN = timedelta(days=7)  # after which what is on its way and does not come is forgotten
 AT_ONCE = 200
 GRACE = timedelta(hours=1)  # for a push that was told of a layer, and names it in its manifest
@@ -63,24 +64,27 @@ def _evict(on: Backends, budget: Budget, step: Callable[[Transaction], None], re
         with on.database.transaction(durable=False, within=()) as tx:
             step(tx)
             held = store.cached.bytes_of(tx, budget.registry_id, rule.prefix)
-            found = store.cached.least_used(tx, budget.registry_id, rule.prefix, len(kept_back) + 1)
-        left = [one for one in found if one not in kept_back]
+            found = store.cached.least_used(tx, budget.registry_id, rule.prefix, len(kept_back) + AT_A_TIME)
+        left = [one for one in found if one[:2] not in kept_back]
         if held <= most or not left:
             break
-        name, digest = left[0]
-        try:
-            is_there = _is_there(on, rule, name, digest)
-        except (RemoteFault, Refusal) as fault:
-            log.info("nothing that the rule %s cached goes before its upstream can be asked: %s", rule.prefix, fault)
-            break
-        if not _let_go(on, RepositoryRef(rule.registry, name), digest, for_good=is_there):
-            kept_back.add(left[0])
-            continue
-        went += 1
-        log.info("%s@%s goes%s: the rule %s has %d bytes, %d more than it may", name, digest,
-                 "" if is_there else ", and can be restored, for its upstream does not have it any more",
-                 rule.prefix, held, held - most)  # fmt: skip
-        rest()
+        for name, digest, size_bytes in left:  # what goes frees as much as that at most, so none goes too many
+            if held <= most:
+                break
+            try:
+                is_there = _is_there(on, rule, name, digest)
+            except (RemoteFault, Refusal) as fault:
+                log.info("what the rule %s cached stays until its upstream can be asked: %s", rule.prefix, fault)
+                return went
+            if not _let_go(on, RepositoryRef(rule.registry, name), digest, for_good=is_there):
+                kept_back.add((name, digest))
+                continue
+            went += 1
+            log.info("%s@%s goes%s: the rule %s has %d bytes, %d more than it may", name, digest,
+                     "" if is_there else ", and can be restored, for its upstream does not have it any more",
+                     rule.prefix, held, held - most)  # fmt: skip
+            held -= size_bytes
+            rest()
     return went
 
 

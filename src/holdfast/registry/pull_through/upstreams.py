@@ -58,7 +58,7 @@ KNOWN_SECONDS = 60.0  # after which credentials are read again
 REMEMBERED = 10_000
 AHEAD = 8  # images whose blobs are fetched before somebody asks for them, of this process
 PUSHES = 32  # whose manifests wait for what they need, of this process
-REQUESTS = 16  # small ones, to one upstream at the same time, of this process
+REQUESTS = 8  # small ones, to one upstream at the same time, of this process
 
 
 @dataclass(slots=True)
