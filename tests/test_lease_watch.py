@@ -60,9 +60,13 @@ def test_what_pods_run_is_held(product, own, name, tmp_path):  # noqa: F811
 
     ended = watch(product, "--kubernetes", "--kubernetes-url", kubernetes.url, "--holder", "pods-eu",
                   "--kubernetes-token", str(tmp_path / "token"))  # fmt: skip
+    mistaken = watch(product, "--kubernetes", "--kubernetes-url", kubernetes.url, "--holder", "pods-eu",
+                     "--kubernetes-token", str(tmp_path / "token"), "--registry", "registry.example")  # fmt: skip
     kubernetes.close()
 
     assert ended.returncode == 0, ended.stderr
+    assert "nothing that runs comes from registry.example" in mistaken.stderr
+    assert f"it comes from {host}, docker.io: --registry" in mistaken.stderr
     assert f"{name}: 2 images held until" in ended.stdout
     assert TWO in ended.stderr
     leases = own.list_image_leases(repositoryName=name)["leases"]

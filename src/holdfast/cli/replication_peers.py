@@ -135,6 +135,10 @@ def _test(settings: Settings, options: argparse.Namespace) -> int:
         sys.stderr.write(f"holdfast: {printable(fault)}\n")
         if "--upstream-allow" in fault:
             sys.stderr.write("holdfast: this command calls out by its own settings: give it the server's\n")
+        elif "certificate verify failed" in fault:
+            sys.stderr.write(
+                "holdfast: `holdfast replication peer put … --ca-file FILE` names the CA that vouches for it\n"
+            )
 
     return refusals_as_text(test) or int(bool(faults))
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LONGEST_WATCH = 240  # seconds, after which an API server ends it anyway
 LONGEST_PAUSE = 60  # seconds, after faults
+SHOWN = 3  # hosts
 
 
 @dataclass(slots=True)
@@ -81,7 +82,14 @@ class Keeper:
 
     def keep(self, running: Iterable[tuple[Running, str]]) -> bool:
         """Take leases on what is new, and renew the others if it is time; whether all of it is held."""
-        ours, now, is_whole = [pair for pair in running if pair[0].host in self._hosts], time.monotonic(), True
+        every, now, is_whole = list(running), time.monotonic(), True
+        ours = [pair for pair in every if pair[0].host in self._hosts]
+        if every and not ours:
+            ours_are, others = sorted(self._hosts), sorted({one.host for one, _ in every})[:SHOWN]
+            self._complain_once(
+                f"nothing that runs comes from {', '.join(ours_are)}, so nothing is held; it comes from "
+                f"{', '.join(others)}: --registry says by which host this Holdfast is pulled from"
+            )
         is_due = now >= self._renew_at
         if is_due:
             self._renew_at = now + self._options.every
