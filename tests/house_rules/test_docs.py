@@ -11,6 +11,7 @@ import pytest
 from holdfast.aws import own, secretsmanager
 from holdfast.aws.ecr import OPERATIONS
 from holdfast.aws.service_models import load
+from holdfast.cli.replication import REMEDIES
 from holdfast.model.errors import Refusal
 from holdfast.model.quotas import QUOTAS
 from holdfast.oci.routes import ROUTES
@@ -210,3 +211,9 @@ def test_every_decision_weighs_its_costs():
         assert page.name.startswith(f"{number:04}-"), page.name
         sections = re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE)
         assert sections == ["Context", "Options", "Decision", "Consequences"], page.name
+
+
+def test_what_to_do_about_copies_that_failed_is_documented():
+    page = (ROOT / "docs/how-to/replication.md").read_text()
+
+    assert {code for code in REMEDIES if f"`{code}`" not in page} == set()

@@ -35,6 +35,10 @@ REMEDIES = {
     "PeerRepositoryNotFound": "make the repository there",
     "PeerUnavailableException": "the peer does not answer; it is tried again every hour",
     "ReplicationRuleRemoved": "the rule went before the copy was made",
+    "PeerMisbehaved": "the log of the process that does background work has the peer's own words",
+    "PeerRejected": "the log of the process that does background work has the peer's own words",
+    "SecretNotFoundException": "make the peer's secret, or restore it: aws secretsmanager restore-secret",
+    "UnableToDecryptSecretValueException": "the peer's secret must have a 'username' and an 'accessToken'",
     "RepositoryNotFoundException": "give the creation template for that repository a customRoleArn",
 }
 SETTINGS = ("tag-mutability", "scan-on-push", "lifecycle-policy", "repository-policy", "resource-tags")
@@ -107,7 +111,7 @@ def _standing(one: Destination) -> Iterator[str]:
     if one.trouble is not None and one.again_at is not None:
         yield f"Tried again at {one.again_at:%H:%M:%S} UTC: {printable(one.trouble)}"
     for code, count in sorted(one.failures.items()):
-        remedy = REMEDIES.get(code, "see the log of the process that does background work")
+        remedy = REMEDIES.get(code, "the log of the process that does background work may tell more")
         yield f"{count:,} failed with {code}: {remedy.format(one.registry.account_id)}"
     if one.settings:
         yield f"{_listed(one.settings)} of repositories go there, too."
