@@ -235,3 +235,17 @@ def test_a_process_that_dies_while_it_fetches_leaves_nothing_but_what_is_fetched
     assert http("GET", f"/v2/hub/{NAME}/blobs/{layer}").body == b"dies" + LARGE
     until(lambda: is_here(product, "hub", image.digest))
     product.stop()
+
+
+def test_who_makes_room_is_told_what_goes_and_why_the_rest_stays(cache, upstream, prefix, pull):
+    image = with_large_layer(upstream, "v1", data=LARGE + b"room")
+    pull("/manifests/v1")
+    until(lambda: is_here(cache, prefix, image.digest))
+    options(cache, prefix, budget_bytes=1)
+
+    stays = cache.cli("cache", "evict")
+    assert (stays.returncode, stays.stdout.split()[:2]) == (0, ["0", "images"])
+    assert f"{prefix} still has" in stays.stdout
+    goes = cache.cli("cache", "evict", *ALLOWED)
+    assert (goes.returncode, goes.stdout.split()[:2]) == (0, ["1", "image"])
+    assert not is_here(cache, prefix, image.digest)

@@ -125,7 +125,20 @@ def _refresh(settings: Settings, options: argparse.Namespace) -> int:
 
 def _evict(settings: Settings, _options: argparse.Namespace) -> int:
     from holdfast import registry
+    from holdfast.model.names import Registry
 
-    gone = registry.pull_through.evicting.evict_all(backends(settings))
-    print(f"{counted(gone, 'image')} went; `holdfast deleted list REPOSITORY` shows what can be brought back.")
+    on = backends(settings)
+    gone = registry.pull_through.evicting.evict_all(on)
+    print(
+        f"{counted(gone, 'image')} went, and their bytes go within little more than an hour; "
+        "`holdfast deleted list REPOSITORY` shows those that their upstream does not have any more."
+    )
+    for one in registry.pull_through.status(on, Registry(settings.account, settings.region)).rules:
+        most = one.rule.options.budget_bytes
+        if most is not None and one.size_bytes > most:
+            print(
+                f"{one.rule.prefix} still has {one.size_bytes - most:,} bytes more than it may: the rest is pushed, "
+                f"signed, listed or leased, or {one.rule.remote.url} cannot be asked now; "
+                "`holdfast cache status` tells what went wrong."
+            )
     return 0
