@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast import registry
+from holdfast.model.errors import DatabaseUnavailable
 from tests import builders
 from tests.caches import LARGE, NAME, with_large_layer
 from tests.grants import LOGIN, PULL, allow
@@ -140,6 +141,24 @@ def test_a_blob_for_which_there_was_no_thread_is_fetched_when_there_is_one(on, c
         patched.setattr(on.upstreams, "begin", begin)
         with pytest.raises(RuntimeError):
             cache.pull(f"/blobs/{layer}")
+    cache.clock.pass_(seconds=15)
+
+    assert cache.pull(f"/blobs/{layer}").body == data
+
+
+def test_who_waits_for_a_blob_is_told_although_the_database_is_gone_when_it_fails(on, cache, upstream, monkeypatch):
+    data = cache.prefix.encode() + LARGE
+    layer = with_large_layer(upstream, "v1", data=data).json()["layers"][0]["digest"]
+    cache.options(at_once=1)
+    cache.pull("/manifests/v1")
+    upstream.trick("GET", f"blobs/{layer}", lambda handler: handler.error(500, "UNKNOWN"), 1)
+
+    def failed(*_):
+        raise DatabaseUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(on.upstreams, "failed", failed)
+        assert cache.pull(f"/blobs/{layer}").status == 503
     cache.clock.pass_(seconds=15)
 
     assert cache.pull(f"/blobs/{layer}").body == data

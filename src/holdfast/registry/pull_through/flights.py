@@ -251,22 +251,11 @@ def _fetch(on: Backends, tx: Transaction, wanted: Wanted, now: datetime) -> Fetc
 def _fly(on: Backends, flight: Flight) -> None:
     """Fetch, in a thread that does nothing else meanwhile. Whatever happens, readers and waiters are told."""
     wanted = flight.wanted
-    refusal: Refusal | None = None
+    refusal: Refusal | None = UpstreamUnavailable(
+        wanted.rule.upstream.url, "this registry failed to keep it; its log says why"
+    )
     try:
-        _bring(on, flight)
-    except NotThere as fault:
-        flight.is_absent = True
-        on.upstreams.failed(on, wanted.rule, wanted.upstream_name, wanted.digest, fault)
-        refusal = refusal_of(wanted.rule, fault)
-    except RemoteFault as fault:
-        on.upstreams.failed(on, wanted.rule, wanted.upstream_name, wanted.digest, fault)
-        refusal = refusal_of(wanted.rule, fault)
-    except Refusal as fault:
-        refusal = fault
-    except Exception:
-        log.exception("fetching %s from %s failed", wanted.digest, wanted.rule.upstream.url)
-        refusal = UpstreamUnavailable(wanted.rule.upstream.url, "this registry failed to keep it; its log says why")
-    try:
+        refusal = _brought(on, flight)
         with on.database.transaction(durable=False, within=()) as tx:
             if refusal is None:
                 store.cached.end_fetch(tx, wanted.key, on.upstreams.owner)
@@ -276,11 +265,25 @@ def _fly(on: Backends, flight: Flight) -> None:
             else:
                 store.cached.fail_fetch(tx, wanted.key, on.upstreams.owner, refusal.message, on.clock())
     except Exception:
-        log.exception("the lease of %s ends by itself", wanted.digest)
+        log.exception("fetching %s from %s failed, and its lease ends by itself", wanted.digest, wanted.rule.remote.url)
     finally:
         on.upstreams.landed(flight)
         flight.end(refusal)
         flight.spool.let_go()
+
+
+def _brought(on: Backends, flight: Flight) -> Refusal | None:
+    """Fetch; what readers are told if it does not come."""
+    wanted = flight.wanted
+    try:
+        _bring(on, flight)
+    except RemoteFault as fault:
+        flight.is_absent = isinstance(fault, NotThere)
+        on.upstreams.failed(on, wanted.rule, wanted.upstream_name, wanted.digest, fault)
+        return refusal_of(wanted.rule, fault)
+    except Refusal as fault:
+        return fault
+    return None
 
 
 def _bring(on: Backends, flight: Flight) -> None:
@@ -319,7 +322,8 @@ def _bring(on: Backends, flight: Flight) -> None:
         on.upstreams.landed(flight)
         also = sorted(flight.also, key=lambda at: at.name)
     for at in also:
-        uploads.mount(on, at, wanted.at, wanted.digest)
+        with suppress(Refusal):  # it went in the meantime
+            uploads.mount(on, at, wanted.at, wanted.digest)
 
 
 def _spool(flight: Flight, piece: bytes) -> bool:
