@@ -6,6 +6,7 @@ import http.client
 import random
 import threading
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -87,10 +88,13 @@ def test_an_outage_is_told_and_passes(served, name, faults):
     digest = target.push_blob(data)
     faults.spoil = lambda _method, _path: "refused"
 
-    pull = target("GET", f"/blobs/{digest}")
-    push = target("POST", f"/blobs/uploads/?digest={builders.digest(content(70_000))}", content(70_000))
-    with pytest.raises(served.ecr().exceptions.ClientError) as told:
-        upload_through_ecr(served.ecr(), name, content(70_000))
+    with ThreadPoolExecutor() as threads:  # each is tried for seconds
+        pulling = threads.submit(target, "GET", f"/blobs/{digest}")
+        path = f"/blobs/uploads/?digest={builders.digest(content(70_000))}"
+        pushing = threads.submit(Registry(served.http(), name), "POST", path, content(70_000))
+        with pytest.raises(served.ecr().exceptions.ClientError) as told:
+            upload_through_ecr(served.ecr(), name, content(70_000))
+        pull, push = pulling.result(), pushing.result()
 
     for answer in (pull, push):
         assert (answer.status, answer.json()["errors"][0]["code"]) == (503, "UNAVAILABLE")
