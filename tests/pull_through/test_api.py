@@ -195,8 +195,8 @@ def test_how_caches_stand_is_told(on, cache, upstream):
 
 
 def test_a_tag_that_no_upstream_has_or_gives_cannot_be_refreshed(cache, upstream):
-    def refresh(tag):
-        members = {"repositoryName": cache.at.name, "imageTag": tag}
+    def refresh(tag, name=cache.at.name):
+        members = {"repositoryName": name, "imageTag": tag}
         return cache.call("RefreshPullThroughCacheTag", service="holdfast", **members)["__type"]
 
     assert refresh("v1") == "RepositoryNotFoundException"
@@ -204,3 +204,5 @@ def test_a_tag_that_no_upstream_has_or_gives_cannot_be_refreshed(cache, upstream
     assert refresh("v1") == "ImageNotFoundException"
     upstream.trick("GET", "", lambda handler: handler.error(500, "UNKNOWN"))
     assert refresh("v1") == "UnableToGetUpstreamImageException"
+    cache.call("CreateRepository", repositoryName="of-no-rule")
+    assert refresh("v1", "of-no-rule") == "PullThroughCacheRuleNotFoundException"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast import registry
 from holdfast.aws import pages
 from holdfast.aws.operations import Again, Call, Shape, operation, the_registry, the_repository
-from holdfast.model.errors import ImageNotFound, Refusal, UnableToGetUpstreamImage
+from holdfast.model.errors import ImageNotFound, PullThroughCacheRuleNotFound, Refusal, UnableToGetUpstreamImage
 
 if TYPE_CHECKING:
     from holdfast.model.caching import CacheRule
@@ -83,7 +83,7 @@ def refresh_pull_through_cache_tag(call: Call, request: Shape) -> Again:
     def asked() -> Shape:
         try:
             found = registry.pull_through.refresh(call.on, at, tag)
-        except ImageNotFound:
+        except (ImageNotFound, PullThroughCacheRuleNotFound):
             raise
         except Refusal as refusal:
             raise UnableToGetUpstreamImage(at, refusal.message) from None

@@ -18,6 +18,7 @@ from holdfast.model.caching import own_name
 from holdfast.model.errors import (
     BlobNotFound,
     ImageNotFound,
+    PullThroughCacheRuleNotFound,
     Refusal,
     RepositoryNotFound,
 )
@@ -257,7 +258,7 @@ def refresh(on: Backends, at: RepositoryRef, tag: str) -> StoredManifest:
     """Ask for a tag now, whenever that was done last; what it names at the upstream. Raises what asking does."""
     rule = _rule(on, at)
     if rule is None:
-        raise ImageNotFound(at, None, tag)
+        raise PullThroughCacheRuleNotFound(at.registry, at.name)
     on.upstreams.forget(rule)
     name = rule.upstream_name(at.name)
     try:
