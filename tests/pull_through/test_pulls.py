@@ -121,7 +121,7 @@ def test_a_cache_has_room_for_so_many_bytes_and_keeps_what_was_pushed(cache, ups
     cache.cached("v2")
     cache.options(budget_bytes=len(LARGE) + 100_000)
 
-    assert registry.pull_through.evicting.evict_all(cache.on) == 1
+    registry.pull_through.evicting.evict_all(cache.on)
 
     assert set(cache.images()) == {second.digest}
     assert cache.pull("/manifests/v1").body == first.body

@@ -10,7 +10,7 @@ from tests.registry.ground import put, work_off
 
 
 def evict(cache):
-    return registry.pull_through.evicting.evict_all(cache.on)
+    registry.pull_through.evicting.evict_all(cache.on)
 
 
 def is_kept(cache, document):
@@ -37,7 +37,8 @@ def full(cache, upstream):
 
 def test_the_bytes_of_what_goes_for_room_are_freed_after_an_hour(cache, upstream):
     first, second = full(cache, upstream)
-    assert evict(cache) == 1
+    evict(cache)
+    assert set(cache.images()) == {second.digest}
     assert is_kept(cache, first)
     assert restorable(cache) == set()
 
@@ -64,11 +65,12 @@ def test_a_push_that_was_told_of_a_layer_may_name_it_when_it_went_for_room(cache
 
 
 def test_what_the_upstream_has_no_more_can_be_restored(cache, upstream):
-    first, _ = full(cache, upstream)
+    first, second = full(cache, upstream)
     upstream.manifests.clear()
 
-    assert evict(cache) == 1
+    evict(cache)
 
+    assert set(cache.images()) == {second.digest}
     assert restorable(cache) == {first.digest}
 
 
@@ -76,7 +78,7 @@ def test_nothing_goes_while_the_upstream_cannot_be_asked(cache, upstream):
     images = full(cache, upstream)
     upstream.trick("HEAD", "", lambda handler: handler.error(500, "UNKNOWN"))
 
-    assert evict(cache) == 0
+    evict(cache)
 
     assert set(cache.images()) == {image.digest for image in images}
 
@@ -86,7 +88,7 @@ def test_what_somebody_signed_stays_with_its_signature(cache, upstream):
     signature = builders.an_image(cache.upload, seed="sig", subject=first.descriptor)
     put(cache.on, cache.at, signature)
 
-    assert evict(cache) == 1
+    evict(cache)
 
     cache.clock.pass_(hours=3)
     work_off(cache.on)
