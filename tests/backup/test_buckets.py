@@ -158,7 +158,7 @@ def test_a_backup_in_a_bucket_is_killed_goes_on_and_costs_only_what_is_new(start
 
     assert " 0 were there" not in first.splitlines()[1]
     assert len(puts) == 1  # a pack
-    assert "1 small ones with" in second
+    assert "1 small one with" in second
     assert f"removed  {name.split('/')[-2]}" in pruned
     assert len(manifests()) == 1
     shop.run("backup", "verify", shop.url)
