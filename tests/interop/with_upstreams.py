@@ -121,6 +121,25 @@ def skopeo(at: Place) -> None:
     expect_same(there.pull(f"team/app@{image}", "through-digest"), image)
 
 
+@CHECKS.add("containerd mirrors an upstream by ?ns=", "docker-registry", "ctr", only="HTTP")
+def containerd(at: Place) -> None:
+    """Before the upstream is ever down: containerd goes past a mirror that lets its upstream rest."""
+    there = upstream(at)
+    made = at.layout.image("cached-ctr", size=4 * MEBIBYTE)
+    there.push("cached-ctr", "team/ctr:1")
+    folder = folder_of(at) / "mirrors" / there.host
+    folder.mkdir(parents=True)
+    (folder / "hosts.toml").write_text(HOSTS.format(upstream=there.host, url=there.cache.url))
+    forget(at)
+    name = f"{there.host}/team/ctr:1"
+
+    at.run("ctr", "--address", str(folder_of(at) / "socket"), "images", "pull", "--hosts-dir",
+           str(folder.parent), "--user", there.login, name)  # fmt: skip
+
+    wait_for_cached(there, "deb/team/ctr")
+    expect_same([one["imageDigest"] for one in images_of(there, "deb/team/ctr")], [made])
+
+
 @CHECKS.add(
     "podman pulls through a rule, and again while the upstream is down", "docker-registry", "podman", only="HTTP"
 )
@@ -160,24 +179,6 @@ def skopeo_pushes(at: Place) -> None:
         push("down")
     finally:
         there.start()
-
-
-@CHECKS.add("containerd mirrors an upstream by ?ns=", "docker-registry", "ctr", only="HTTP")
-def containerd(at: Place) -> None:
-    there = upstream(at)
-    made = at.layout.image("cached-ctr", size=4 * MEBIBYTE)
-    there.push("cached-ctr", "team/ctr:1")
-    folder = folder_of(at) / "mirrors" / there.host
-    folder.mkdir(parents=True)
-    (folder / "hosts.toml").write_text(HOSTS.format(upstream=there.host, url=there.cache.url))
-    forget(at)
-    name = f"{there.host}/team/ctr:1"
-
-    at.run("ctr", "--address", str(folder_of(at) / "socket"), "images", "pull", "--hosts-dir",
-           str(folder.parent), "--user", there.login, name)  # fmt: skip
-
-    wait_for_cached(there, "deb/team/ctr")
-    expect_same([one["imageDigest"] for one in images_of(there, "deb/team/ctr")], [made])
 
 
 def wait_for_cached(there: Upstream, repository: str) -> None:
