@@ -74,10 +74,11 @@ def read_until(reader, end):
     return bytes(data)
 
 
-def test_the_first_bytes_are_read_while_a_sibling_still_fetches(on, cache, upstream, sibling, held):
+def assert_read_along(on, cache, upstream, other, held):
+    """Another process reads a blob while this one fetches it, and to its end."""
     data, layer, go_on, _ = held
     first = opened(on, cache.at, layer)
-    second = opened(sibling, cache.at, layer)
+    second = opened(other, cache.at, layer)
 
     early = read_until(second, 1_000_000)
     go_on.set()
@@ -87,6 +88,10 @@ def test_the_first_bytes_are_read_while_a_sibling_still_fetches(on, cache, upstr
     assert upstream.count("GET", f"blobs/{layer}") == 1
     first.close()
     second.close()
+
+
+def test_the_first_bytes_are_read_while_a_sibling_still_fetches(on, cache, upstream, sibling, held):
+    assert_read_along(on, cache, upstream, sibling, held)
 
 
 def test_a_sibling_of_whoever_is_lied_to_is_cut_off_as_well(on, cache, sibling, held):
@@ -105,18 +110,7 @@ def test_a_sibling_of_whoever_is_lied_to_is_cut_off_as_well(on, cache, sibling, 
 
 
 def test_another_machine_reads_along_part_by_part(on, cache, upstream, elsewhere, held):
-    data, layer, go_on, _ = held
-    first = opened(on, cache.at, layer)
-    second = opened(elsewhere, cache.at, layer)
-
-    early = read_until(second, 1_000_000)
-    go_on.set()
-
-    assert early == data[: len(early)]
-    assert read_until(second, len(data)) == read_until(first, len(data)) == data
-    assert upstream.count("GET", f"blobs/{layer}") == 1
-    first.close()
-    second.close()
+    assert_read_along(on, cache, upstream, elsewhere, held)
     until_no_part_is_left(on)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from ipaddress import ip_network
-
 import pytest
 
 from holdfast import registry, store
@@ -13,19 +10,17 @@ from holdfast.model.names import Registry
 from holdfast.model.peers import Kind, Peer
 from holdfast.model.replication import Configuration, Rule
 from holdfast.model.verification import State
-from holdfast.registry.peer_sessions import PeerSessions
 from tests import builders
 from tests.aws.regions import Region
 from tests.registry.ground import AT, HOME, push, put, work_off, work_off_patiently
-from tests.registry.test_peer_faults import NAME, TO, Killed, finish, hostile_peer, says
+from tests.registry.test_peer_faults import NAME, TO, Killed, calling, finish, hostile_peer, says
 from tests.registry.test_peers import secret
 
 
 @pytest.fixture
 def on(on, clock):
-    peers = PeerSessions([ip_network("127.0.0.0/8")])
-    yield replace(on, peers=peers, sleep=lambda _: None, monotonic=lambda: clock().timestamp())
-    peers.close()
+    with calling(on, clock) as backends:
+        yield backends
 
 
 @pytest.fixture

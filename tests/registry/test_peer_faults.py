@@ -36,12 +36,19 @@ LARGE = os.urandom(1_200_000)
 CHUNK = 400_000
 
 
-@pytest.fixture
-def on(on, clock, monkeypatch):
-    monkeypatch.setattr("holdfast.outbound.distribution.pushing.CHUNK_BYTES", CHUNK)
+@contextmanager
+def calling(on, clock):
+    """A registry that may call this machine, and for which only the clock of the test passes."""
     peers = PeerSessions([ip_network("127.0.0.0/8")])
     yield replace(on, peers=peers, sleep=lambda _: None, monotonic=lambda: clock().timestamp())
     peers.close()
+
+
+@pytest.fixture
+def on(on, clock, monkeypatch):
+    monkeypatch.setattr("holdfast.outbound.distribution.pushing.CHUNK_BYTES", CHUNK)
+    with calling(on, clock) as backends:
+        yield backends
 
 
 @pytest.fixture

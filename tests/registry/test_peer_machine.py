@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 from contextlib import suppress
-from dataclasses import replace
-from ipaddress import ip_network
 
 import pytest
 
@@ -14,10 +12,9 @@ from holdfast import registry, store
 from holdfast.model.errors import ImageNotFound
 from holdfast.model.images import ImageId
 from holdfast.outbound.distribution import Pusher
-from holdfast.registry.peer_sessions import PeerSessions
 from tests import builders
 from tests.registry.ground import AT, described, push, work_off, work_off_patiently
-from tests.registry.test_peer_faults import NAME, Killed, hostile_peer, says
+from tests.registry.test_peer_faults import NAME, Killed, calling, hostile_peer, says
 
 CALLS = ("push_blob", "push_manifest", "stat_manifest", "manifest", "delete_manifest")
 FAULTS = (says(503, "X"), says(429, "TOOMANYREQUESTS"), says(403, "DENIED"), says(400, "MANIFEST_INVALID"))
@@ -25,9 +22,8 @@ FAULTS = (says(503, "X"), says(429, "TOOMANYREQUESTS"), says(403, "DENIED"), say
 
 @pytest.fixture
 def on(on, clock):
-    peers = PeerSessions([ip_network("127.0.0.0/8")])
-    yield replace(on, peers=peers, sleep=lambda _: None, monotonic=lambda: clock().timestamp())
-    peers.close()
+    with calling(on, clock) as backends:
+        yield backends
 
 
 class World:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -15,21 +14,19 @@ from holdfast.model.replication import Configuration, Rule
 from holdfast.model.verification import State
 from holdfast.model.work import Lane
 from holdfast.outbound.distribution import Puller, Pusher, Wire
-from holdfast.registry.peer_sessions import PeerSessions
 from holdfast.worker import Crew
 from holdfast.worker.crew import THREADS
 from tests import builders
 from tests.registry.ground import AT, HOME, push, put, work_off, work_off_patiently
-from tests.registry.test_peer_faults import NAME, TO, Killed, finish, hostile_peer, status
+from tests.registry.test_peer_faults import NAME, TO, Killed, calling, finish, hostile_peer, status
 
 SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
 
 
 @pytest.fixture
 def on(on, clock):
-    peers = PeerSessions([ip_network("127.0.0.0/8")])
-    yield replace(on, peers=peers, sleep=lambda _: None, monotonic=lambda: clock().timestamp())
-    peers.close()
+    with calling(on, clock) as backends:
+        yield backends
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from holdfast.cli import (
     shadow,
     work,
 )
-from holdfast.cli.ground import add_command, add_settings
+from holdfast.cli.ground import add_command, add_settings, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,15 +76,11 @@ class _OneLine(logging.Formatter):
     """A message is one line, whatever a client put into it: nobody writes lines of the log, nor to a terminal."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        return _printable(super().formatMessage(record))
+        return printable(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - likewise
         """A traceback, whose lines are indented: what an exception says is no line of the log either."""
-        return "\n".join(f"    {_printable(line)}" for line in super().formatException(ei).splitlines())
-
-
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else "\ufffd" for one in text)
+        return "\n".join(f"    {printable(line)}" for line in super().formatException(ei).splitlines())
 
 
 def _parser() -> argparse.ArgumentParser:

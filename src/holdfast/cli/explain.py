@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from holdfast.cli.ground import add_command, add_settings, backends, refusals_as_text
+from holdfast.cli.ground import add_command, add_settings, backends, printable, refusals_as_text
 
 if TYPE_CHECKING:
     import argparse
@@ -44,7 +44,7 @@ def _explain(settings: Settings, options: argparse.Namespace) -> int:
             print(json.dumps(_document(refused), indent=2))
         else:
             for line in _lines(refused):
-                print("".join(one if one.isprintable() else "\ufffd" for one in line))
+                print(printable(line))
 
     return refusals_as_text(explain)
 

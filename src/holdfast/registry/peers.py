@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import ssl
 from typing import TYPE_CHECKING
 
 from holdfast import store
+from holdfast.model import digests
 from holdfast.model.errors import InvalidParameter, LimitExceeded, SecretNotFound
 from holdfast.model.peers import SETTING, Peer
 from holdfast.model.secrets import ANY_SUFFIX
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.registry.backends import Backends
     from holdfast.store import Transaction
 
-NOTHING = f"sha256:{hashlib.sha256().hexdigest()}"
+NOTHING = digests.digest_of(b"")
 
 
 def put(on: Backends, source: Registry, peer: Peer) -> None:
